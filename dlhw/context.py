@@ -1,0 +1,65 @@
+"""What a run needs from outside: where to report progress, which parts are already done, which device."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+Device = Literal["auto", "cpu", "gpu"]
+
+
+class Parts(Protocol):
+    """Finished parts of a run, by name."""
+
+    def get(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a part that has ended, or None."""
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep the arrays of a part as soon as it ends."""
+
+
+class MemoryParts(dict[str, dict[str, np.ndarray]]):
+    """Parts that live as long as the process: the default in a notebook."""
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep the arrays."""
+        self[name] = dict(arrays)
+
+
+class FolderParts:
+    """Parts in a folder, one .npz each; `tag` holds settings and version, so that no foreign part is taken up."""
+
+    def __init__(self, folder: Path, tag: str) -> None:
+        self.folder, self.tag = folder, hashlib.sha256(tag.encode()).hexdigest()[:8]
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}-{self.tag}.npz"
+
+    def get(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a part kept by an earlier process, or None."""
+        path = self._path(name)
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as stored:
+            return {k: stored[k] for k in stored.files}
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write the arrays; after a crash either all of them are there or none."""
+        from dlhw.store import write_arrays
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_arrays(self._path(name), arrays)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Handed to `run` of an experiment. The default reports nothing and keeps parts in memory."""
+
+    progress: Callable[[int, int, float], None] | None = None  # (steps done, steps in all, median loss)
+    parts: Parts = field(default_factory=MemoryParts)
+    device: Device = "auto"

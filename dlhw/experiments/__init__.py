@@ -1,0 +1,133 @@
+"""The registry: every file in this folder whose name does not start with an underscore is an experiment.
+
+A file offers a docstring (its first line is the question), `Settings`, `Result`, `TINY`,
+`run(settings, context)`, `figures(settings, result)` and `summary(settings, result)`.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlhw import __version__, store
+from dlhw.context import Context
+from dlhw.errors import require
+from dlhw.settings import build, digest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dlhw.summary import Summary
+
+_FOLDER = Path(__file__).parent
+_PARTS_OF_AN_EXPERIMENT = ("Settings", "Result", "TINY", "run", "figures", "summary")
+
+
+def names() -> list[str]:
+    """The experiments, by their command: the files of the folder in alphabetical order."""
+    return sorted(p.stem.replace("_", "-") for p in _FOLDER.glob("*.py") if not p.stem.startswith("_"))
+
+
+def question(name: str) -> str:
+    """The first line of an experiment's docstring, read without importing it."""
+    tree = ast.parse((_FOLDER / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8"))
+    return (ast.get_docstring(tree) or "").split("\n", 1)[0]
+
+
+def get(name: str) -> Any:
+    """The module of the experiment called `name`."""
+    close = difflib.get_close_matches(name, names(), n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    require(name in names(), f"unknown experiment {name!r}; {hint}there are {', '.join(names())}")
+    module = importlib.import_module(f"dlhw.experiments.{name.replace('-', '_')}")
+    missing = [part for part in _PARTS_OF_AN_EXPERIMENT if not hasattr(module, part)]
+    assert not missing, f"{module.__file__} lacks {missing}"
+    return module
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished experiment: its settings, its result, and where it ran."""
+
+    experiment: str
+    settings: Any
+    result: Any
+    environment: Mapping[str, Any]  # versions, device, seconds
+
+    def figures(self) -> dict[str, Figure]:
+        """The figures by name, drawn from the result alone."""
+        from dlhw import plot
+
+        with plot.style():
+            return get(self.experiment).figures(self.settings, self.result)
+
+    def summary(self) -> Summary:
+        """Table, sentences and numbers."""
+        return get(self.experiment).summary(self.settings, self.result)
+
+    def save(self, out: str | Path = "artifacts", overwrite: bool = False) -> Path:
+        """Write run.json, arrays.npz and the figures to out/experiment/name and return that folder."""
+        path = store.folder(Path(out), self.experiment, self.settings)
+        store.check_free(path, self.settings, overwrite)
+        with store.locked(path):
+            self.write(path)
+        return path
+
+    def write(self, path: Path) -> None:
+        """Write everything into the folder `path`, which the caller holds."""
+        from dlhw import plot
+
+        path.mkdir(parents=True, exist_ok=True)
+        plot.save(self.figures(), path)
+        store.save(
+            path,
+            experiment=self.experiment,
+            settings=self.settings,
+            result=self.result,
+            environment=self.environment,
+            numbers=self.summary().numbers,
+        )
+
+
+def run(name: str, context: Context | None = None, **settings: Any) -> Run:
+    """Run the experiment called `name`; keywords are the fields of its Settings. Nothing is written."""
+    module = get(name)
+    return execute(name, build(module.Settings, settings), context or Context())
+
+
+def execute(name: str, settings: Any, context: Context) -> Run:
+    """Run with settings that are already built; what commands and :func:`run` share."""
+    result = get(name).run(settings, context)
+    return Run(name, settings, result, environment(context))
+
+
+def load(path: str | Path) -> Run:
+    """A stored run; no TensorFlow is loaded. UserError if `path` is not a run of this schema."""
+    path = Path(path)
+    record = store.read_json(path)
+    module = get(record["experiment"])
+    settings = build(module.Settings, record["settings"])
+    result = store.join(module.Result, store.read_arrays(path), record["result"])
+    return Run(record["experiment"], settings, result, record["environment"])
+
+
+def tag(name: str, settings: Any) -> str:
+    """What a kept part must share with a run to be taken up by it."""
+    return f"{__version__} {name} {digest(settings)}"
+
+
+def environment(context: Context) -> dict[str, Any]:
+    """Versions and device of this process: what a number may depend on beyond the settings."""
+    packages = ("tensorflow", "keras", "numpy")
+    versions = {"dlhw": __version__, "python": platform.python_version()}
+    versions |= {p: metadata.version(p) for p in packages}
+    from dlhw.training.distribution import describe
+
+    return {"versions": versions, "device": describe(context.device), "machine": platform.machine()}

@@ -1,0 +1,126 @@
+"""What experiments that fit a function of x share: settings, data, and the training of nets times seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw import architectures, targets
+from dlhw.context import Context
+from dlhw.errors import require
+from dlhw.settings import check, option
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Settings of a full-batch fit of a function of x; epochs are steps, one gradient of all points each."""
+
+    func: str = option("sinc", "Target: sinc, sign, square, sin, damped, abs, runge, step, or an expression of x.")
+    epochs: int = option(20000, "Training steps; the batch is full, so a step is an epoch.")
+    learning_rate: float = option(0.01, "Step size of the optimizer.")
+    momentum: float = option(0.9, "Momentum of sgd and nesterov.")
+    optimizer: Literal["sgd", "nesterov", "adam", "rmsprop"] = option("sgd", "Optimizer.")
+    points: int = option(300, "Equally spaced training points, both ends of the domain included.")
+    domain: tuple[float, float] = option((-1.0, 1.0), "Interval of x.")
+    scale: Literal["unit", "raw"] = option("unit", "unit divides the target by its largest absolute value; raw keeps it.")
+    init: Literal["torch", "keras"] = option("torch", "torch: weights and biases uniform in +-1/sqrt(fan_in); keras: Glorot.")
+    activation: Literal["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus"] = option(
+        "relu", "Activation of the hidden layers."
+    )
+    seed: int = option(0, "Base seed; repeat s uses seed + s.")
+    seeds: int = option(5, "Number of repeats.")
+
+    def __post_init__(self) -> None:
+        check(self)
+        require(1 <= self.epochs <= 10_000_000, f"--epochs {self.epochs} must lie in 1..10000000")
+        require(self.learning_rate > 0, f"--learning-rate {self.learning_rate:g} must be positive")
+        require(0 <= self.momentum < 1, f"--momentum {self.momentum:g} must lie in [0, 1)")
+        require(2 <= self.points <= 1_000_000, f"--points {self.points} must lie in 2..1000000")
+        low, high = self.domain
+        require(low < high, f"--domain {low:g} {high:g} is empty; LOW must be below HIGH")
+        require(0 <= self.seed < 2**31, f"--seed {self.seed} must lie in 0..{2**31 - 1}")
+        require(1 <= self.seeds <= 1000, f"--seeds {self.seeds} must lie in 1..1000")
+        data(self)  # an unknown function, or one that is not finite on the domain, is refused here
+
+
+def data(settings: FitSettings, denser: int = 1) -> tuple[Array, Array]:
+    """Points x and targets y, both (n,); `denser` = 5 gives a grid with five times as many intervals."""
+    low, high = settings.domain
+    x = np.linspace(low, high, (settings.points - 1) * denser + 1)
+    if low < 0 < high:
+        x[np.abs(x) < 1e-12 * (high - low)] = 0.0  # rounding must not move the jump of sgn, or the limit of sinc
+    return x, targets.sample(settings.func, x, settings.scale, settings.domain)
+
+
+def train(
+    settings: FitSettings, nets: tuple[str, ...], context: Context, *, gradient_norm: bool = False
+) -> dict[str, dict[str, np.ndarray]]:
+    """Train every net times every seed, side by side, and return arrays by net.
+
+    loss (seeds, epochs + 1) mean squared error of the scaled target; prediction (seeds, n) on the grid five times
+    denser; diverged_at (seeds,) epoch or -1; seconds, compile_seconds: scalars; with gradient_norm also
+    gradient_norm (seeds, epochs) and layer_gradient_norms (seeds, epochs, layers).
+    A net whose seeds have all ended is kept as a part.
+    """
+    parts = {net: context.parts.get(net) for net in nets}
+    missing = [net for net in nets if parts[net] is None]
+    if missing:
+        from dlhw import models as models_
+        from dlhw.training import History, distribution, fit_many, optimizer
+
+        pairs = [(net, s) for net in missing for s in range(settings.seeds)]
+        x, y = data(settings)
+        dense, _ = data(settings, 5)
+        rule = optimizer(settings.optimizer, settings.learning_rate, settings.momentum)
+        kept: dict[str, dict[int, History]] = {net: {} for net in missing}
+
+        def finished(places: list[int], histories: list[History]) -> None:
+            for place, history in zip(places, histories, strict=True):
+                net, s = pairs[place]
+                kept[net][s] = history
+                if len(kept[net]) == settings.seeds:
+                    mine = [m for m, pair in zip(models, pairs, strict=True) if pair[0] == net]
+                    parts[net] = _arrays([kept[net][s] for s in range(settings.seeds)], mine, dense)
+                    context.parts.put(net, parts[net] or {})
+
+        with distribution.scope(context.device):
+            models = [
+                models_.mlp(
+                    architectures.parse(net),
+                    activation=settings.activation,
+                    init=settings.init,
+                    seed=settings.seed + s,
+                )
+                for net, s in pairs
+            ]
+            fit_many(
+                models,
+                x[:, None],
+                y[:, None],
+                steps=settings.epochs,
+                optimizer=rule,
+                gradient_norm=gradient_norm,
+                progress=context.progress,
+                finished=finished,
+            )
+    return {net: arrays for net in nets if (arrays := parts[net]) is not None}
+
+
+def _arrays(histories: list[Any], models: list[Any], dense: Array) -> dict[str, np.ndarray]:
+    grid = dense[:, None].astype(np.float32)
+    arrays = {
+        "loss": np.stack([h.loss for h in histories]).astype(np.float32),
+        "prediction": np.stack([np.asarray(m(grid, training=False))[:, 0] for m in models]),
+        "diverged_at": np.array([-1 if h.diverged_at is None else h.diverged_at for h in histories]),
+        "seconds": np.array(max(h.seconds - h.compile_seconds for h in histories)),
+        "compile_seconds": np.array(max(h.compile_seconds for h in histories)),
+    }
+    for name in ("gradient_norm", "layer_gradient_norms"):
+        if getattr(histories[0], name) is not None:
+            arrays[name] = np.stack([getattr(h, name) for h in histories]).astype(np.float32)
+    return arrays

@@ -1,0 +1,182 @@
+"""How large is the gradient while a net learns, and does it follow the loss?
+
+Held fixed: net, data and optimizer. Every iteration records the Euclidean norm over all trainable tensors of the
+gradient of the loss that is minimised, before the update, and one norm a layer; the squares of the layers add up.
+The report's settings: sin(5 pi x)/(2x), 5000 epochs, SGD with learning rate 0.01 and momentum 0.9 (NTU MLDS HW1-2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlhw import architectures, plot, targets
+from dlhw.context import Context
+from dlhw.experiments import _fitting
+from dlhw.settings import option
+from dlhw.statistics import spearman
+from dlhw.summary import Summary, number, spread, statistics
+
+WINDOW = 101  # iterations of the rolling median
+BLOCK = 100  # iterations resampled together: neighbours depend on each other
+
+
+@dataclass(frozen=True)
+class Settings(_fitting.FitSettings):
+    """What `dlhw gradient-norm` takes."""
+
+    epochs: int = option(5000, "Training steps; the batch is full, so a step is an epoch.")
+    model: str = option("middle", "Net: deep, middle, shallow, or hidden widths such as 10-18-15-4.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        architectures.parse(self.model)
+
+
+@dataclass(frozen=True)
+class Result:
+    """S seeds, T epochs, L layers. Entry k belongs to the weights before update k + 1."""
+
+    loss: NDArray[np.floating]  # (S, T) MSE on the training points
+    gradient_norm: NDArray[np.floating]  # (S, T) of that MSE
+    layer_gradient_norms: NDArray[np.floating]  # (S, T, L)
+    correlation: NDArray[np.floating]  # (S, 3) Spearman of log norm and log loss; lower and upper end of 95 %
+    diverged_at: NDArray[np.integer]  # (S,) epoch, or -1
+    seconds: float
+    compile_seconds: float
+
+
+TINY = Settings(model="3-2", epochs=150, points=20, seeds=2)
+
+
+def run(settings: Settings, context: Context) -> Result:
+    """Train the net from every seed and keep loss and gradient norms of every iteration."""
+    trained = _fitting.train(settings, (settings.model,), context, gradient_norm=True)[settings.model]
+    loss, norm = trained["loss"][:, :-1], trained["gradient_norm"]
+    gone = trained["diverged_at"]
+    # Ranks do not change under a logarithm, so the raw values are correlated; a diverged run has no number.
+    correlation = np.array(
+        [
+            spearman(n, v, block=BLOCK, seed=settings.seed + s) if gone[s] < 0 else (np.nan,) * 3
+            for s, (n, v) in enumerate(zip(norm, loss, strict=True))
+        ]
+    )
+    return Result(
+        loss=loss,
+        gradient_norm=norm,
+        layer_gradient_norms=trained["layer_gradient_norms"],
+        correlation=correlation,
+        diverged_at=gone,
+        seconds=float(trained["seconds"]),
+        compile_seconds=float(trained["compile_seconds"]),
+    )
+
+
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """`gradient-norm`: norm above loss, one iteration axis. `layers`: the norm of each layer, base seed."""
+    return {"gradient-norm": _norm_figure(settings, result), "layers": _layer_figure(settings, result)}
+
+
+def _window(settings: Settings) -> int:
+    return min(WINDOW, (settings.epochs - 1) // 2 * 2 + 1)
+
+
+def _draw(axes: plot.Axes, values: np.ndarray, window: int, k: int, name: str) -> None:
+    """Values (S, T): the base seed raw and light, its rolling median dark, the range of all rolling medians as a band."""
+    steps = np.arange(values.shape[1])
+    style = plot.line(k)
+    axes.plot(steps, values[0], color=style["color"], alpha=0.3, linewidth=0.6, label=f"{name}, base seed, raw")
+    smooth = plot.rolling_median(values, window)
+    x = steps[window // 2 : window // 2 + smooth.shape[1]]
+    if len(values) > 1:
+        low, high = np.nanmin(smooth, axis=0), np.nanmax(smooth, axis=0)
+        axes.fill_between(x, low, high, color="#777777", alpha=0.22, linewidth=0, label=f"range of {len(values)} seeds")
+    axes.plot(x, smooth[0], color=style["color"], label=f"rolling median over {window} iterations")
+
+
+def _norm_figure(settings: Settings, result: Result) -> Figure:
+    made, (top, bottom) = plot.figure(2, height=5.4)
+    window = _window(settings)
+    for k, (axes, values, label) in enumerate(
+        [(top, result.gradient_norm, "gradient norm"), (bottom, result.loss, "training MSE")]
+    ):
+        _draw(axes, values, window, k, label)
+        plot.positive_log(axes, 1e-12)
+        axes.set_ylabel(label)
+        plot.legend(axes)
+    bottom.set(xlabel="iteration (one full-batch step)", xlim=(0, settings.epochs))
+    count = architectures.count(architectures.parse(settings.model))
+    top.set_title(f"{settings.model} net ({count} parameters) on {targets.formula(settings.func)}")
+    return made
+
+
+def _layer_figure(settings: Settings, result: Result) -> Figure:
+    made, (axes,) = plot.figure()
+    window = _window(settings)
+    smooth = plot.rolling_median(result.layer_gradient_norms[0].T, window)
+    x = np.arange(smooth.shape[1]) + window // 2
+    for k, row in enumerate(smooth):
+        axes.plot(x, row, label=f"layer {k + 1}", **plot.line(k))
+    plot.positive_log(axes, 1e-12)
+    axes.set(xlabel="iteration (one full-batch step)", ylabel="gradient norm of the layer", xlim=(0, settings.epochs))
+    axes.set_title(f"{settings.model} net, base seed: rolling median over {window} iterations")
+    plot.legend(axes, ncols=2 if len(smooth) > 4 else 1)
+    return made
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """A row a seed, and whether norm and loss go together."""
+    good = result.diverged_at < 0
+    norm = np.where(good[:, None], result.gradient_norm.astype(np.float64), np.nan)
+    tail = max(1, round(0.05 * settings.epochs))
+    columns = ("seed", "norm at start", "largest", "median of last 5 %", "loss, median of last 5 %")
+    columns += ("Spearman norm, loss (95 %)", "diverged at")
+    late = np.median(norm[:, -tail:], axis=1)
+    late_loss = np.median(np.where(good[:, None], result.loss.astype(np.float64), np.nan)[:, -tail:], axis=1)
+    rows = []
+    for s in range(settings.seeds):
+        rho, low, high = (f"{v:.2f}" if np.isfinite(v) else "–" for v in result.correlation[s])
+        gone = str(result.diverged_at[s]) if not good[s] else "–"
+        cells = [number(float(v)) for v in (norm[s, 0], norm[s].max(), late[s], late_loss[s])]
+        rows.append((str(settings.seed + s), *cells, f"{rho} ({low} to {high})", gone))
+    numbers = {
+        "parameters": architectures.count(architectures.parse(settings.model)),
+        "gradient_norm_at_start": statistics(norm[:, 0]),
+        "gradient_norm_largest": statistics(norm.max(axis=1)),
+        "gradient_norm_late": statistics(late),
+        "loss_late": statistics(late_loss),
+        "spearman": statistics(result.correlation[:, 0]),
+        "spearman_interval_of_each_seed": result.correlation[:, 1:].tolist(),
+        "iterations": settings.epochs,
+        "diverged": int((~good).sum()),
+        "seconds": result.seconds,
+        "compile_seconds": result.compile_seconds,
+    }
+    title = f"gradient-norm of the {settings.model} net on {settings.func}: {settings.epochs} iterations"
+    return Summary(title, columns, tuple(rows), tuple(_sentences(settings, result)), numbers)
+
+
+def _sentences(settings: Settings, result: Result) -> list[str]:
+    rho = result.correlation
+    n = int(np.isfinite(rho[:, 0]).sum())
+    said = []
+    if n:
+        intro = "one seed decides nothing" if settings.seeds == 1 else f"{n} seeds"
+        said.append(
+            f"Spearman's correlation of gradient norm and loss over {settings.epochs} iterations: "
+            f"{spread(rho[:, 0])}, {intro}; intervals by a bootstrap of blocks of {BLOCK} iterations."
+        )
+        if settings.seeds > 1 and n == settings.seeds:
+            if (rho[:, 1] > 0).all():
+                said.append("In every seed the norm falls and rises with the loss: each interval lies above zero.")
+            elif (rho[:, 2] < 0).all():
+                said.append("In every seed the norm moves against the loss: each interval lies below zero.")
+            else:
+                said.append("The seeds do not agree on a sign: some interval holds zero, or the signs differ.")
+    gone = int((result.diverged_at >= 0).sum())
+    if gone:
+        said.append(f"{gone} of {settings.seeds} trainings diverged and are left out of the numbers.")
+    return said

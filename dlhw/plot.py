@@ -1,0 +1,131 @@
+"""House style and the few kinds of figure: arrays in, Figure out. Sees no model and no experiment."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+"""Okabe and Ito (2008): told apart with colour-blind eyes; the lines differ in dashes too, for print in grey."""
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+TRUTH = "#222222"
+
+STYLE: dict[str, Any] = {
+    "font.size": 9.5,
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.labelsize": 9.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "svg.hashsalt": "dlhw",  # ids of an SVG are random without it, and a redraw would differ
+    "svg.fonttype": "path",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The house style, for the figures made inside."""
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def figure(rows: int = 1, *, height: float = 3.9, heights: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
+    """An empty figure 7.2 inches wide with `rows` panels that share the horizontal axis."""
+    with style():
+        made = Figure(figsize=(7.2, height), layout="constrained")
+        FigureCanvasAgg(made)
+        ratios = {"height_ratios": heights} if heights else None
+        axes = made.subplots(rows, 1, sharex=True, squeeze=False, gridspec_kw=ratios)[:, 0]
+    return made, list(axes)
+
+
+def line(k: int) -> dict[str, Any]:
+    """Colour and dashes of the k-th curve."""
+    return {"color": COLORS[k % len(COLORS)], "linestyle": DASHES[k % len(DASHES)]}
+
+
+def thin(x: Array, values: Array, most: int = 700) -> tuple[Array, Array, int]:
+    """At most `most` points of a long curve: medians over equal runs of `width` points along the last axis.
+
+    Returns x and values thinned, and width; a short curve comes back as it is, with width 1.
+    """
+    width = -(-values.shape[-1] // most)
+    if width == 1:
+        return x, values, 1
+    n = values.shape[-1] // width * width
+    cut = values[..., :n].reshape(*values.shape[:-1], -1, width)
+    return x[:n].reshape(-1, width)[:, width // 2], np.median(cut, axis=-1), width
+
+
+def band(axes: Axes, x: Array, values: Array, label: str, k: int = 0) -> None:
+    """Median over the first axis of `values` (seeds, n), with the band from min to max; nan rows end where they end."""
+    with np.errstate(invalid="ignore"):
+        some = np.isfinite(values).any(axis=0)
+        x, values = x[some], values[:, some]
+        if not len(x):
+            return
+        style_ = line(k)
+        if len(values) > 1:
+            low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+            axes.fill_between(x, low, high, color=style_["color"], alpha=0.16, linewidth=0)
+        axes.plot(x, np.nanmedian(values, axis=0), label=label, **style_)
+
+
+def rolling_median(values: Array, width: int) -> Array:
+    """Running median of odd `width` along the last axis, (..., n) -> (..., n - width + 1)."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, width, axis=-1)
+    return np.median(windows, axis=-1)
+
+
+def legend(axes: Axes, **where: Any) -> None:
+    """A legend beside nothing: placed by matplotlib where it hides least, unless told."""
+    axes.legend(handlelength=2.6, **({"loc": "best"} | where))
+
+
+def positive_log(axes: Axes, low: float) -> None:
+    """A logarithmic vertical axis whose lower end is `low` or above the smallest value drawn."""
+    axes.set_yscale("log")
+    if np.isfinite(low) and low > 0:
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], low))
+
+
+def render(made: Figure, form: str, dpi: int = 160) -> bytes:
+    """The bytes of the figure as png or svg; without date, so that the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    with style():
+        metadata = {"Date": None} if form == "svg" else {"Software": None}
+        made.savefig(buffer, format=form, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()
+
+
+def save(figures: dict[str, Figure], folder: Path, forms: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """Write every figure in every form into `folder`; returns the paths."""
+    from dlhw.store import write_bytes
+
+    paths = []
+    for name, made in figures.items():
+        for form in forms:
+            path = folder / f"{name}.{form}"
+            write_bytes(path, render(made, form))
+            paths.append(path)
+    return paths

@@ -1,0 +1,93 @@
+"""Settings are frozen dataclasses: options of a command, keywords of a call, the name of a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from dlhw.errors import UserError, require
+
+_LONGEST_NAME = 80
+
+
+def option(default: Any, help: str, **metadata: Any) -> Any:
+    """A field of a Settings class with its default and help; positional=True makes it arguments, not an option."""
+    return dataclasses.field(default=default, metadata={"help": help, **metadata})
+
+
+def flag(name: str) -> str:
+    """The option of a field: learning_rate -> --learning-rate."""
+    return "--" + name.replace("_", "-")
+
+
+def build(cls: type, values: dict[str, Any]) -> Any:
+    """An instance of the Settings class `cls`; UserError for a name it does not have."""
+    names = [f.name for f in dataclasses.fields(cls)]
+    for name in values:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        require(name in names, f"unknown setting {name!r}; {hint}settings are {', '.join(names)}")
+    return cls(**values)
+
+
+def check(settings: Any) -> None:
+    """Hold every field to its annotation (numbers finite, choices among the allowed); lists become tuples."""
+    hints = get_type_hints(type(settings))
+    for field in dataclasses.fields(settings):
+        value = _convert(hints[field.name], getattr(settings, field.name), flag(field.name))
+        object.__setattr__(settings, field.name, value)
+
+
+def _convert(kind: Any, value: Any, name: str) -> Any:
+    if get_origin(kind) is Literal:
+        allowed = get_args(kind)
+        require(value in allowed, f"{name} {value!r} is unknown; use {', '.join(map(str, allowed))}")
+        return value
+    if get_origin(kind) is tuple:
+        require(isinstance(value, (tuple, list)), f"{name} {value!r} must be a list")
+        kinds = get_args(kind)
+        if kinds[-1] is Ellipsis:
+            return tuple(_convert(kinds[0], v, name) for v in value)
+        require(len(value) == len(kinds), f"{name} takes {len(kinds)} values, not {len(value)}")
+        return tuple(_convert(k, v, name) for k, v in zip(kinds, value, strict=True))
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        require(math.isfinite(value), f"{name} {value} must be a finite number")
+        return float(value)
+    if type(value) is not kind:
+        raise UserError(f"{name} {value!r} must be {'a whole number' if kind is int else f'of type {kind.__name__}'}")
+    return value
+
+
+def changed(settings: Any) -> dict[str, Any]:
+    """The fields that differ from their defaults."""
+    return {
+        f.name: getattr(settings, f.name)
+        for f in dataclasses.fields(settings)
+        if getattr(settings, f.name) != f.default
+    }
+
+
+def run_name(settings: Any) -> str:
+    """The folder of a run: `epochs=3_func=sign`, or `default`; characters a path dislikes, or length, end in a hash."""
+    parts = [f"{k}={_text(v)}" for k, v in sorted(changed(settings).items())]
+    if not parts:
+        return "default"
+    full = "_".join(parts)
+    safe = "".join(c if c.isalnum() or c in "=_-.,+" else "~" for c in full)
+    if safe == full and len(full) <= _LONGEST_NAME:
+        return full
+    return f"{safe[:_LONGEST_NAME]}_{digest(settings)}"
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(_text, value)) if isinstance(value, tuple) else str(value)
+
+
+def digest(settings: Any) -> str:
+    """Eight hexadecimal digits of the SHA-256 of all fields."""
+    text = json.dumps(dataclasses.asdict(settings), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,173 @@
+"""A run on disk: run.json (settings, numbers, versions), arrays.npz, figures. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+import numpy as np
+
+from dlhw import settings as settings_
+from dlhw.errors import UserError, require
+
+SCHEMA = 1
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write so that a crash leaves the old file or the new one: temporary file, fsync, rename."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """A compressed .npz whose bytes depend on the arrays alone (NumPy stamps every member 1980-01-01)."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue())
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Strict JSON: nan and infinity become null."""
+    write_bytes(path, (to_json(data) + "\n").encode())
+
+
+def to_json(data: Any, indent: int | None = 1) -> str:
+    """`data` as strict JSON; NumPy scalars become numbers, tuples lists, nan and infinity null."""
+    return json.dumps(_plain(data), indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def split(result: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the plain values of a Result."""
+    fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
+    arrays = {k: v for k, v in fields.items() if isinstance(v, np.ndarray)}
+    return arrays, {k: v for k, v in fields.items() if k not in arrays}
+
+
+def join(cls: type, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> Any:
+    """The Result of class `cls` that :func:`split` took apart."""
+    hints = get_type_hints(cls)
+    values = {k: tuple(v) if get_origin(hints[k]) is tuple else v for k, v in plain.items()}
+    return cls(**arrays, **values)
+
+
+def folder(out: Path, experiment: str, settings: Any) -> Path:
+    """Where a run with these settings lives: out/experiment/name."""
+    return out / experiment / settings_.run_name(settings)
+
+
+def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
+    """Raise UserError if a run cannot be saved at `path`; writes nothing.
+
+    Refused: a place that cannot be written, a file or folder that is no run, a stored run with other settings.
+    """
+    for parent in [path, *path.parents]:
+        if parent.exists() or parent.is_symlink():
+            require(parent.is_dir(), f"--out: {parent} is not a folder; choose another place")
+            require(os.access(parent, os.W_OK | os.X_OK), f"--out: {parent} cannot be written; choose another place")
+            break
+    if not path.exists() or overwrite:
+        return
+    visible = [p.name for p in path.iterdir() if not p.name.startswith(".") and p.name != "parts"]
+    if not visible:
+        return
+    require("run.json" in visible, f"{path} holds files but no run; choose another --out, or say --overwrite")
+    stored = read_json(path)["settings"]
+    mine = json.loads(to_json(dataclasses.asdict(settings)))
+    other = sorted(k for k in {*stored, *mine} if stored.get(k) != mine.get(k))
+    require(not other, f"{path} holds a run with other settings ({', '.join(other)}); say --overwrite to replace it")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the run folder `path`, made if need be; UserError if another live process holds it.
+
+    The lock is the operating system's (filelock), so a process that dies leaves none behind.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"{path} is in use by another process; wait for it, or choose another --out") from None
+    except OSError as error:
+        raise UserError(f"--out: {path} cannot be written ({error.strerror}); choose another place") from None
+    try:
+        yield
+    finally:
+        lock.release()  # the file stays: removing it would let a third process in beside a second
+
+
+def save(path: Path, *, experiment: str, settings: Any, result: Any, environment: Any, numbers: Any) -> None:
+    """Write run.json and arrays.npz into the folder `path`; run.json last, so that it vouches for the rest."""
+    path.mkdir(parents=True, exist_ok=True)
+    arrays, plain = split(result)
+    write_arrays(path / "arrays.npz", arrays)
+    record = {
+        "schema": SCHEMA,
+        "experiment": experiment,
+        "settings": dataclasses.asdict(settings),
+        "environment": environment,
+        "numbers": numbers,
+        "result": plain,
+    }
+    write_json(path / "run.json", record)
+    shutil.rmtree(path / "parts", ignore_errors=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """run.json of a run folder, checked: UserError if it is not there, not JSON, or of another schema."""
+    file = path / "run.json"
+    require(path.is_dir(), f"{path} is not a folder; give the folder of a run, such as artifacts/simulate/default")
+    require(file.is_file(), f"{path} is not a run: it holds no run.json")
+    try:
+        record = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
+    keys = {"schema", "experiment", "settings", "environment", "numbers", "result"}
+    require(isinstance(record, dict) and "schema" in record, f"{file} is not the record of a run")
+    schema = record["schema"]
+    require(schema == SCHEMA, f"{file} has schema {schema}; this version reads {SCHEMA}: run the experiment again")
+    require(keys <= record.keys(), f"{file} lacks {', '.join(sorted(keys - record.keys()))}: run the experiment again")
+    return record
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """arrays.npz of a run folder; UserError if it is missing or damaged."""
+    import zipfile
+
+    try:
+        with np.load(path / "arrays.npz", allow_pickle=False) as stored:
+            return {k: stored[k] for k in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path / 'arrays.npz'} cannot be read ({reason}): run the experiment again") from None

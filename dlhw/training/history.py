@@ -1,0 +1,40 @@
+"""What a training recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class History:
+    """One training of T full-batch steps.
+
+    Entry k of `loss` is the loss at the weights after k updates (so entry 0 is the start and entry T the end),
+    entry k of the gradient norms belongs to the gradient of that loss, before update k + 1.
+    """
+
+    loss: NDArray[np.floating]  # (T + 1,) of the loss that is minimised; nan after a divergence
+    gradient_norm: NDArray[np.floating] | None  # (T,) Euclidean norm over all trainable tensors
+    layer_gradient_norms: NDArray[np.floating] | None  # (T, layers) the same, a layer each; squares add up
+    diverged_at: int | None  # first k whose loss is not finite or over the limit; None: never
+    seconds: float  # of wall time in compiled steps; nets of one stack share it
+    compile_seconds: float  # of wall time in the first call, which holds tracing and compilation
+
+    @property
+    def steps(self) -> int:
+        """T, the number of updates asked for."""
+        return len(self.loss) - 1
+
+
+def first_divergence(loss: NDArray[np.floating], limit: float) -> int | None:
+    """The first index at which `loss` is not finite or exceeds `limit`; None if there is none."""
+    bad = ~(loss <= limit)  # nan compares false
+    return int(np.argmax(bad)) if bad.any() else None
+
+
+def divergence_limit(first_loss: float, target_power: float) -> float:
+    """A million times the scale of the problem, mean(y^2) + the first loss: nothing that learns comes near."""
+    return 1e6 * (first_loss + target_power + np.finfo(np.float32).tiny)

@@ -1,0 +1,111 @@
+"""`fit`: one Keras model of any kind, full batch. Its `train_step` is the plain step that all faster paths equal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlhw.measure.gradients import layer_slices, norms
+from dlhw.training.history import History, divergence_limit, first_divergence
+from dlhw.training.optimizers import Optimizer
+
+Progress = Callable[[int, int, float], None]
+"""Called with (steps done, steps in all, newest median loss) at every chunk border."""
+
+
+def train_step(
+    model: keras.Model, loss: Callable[[Any, Any], Any], rule: Optimizer, count: Any, slots: Any, x: Any, y: Any
+) -> tuple[Any, Any, Any, Any]:
+    """One update of `model` in place, by the book: forward, loss, gradient, norms, optimizer.
+
+    Returns the loss and the gradient norms before the update (scalar; scalar; (layers,)) and the new slots.
+    Works uncompiled, which is the reference of the tests, and inside tf.function.
+    """
+    variables = model.trainable_variables
+    with tf.GradientTape() as tape:
+        value = tf.reduce_mean(loss(y, model(x, training=True)))
+    gradients = tape.gradient(value, [v.value for v in variables], unconnected_gradients="zero")
+    total, layers = norms(gradients, layer_slices(model))
+    moved, slots = rule.step(count, [v.value for v in variables], gradients, slots)
+    for variable, new in zip(variables, moved, strict=True):
+        variable.assign(new)
+    return value, total, layers, slots
+
+
+def use_xla(model: keras.Model) -> bool:
+    """Whether XLA pays on the CPU: for dense nets; never with convolutions or pooling, for which it has no fast kernel."""
+    slow = ("Conv", "Pool", "RNN", "LSTM", "GRU")
+    return not any(part in type(layer).__name__ for layer in model._flatten_layers() for part in slow)
+
+
+def fit(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    *,
+    steps: int,
+    optimizer: Optimizer,
+    loss: str | Callable[[Any, Any], Any] = "mse",
+    compiled: bool = True,
+    chunk: int = 1000,
+    progress: Progress | None = None,
+) -> History:
+    """Train `model` in place on the whole batch (x, y) for `steps` updates and record loss and gradient norms.
+
+    loss(y_true, y_pred) is a Keras name or function; its mean is minimised. A model that diverges runs on; the
+    history says at which step it left. compiled=False runs `train_step` as plain Python.
+    """
+    function = keras.losses.get(loss)
+    dtype = model.compute_dtype
+    x, y = tf.convert_to_tensor(x, dtype), tf.convert_to_tensor(y, dtype)
+    variables = [v.value for v in model.trainable_variables]
+    slots = tuple([tf.Variable(s, trainable=False) for s in group] for group in optimizer.slots(variables))
+    length = min(chunk, steps)
+
+    def step(count: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
+        read = tuple([tf.convert_to_tensor(s) for s in group] for group in slots)
+        value, total, layers, new = train_step(model, function, optimizer, count, read, x, y)
+        for group, moved in zip(slots, new, strict=True):
+            for variable, tensor in zip(group, moved, strict=True):
+                variable.assign(tensor)
+        return value, total, layers
+
+    def run(start: Any, n: Any, x: Any, y: Any) -> Any:
+        width = 2 + len(layer_slices(model))
+        rows = tf.zeros((length, width), dtype)
+        for i in tf.range(n):
+            value, total, layers = step(start + i + 1, x, y)
+            row = tf.concat([[value, total], layers], 0)
+            rows = tf.tensor_scatter_nd_update(rows, [[i]], [row])
+        return rows
+
+    call = tf.function(run, jit_compile=use_xla(model)) if compiled else None
+    blocks, times = [], []
+    for start in range(0, steps, length):
+        n = min(length, steps - start)
+        began = time.perf_counter()
+        if call is not None:
+            block = call(tf.constant(start), tf.constant(n), x, y).numpy()[:n]
+        else:
+            block = np.array([np.hstack([np.asarray(v) for v in step(start + i + 1, x, y)]) for i in range(n)])
+        blocks.append(block)
+        times.append(time.perf_counter() - began)
+        if progress is not None:
+            progress(start + n, steps, float(block[-1, 0]))
+    table = np.concatenate(blocks)
+    final = float(tf.reduce_mean(function(y, model(x, training=False))))
+    return _history(table, final, float(np.mean(np.square(y))), times)
+
+
+def _history(table: np.ndarray, final: float, power: float, times: list[float]) -> History:
+    loss = np.append(table[:, 0], table.dtype.type(final))
+    gone = first_divergence(loss, divergence_limit(float(loss[0]), power))
+    if gone is not None:
+        loss[gone:] = np.nan
+    usual = float(np.median(times[1:])) if len(times) > 1 else 0.0
+    return History(loss, table[:, 1], table[:, 2:], gone, sum(times), max(0.0, times[0] - usual))

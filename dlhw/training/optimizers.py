@@ -1,0 +1,85 @@
+"""Optimizers as pure functions of tensors, equal to `keras.optimizers` step for step.
+
+A Keras optimizer owns variables, so it cannot train a stack of nets held as loop tensors, and
+`optimizer.stateless_apply` does not exist on the TensorFlow backend. Every rule here is elementwise,
+so it acts on a stack of S nets as it does on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import tensorflow as tf
+
+from dlhw.errors import require
+
+Name = Literal["sgd", "nesterov", "adam", "rmsprop"]
+OPTIMIZERS: tuple[str, ...] = get_args(Name)
+Tensors = list[tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A first-order rule: `slots` makes its memory, `step` moves the parameters.
+
+    sgd       m <- momentum m - lr g;  p <- p + m                          (Polyak 1964)
+    nesterov  m <- momentum m - lr g;  p <- p + momentum m - lr g          (Sutskever et al. 2013)
+    adam      m, v moving averages;    p <- p - lr_t m/(sqrt(v) + epsilon) (Kingma and Ba 2015)
+    rmsprop   v <- rho v + (1-rho) g^2; p <- p - lr g/sqrt(v + epsilon)    (Tieleman and Hinton 2012)
+    """
+
+    name: Name
+    learning_rate: float
+    momentum: float = 0.0  # sgd and nesterov
+    beta_1: float = 0.9  # adam
+    beta_2: float = 0.999  # adam
+    rho: float = 0.9  # rmsprop
+    epsilon: float = 1e-7  # adam and rmsprop
+
+    def slots(self, parameters: Sequence[Any]) -> tuple[Tensors, ...]:
+        """Zeros in the shape of the parameters: one set, or two for adam."""
+        return tuple([tf.zeros_like(p) for p in parameters] for _ in range(2 if self.name == "adam" else 1))
+
+    def step(
+        self, count: tf.Tensor, parameters: Sequence[Any], gradients: Sequence[Any], slots: tuple[Tensors, ...]
+    ) -> tuple[Tensors, tuple[Tensors, ...]]:
+        """Parameters and slots after update number `count` (1, 2, ...; an integer tensor, only adam reads it)."""
+        lr, old = self.learning_rate, slots[0]
+        if self.name == "adam":
+            return self._adam(count, parameters, gradients, slots)
+        if self.name == "rmsprop":
+            v = [self.rho * a + (1 - self.rho) * tf.square(g) for a, g in zip(old, gradients, strict=True)]
+            moved = [
+                p - lr * g / tf.sqrt(a + self.epsilon) for p, g, a in zip(parameters, gradients, v, strict=True)
+            ]
+            return moved, (v,)
+        if self.momentum == 0:
+            return [p - lr * g for p, g in zip(parameters, gradients, strict=True)], slots
+        m = [self.momentum * a - lr * g for a, g in zip(old, gradients, strict=True)]
+        if self.name == "nesterov":
+            moved = [p + self.momentum * a - lr * g for p, a, g in zip(parameters, m, gradients, strict=True)]
+        else:
+            moved = [p + a for p, a in zip(parameters, m, strict=True)]
+        return moved, (m,)
+
+    def _adam(
+        self, count: tf.Tensor, parameters: Sequence[Any], gradients: Sequence[Any], slots: tuple[Tensors, ...]
+    ) -> tuple[Tensors, tuple[Tensors, ...]]:
+        dtype = parameters[0].dtype
+        t = tf.cast(count, dtype)
+        b1, b2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
+        rate = self.learning_rate * tf.sqrt(1 - tf.pow(b2, t)) / (1 - tf.pow(b1, t))
+        m = [a + (g - a) * (1 - self.beta_1) for a, g in zip(slots[0], gradients, strict=True)]
+        v = [a + (tf.square(g) - a) * (1 - self.beta_2) for a, g in zip(slots[1], gradients, strict=True)]
+        moved = [p - rate * a / (tf.sqrt(b) + self.epsilon) for p, a, b in zip(parameters, m, v, strict=True)]
+        return moved, (m, v)
+
+
+def optimizer(name: str, learning_rate: float, momentum: float = 0.0) -> Optimizer:
+    """The optimizer called `name`, one of :data:`OPTIMIZERS`; other settings are Keras's defaults."""
+    require(name in OPTIMIZERS, f"optimizer {name!r} is unknown; use {', '.join(OPTIMIZERS)}")
+    require(learning_rate > 0, f"learning rate {learning_rate:g} must be positive")
+    require(0 <= momentum < 1, f"momentum {momentum:g} must lie in [0, 1)")
+    return Optimizer(name, float(learning_rate), float(momentum))  # type: ignore[arg-type]
