@@ -9,21 +9,18 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlhw import __version__, store
-from dlhw.context import Context
+from dlhw import __version__
 from dlhw.errors import require
-from dlhw.settings import build, digest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dlhw.context import Context
     from dlhw.summary import Summary
 
 _FOLDER = Path(__file__).parent
@@ -74,6 +71,8 @@ class Run:
 
     def save(self, out: str | Path = "artifacts", overwrite: bool = False) -> Path:
         """Write run.json, arrays.npz and the figures to out/experiment/name and return that folder."""
+        from dlhw import store
+
         path = store.folder(Path(out), self.experiment, self.settings)
         store.check_free(path, self.settings, overwrite)
         with store.locked(path):
@@ -82,7 +81,7 @@ class Run:
 
     def write(self, path: Path) -> None:
         """Write everything into the folder `path`, which the caller holds."""
-        from dlhw import plot
+        from dlhw import plot, store
 
         path.mkdir(parents=True, exist_ok=True)
         plot.save(self.figures(), path)
@@ -98,6 +97,9 @@ class Run:
 
 def run(name: str, context: Context | None = None, **settings: Any) -> Run:
     """Run the experiment called `name`; keywords are the fields of its Settings. Nothing is written."""
+    from dlhw.context import Context
+    from dlhw.settings import build
+
     module = get(name)
     return execute(name, build(module.Settings, settings), context or Context())
 
@@ -110,6 +112,9 @@ def execute(name: str, settings: Any, context: Context) -> Run:
 
 def load(path: str | Path) -> Run:
     """A stored run; no TensorFlow is loaded. UserError if `path` is not a run of this schema."""
+    from dlhw import store
+    from dlhw.settings import build
+
     path = Path(path)
     record = store.read_json(path)
     module = get(record["experiment"])
@@ -120,14 +125,19 @@ def load(path: str | Path) -> Run:
 
 def tag(name: str, settings: Any) -> str:
     """What a kept part must share with a run to be taken up by it."""
+    from dlhw.settings import digest
+
     return f"{__version__} {name} {digest(settings)}"
 
 
 def environment(context: Context) -> dict[str, Any]:
     """Versions and device of this process: what a number may depend on beyond the settings."""
+    import platform
+    from importlib import metadata
+
+    from dlhw.training.distribution import describe
+
     packages = ("tensorflow", "keras", "numpy")
     versions = {"dlhw": __version__, "python": platform.python_version()}
     versions |= {p: metadata.version(p) for p in packages}
-    from dlhw.training.distribution import describe
-
     return {"versions": versions, "device": describe(context.device), "machine": platform.machine()}

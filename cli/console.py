@@ -1,0 +1,103 @@
+"""What a terminal shows: progress, tables, and a silent start of TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dlhw.summary import Summary
+
+_WIDTH_OF_A_PIPE = 120
+
+
+def stdout() -> Console:
+    """The console of results: as wide as the terminal, or fixed in a pipe."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
+
+
+@contextmanager
+def silent_start() -> Iterator[None]:
+    """Keep what native libraries write to stderr while they load; show it only if loading fails.
+
+    TensorFlow logs from C++ before any of its own settings are read, so the file descriptor is what must be moved.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            hidden.seek(0)
+            os.write(saved, hidden.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+@contextmanager
+def progress(visible: bool) -> Iterator[Callable[[int, int, float], None] | None]:
+    """A bar with loss, steps a second and time left on stderr; None where it is not wanted or no terminal."""
+    if not visible or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,}/{task.total:,} steps"),
+        TextColumn("{task.fields[rate]} steps/s"),
+        TextColumn("loss {task.fields[loss]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("compiling", total=1, rate="–", loss="–")
+        began = time.perf_counter()
+
+        def report(done: int, total: int, loss: float) -> None:
+            rate = f"{done / (time.perf_counter() - began):,.0f}"
+            bar.update(task, description="training", completed=done, total=total, rate=rate, loss=f"{loss:.3g}")
+
+        yield report
+
+
+def table(summary: Summary) -> Table:
+    """The table of a summary; stood on its side where that makes it narrower."""
+    columns, rows = summary.columns, summary.rows
+    if len(columns) > len(rows) + 1:
+        turned = list(zip(columns, *rows, strict=True))
+        columns, rows = turned[0], tuple(turned[1:])
+    made = Table(title=summary.title, title_justify="left", title_style="bold")
+    for k, name in enumerate(columns):
+        made.add_column(name, style="bold" if k == 0 else None)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def print_summary(console: Console, summary: Summary) -> None:
+    """Table, then sentences."""
+    console.print(table(summary))
+    for sentence in summary.sentences:
+        console.print(sentence, markup=False)
+
+
+def pairs(title: str, values: dict[str, Any]) -> Table:
+    """Two columns, name and value."""
+    made = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    for name, value in values.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        made.add_row(name, shown)
+    return made

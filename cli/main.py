@@ -1,0 +1,221 @@
+"""dlhw: a subcommand for each experiment, and a few that read what experiments left."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import dlhw
+from cli import options
+from dlhw.errors import UserError
+
+_EXPERIMENTS = "Experiments"
+
+
+class _Group(TyperGroup):
+    """Experiments are found in their folder and loaded only when named; errors are one line."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        from dlhw import experiments
+
+        return [*experiments.names(), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        from dlhw import experiments
+
+        listed = cmd_name in experiments.names()
+        return _experiment(cmd_name, whole=False) if listed else super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        from dlhw import experiments
+
+        if args[0] in experiments.names():
+            return args[0], _experiment(args[0], whole=True), args[1:]
+        return super().resolve_command(ctx, args)
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            sys.exit(super().main(*args, standalone_mode=False, **extra) or 0)
+        except UserError as error:
+            _fail(str(error))
+        except (KeyboardInterrupt, typer.Abort):
+            _fail("interrupted; parts that had finished are kept, and the same command goes on from there", status=130)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(1)
+        except Exception as error:
+            if not hasattr(error, "format_message"):  # a usage error of the parser, whichever click Typer carries
+                raise
+            if type(error).__name__ == "NoArgsIsHelpError":
+                sys.exit(2)
+            _fail(" ".join(error.format_message().split()))
+
+
+def _fail(message: str, status: int = 2) -> None:
+    print(f"dlhw: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="How deep networks learn, measured: the classic experiments, one command each.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Out = Annotated[Path, typer.Option("--out", help="Folder of all runs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, such as artifacts/simulate/default.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"dlhw {dlhw.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+def _experiment(name: str, whole: bool) -> Any:
+    """The click command of an experiment; without `whole` only what a listing needs, and nothing is imported."""
+    from dlhw import experiments
+
+    one = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    settings = {"help_option_names": ["-h", "--help"]}
+    question = experiments.question(name)
+    if whole:
+        module = experiments.get(name)
+
+        def call(values: dict[str, Any], runtime: options.Runtime) -> None:
+            _run(name, module.Settings(**values), runtime)
+
+        function = options.command(module.Settings, call, module.__doc__ or question)
+    else:
+
+        def function() -> None: ...
+
+    one.command(name, help=function.__doc__, short_help=question, context_settings=settings)(function)
+    command = typer.main.get_command(one)
+    command.rich_help_panel = _EXPERIMENTS  # type: ignore[attr-defined]
+    command.short_help = question
+    return command
+
+
+def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
+    from cli import console
+    from dlhw import experiments, store
+    from dlhw.context import Context, FolderParts
+
+    path = store.folder(runtime.out, name, settings)
+    store.check_free(path, settings, runtime.overwrite)
+    with console.silent_start():
+        from dlhw.training import distribution
+    distribution.resolve(runtime.device)
+    talk = not (runtime.quiet or runtime.json)
+    with store.locked(path), console.progress(talk) as report:
+        parts = FolderParts(path / "parts", experiments.tag(name, settings))
+        run = experiments.execute(name, settings, Context(report, parts, runtime.device))
+        run.write(path)
+    summary = run.summary()
+    if runtime.json:
+        print(store.to_json({"run": str(path), "experiment": name, "numbers": summary.numbers}, indent=None))
+    elif talk:
+        out = console.stdout()
+        console.print_summary(out, summary)
+        out.print(f"Figures and numbers: {path}", markup=False, soft_wrap=True)
+
+
+@app.command(name="design", rich_help_panel="Tools")
+def _design(
+    params: Annotated[int, typer.Option("--params", help="Number of parameters to come close to.")] = 571,
+    layers: Annotated[
+        list[str] | None, typer.Option("--layers", help="Numbers of weight layers. [default: 2,5,8]")
+    ] = None,
+    inputs: Annotated[int, typer.Option("--inputs", help="Input size.")] = 1,
+    outputs: Annotated[int, typer.Option("--outputs", help="Output size.")] = 1,
+    json: Json = False,
+) -> None:
+    """Hidden widths of nets with equal numbers of parameters, within 0.2 %."""
+    from cli import console
+    from dlhw import store
+    from dlhw.architectures import design
+    from dlhw.errors import require
+    from dlhw.summary import Summary
+
+    counts = [options._element(int, v, "layers") for v in options.split_commas(layers or ["2,5,8"])]
+    require(inputs >= 1 and outputs >= 1, f"--inputs {inputs} and --outputs {outputs} must be positive")
+    found = [design(params, n, inputs, outputs) for n in counts]
+    if json:
+        nets = [
+            {"layers": n, "net": d.net, "parameters": d.parameters, "error": d.error}
+            for n, d in zip(counts, found, strict=True)
+        ]
+        print(store.to_json({"params": params, "nets": nets}, indent=None))
+        return
+    rows = tuple(
+        (str(n), d.net, str(d.parameters), f"{d.error:+.2%}") for n, d in zip(counts, found, strict=True)
+    )
+    out = console.stdout()
+    columns = ("layers", "net", "parameters", "off by")
+    out.print(console.table(Summary(f"Nets of about {params} parameters", columns, rows, ())))
+    if inputs == outputs == 1:
+        out.print(f"dlhw simulate --models {','.join(d.net for d in found)}", markup=False, soft_wrap=True)
+
+
+@app.command(name="list", rich_help_panel="Tools")
+def _list(out: Out = Path("artifacts"), json: Json = False) -> None:
+    """The experiments, and the runs stored under --out."""
+    from cli import console
+    from dlhw import experiments, store
+
+    runs = sorted(p.parent for p in out.glob("*/*/run.json"))
+    if json:
+        known = {n: experiments.question(n) for n in experiments.names()}
+        print(store.to_json({"experiments": known, "runs": [str(r) for r in runs]}, indent=None))
+        return
+    screen = console.stdout()
+    screen.print(console.pairs("Experiments", {n: experiments.question(n) for n in experiments.names()}))
+    if runs:
+        screen.print(console.pairs(f"Runs in {out}", {str(r): "" for r in runs}))
+    else:
+        screen.print(f"No runs in {out}.", markup=False)
+
+
+@app.command(name="show", rich_help_panel="Tools")
+def _show(run: RunFolder, json: Json = False) -> None:
+    """Settings and numbers of a stored run."""
+    from cli import console
+    from dlhw import experiments, store
+
+    if json:
+        print(store.to_json({"run": str(run), **store.read_json(run)}, indent=None))
+        return
+    loaded = experiments.load(run)
+    record = store.read_json(run)
+    out = console.stdout()
+    environment = record["environment"]
+    out.print(console.pairs(f"Settings of {run}", record["settings"]))
+    out.print(console.pairs("Made with", {**environment["versions"], "device": environment["device"]}))
+    console.print_summary(out, loaded.summary())
+
+
+@app.command(name="draw", rich_help_panel="Tools")
+def _draw(run: RunFolder) -> None:
+    """The figures of a stored run again, without training and without TensorFlow."""
+    from dlhw import experiments, plot
+
+    for path in plot.save(experiments.load(run).figures(), run):
+        print(path)

@@ -1,0 +1,94 @@
+"""A function is given the signature of a Settings dataclass, so that Typer makes its options."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import typer
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """Options that every experiment shares: where and how, never what."""
+
+    out: Path = dataclasses.field(default=Path("artifacts"), metadata={"help": "Folder of all runs."})
+    device: Literal["auto", "cpu", "gpu"] = dataclasses.field(
+        default="auto", metadata={"help": "auto takes the first GPU, if there is one."}
+    )
+    overwrite: bool = dataclasses.field(default=False, metadata={"help": "Replace whatever stands in the run folder."})
+    quiet: bool = dataclasses.field(default=False, metadata={"help": "Print nothing but errors."})
+    json: bool = dataclasses.field(
+        default=False, metadata={"help": "Print one JSON object, run folder and all numbers, and nothing else."}
+    )
+
+
+def is_list(kind: Any) -> bool:
+    """Whether a field takes any number of values: tuple[X, ...]."""
+    return get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis
+
+
+def parameters(cls: type, panel: str | None = None) -> list[inspect.Parameter]:
+    """One keyword parameter a field, annotated for Typer."""
+    hints = get_type_hints(cls)
+    made = []
+    for field in dataclasses.fields(cls):
+        kind, default, text = hints[field.name], field.default, field.metadata["help"]
+        if is_list(kind):
+            kind, default = list[str], [str(v) for v in default]  # type: ignore[union-attr]
+        flag = "--" + field.name.replace("_", "-")
+        if field.metadata.get("positional"):
+            info: Any = typer.Argument(help=text)
+        else:
+            info = typer.Option(flag, help=text, rich_help_panel=panel)
+        made.append(
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+            )
+        )
+    return made
+
+
+def split_commas(values: list[str]) -> list[str]:
+    """["a,b", "c"] -> ["a", "b", "c"]."""
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def values_of(cls: type, given: dict[str, Any]) -> dict[str, Any]:
+    """Field values of `cls` from parsed options: lists are split at commas and get the type of their elements."""
+    hints, values = get_type_hints(cls), {}
+    for field in dataclasses.fields(cls):
+        kind, value = hints[field.name], given[field.name]
+        if is_list(kind):
+            value = tuple(_element(get_args(kind)[0], v, field.name) for v in split_commas(value))
+        elif isinstance(value, list):
+            value = tuple(value)
+        values[field.name] = value
+    return values
+
+
+def _element(kind: type, text: str, name: str) -> Any:
+    if kind not in (int, float):
+        return text
+    try:
+        return kind(text)
+    except ValueError:
+        what = "a whole number" if kind is int else "a number"
+        raise typer.BadParameter(f"{text!r} is not {what}", param_hint=f"'--{name.replace('_', '-')}'") from None
+
+
+def command(settings: type, call: Callable[[dict[str, Any], Runtime], None], doc: str) -> Callable[..., None]:
+    """A function with the options of `settings` and of :class:`Runtime`, which passes both to `call`."""
+
+    def function(**given: Any) -> None:
+        runtime = Runtime(**{f.name: given[f.name] for f in dataclasses.fields(Runtime)})
+        call(values_of(settings, given), runtime)
+
+    both = parameters(settings) + parameters(Runtime, panel="Run")
+    function.__signature__ = inspect.Signature(both)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in both}
+    function.__doc__ = doc
+    return function
