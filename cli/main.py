@@ -37,15 +37,20 @@ class _Group(TyperGroup):
             return args[0], _experiment(args[0], whole=True), args[1:]
         return super().resolve_command(ctx, args)
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(  # type: ignore[override]
+        self, args: Any = None, prog_name: str | None = None, standalone_mode: bool = True, **extra: Any
+    ) -> Any:
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
-            sys.exit(super().main(*args, standalone_mode=False, **extra) or 0)
+            sys.exit(super().main(args, prog_name, standalone_mode=False, **extra) or 0)
         except UserError as error:
             _fail(str(error))
         except (KeyboardInterrupt, typer.Abort):
-            _fail("interrupted; parts that had finished are kept, and the same command goes on from there", status=130)
+            _fail(
+                "interrupted; parts that had finished are kept, and the same command goes on from there",
+                status=130,
+            )
         except BrokenPipeError:
             sys.stderr.close()
             sys.exit(1)
@@ -165,9 +170,7 @@ def _design(
         ]
         print(store.to_json({"params": params, "nets": nets}, indent=None))
         return
-    rows = tuple(
-        (str(n), d.net, str(d.parameters), f"{d.error:+.2%}") for n, d in zip(counts, found, strict=True)
-    )
+    rows = tuple((str(n), d.net, str(d.parameters), f"{d.error:+.2%}") for n, d in zip(counts, found, strict=True))
     out = console.stdout()
     columns = ("layers", "net", "parameters", "off by")
     out.print(console.table(Summary(f"Nets of about {params} parameters", columns, rows, ())))

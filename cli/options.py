@@ -22,7 +22,8 @@ class Runtime:
     overwrite: bool = dataclasses.field(default=False, metadata={"help": "Replace whatever stands in the run folder."})
     quiet: bool = dataclasses.field(default=False, metadata={"help": "Print nothing but errors."})
     json: bool = dataclasses.field(
-        default=False, metadata={"help": "Print one JSON object, run folder and all numbers, and nothing else."}
+        default=False,
+        metadata={"help": "Print one JSON object, run folder and all numbers, and nothing else."},
     )
 
 

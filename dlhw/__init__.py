@@ -33,7 +33,7 @@ _SUBMODULES = (
     "training",
 )
 _NAMES = {"run": "experiments", "load": "experiments", "UserError": "errors"}
-__all__ = [*_SUBMODULES, *_NAMES, "__version__"]  # noqa: PLE0604
+__all__ = [*_SUBMODULES, *_NAMES, "__version__"]
 
 if TYPE_CHECKING:
     from dlhw.errors import UserError as UserError

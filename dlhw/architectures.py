@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,12 +32,12 @@ def parse(net: str) -> tuple[int, ...]:
 def count(widths: Sequence[int], inputs: int = 1, outputs: int = 1) -> int:
     """Number of parameters, sum over layers of (fan_in + 1) fan_out: weights and biases."""
     sizes = (inputs, *widths, outputs)
-    return sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
+    return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
 
 
 @dataclass(frozen=True)
 class Design:
-    """Widths whose parameter count comes closest to a budget."""
+    """Hidden widths whose parameter count meets a budget."""
 
     widths: tuple[int, ...]
     parameters: int
@@ -49,25 +50,31 @@ class Design:
 
 
 def design(params: int, layers: int, inputs: int = 1, outputs: int = 1, tolerance: float = 0.002) -> Design:
-    """The MLP with `layers` weight layers that comes closest to `params` parameters, as even as possible.
+    """The most even MLP with `layers` weight layers whose parameter count is within `tolerance` of `params`.
 
     `layers` counts weight layers, so 2 means one hidden layer. Widths start equal, the largest even net within the
     budget; the remainder is spent by an exhaustive search over nets near it, in which inner layers are one unit
-    wider and the first and the last hidden layer differ by a few. Ties go to the more even net.
+    wider and the first and the last hidden layer differ by up to 40. Even means a small max(widths) - min(widths).
 
     Raises UserError if the best net misses the budget by more than `tolerance` (relative).
     """
     require(params >= 1, f"--params {params} must be positive")
     require(2 <= layers <= 64, f"--layers {layers} must lie in 2..64: one hidden layer makes two layers")
     hidden = layers - 1
-    low, high = 1, params + 1  # invariant: count(low) <= params < count(high), if the smallest net fits at all
+    low, high = (
+        1,
+        params + 1,
+    )  # invariant: count(low) <= params < count(high), if the smallest net fits at all
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if count((middle,) * hidden, inputs, outputs) <= params else (low, middle)
-    best = min(
-        (w for w in _around(low, hidden)),
-        key=lambda w: (abs(count(w, inputs, outputs) - params), max(w) - min(w), w),
-    )
+    nets = _around(low, hidden)
+    off = {net: abs(count(net, inputs, outputs) - params) for net in nets}
+    within = [net for net in nets if off[net] <= tolerance * params]
+    if within:
+        best = min(within, key=lambda net: (max(net) - min(net), off[net], net))
+    else:
+        best = min(nets, key=lambda net: (off[net], max(net) - min(net), net))
     total = count(best, inputs, outputs)
     found = Design(best, total, (total - params) / params)
     require(
@@ -79,10 +86,10 @@ def design(params: int, layers: int, inputs: int = 1, outputs: int = 1, toleranc
 
 
 def _around(width: int, hidden: int) -> list[tuple[int, ...]]:
-    """Nets near the even one: k inner layers one wider, the first and last moved by up to half, at most 12."""
+    """Nets near the even one: k inner layers one wider, the first and last moved by up to 40."""
     if hidden == 1:
         return [(w,) for w in (width, width + 1)]
-    reach = range(-min(12, width // 2, width - 1), min(12, width // 2) + 3)
+    reach = range(-min(40, width - 1), 41)
     nets = []
     for wider in range(hidden - 1):
         inner = (width + 1,) * wider + (width,) * (hidden - 2 - wider) if hidden > 2 else ()

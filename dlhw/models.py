@@ -11,6 +11,7 @@ import dlhw  # noqa: F401  (sets KERAS_BACKEND before Keras is imported)
 from dlhw.errors import require
 
 import keras  # isort: skip
+import itertools
 
 Init = Literal["torch", "keras"]
 
@@ -40,7 +41,11 @@ def mlp(
     for k, size in enumerate(sizes[1:], start=1):
         last = k == len(sizes) - 1
         layer = keras.layers.Dense(
-            size, activation=None if last else activation, kernel_initializer="zeros", dtype=dtype, name=f"dense_{k}"
+            size,
+            activation=None if last else activation,
+            kernel_initializer="zeros",
+            dtype=dtype,
+            name=f"dense_{k}",
         )
         h = layer(h)
     model = keras.Model(x, h, name=name)
@@ -57,7 +62,7 @@ def initial_weights(sizes: Sequence[int], *, init: Init, seed: int) -> list[np.n
     """
     rng = np.random.default_rng(seed)
     weights = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         if init == "torch":
             bound = 1 / np.sqrt(fan_in)
             kernel, bias = rng.uniform(-bound, bound, (fan_in, fan_out)), rng.uniform(-bound, bound, fan_out)

@@ -91,7 +91,10 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
     for parent in [path, *path.parents]:
         if parent.exists() or parent.is_symlink():
             require(parent.is_dir(), f"--out: {parent} is not a folder; choose another place")
-            require(os.access(parent, os.W_OK | os.X_OK), f"--out: {parent} cannot be written; choose another place")
+            require(
+                os.access(parent, os.W_OK | os.X_OK),
+                f"--out: {parent} cannot be written; choose another place",
+            )
             break
     if not path.exists() or overwrite:
         return
@@ -102,7 +105,10 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
     stored = read_json(path)["settings"]
     mine = json.loads(to_json(dataclasses.asdict(settings)))
     other = sorted(k for k in {*stored, *mine} if stored.get(k) != mine.get(k))
-    require(not other, f"{path} holds a run with other settings ({', '.join(other)}); say --overwrite to replace it")
+    require(
+        not other,
+        f"{path} holds a run with other settings ({', '.join(other)}); say --overwrite to replace it",
+    )
 
 
 @contextmanager
@@ -157,7 +163,10 @@ def read_json(path: Path) -> dict[str, Any]:
     require(isinstance(record, dict) and "schema" in record, f"{file} is not the record of a run")
     schema = record["schema"]
     require(schema == SCHEMA, f"{file} has schema {schema}; this version reads {SCHEMA}: run the experiment again")
-    require(keys <= record.keys(), f"{file} lacks {', '.join(sorted(keys - record.keys()))}: run the experiment again")
+    require(
+        keys <= record.keys(),
+        f"{file} lacks {', '.join(sorted(keys - record.keys()))}: run the experiment again",
+    )
     return record
 
 

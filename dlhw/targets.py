@@ -85,8 +85,11 @@ def _check_expression(func: str) -> None:
         tree = ast.parse(func.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UserError(f"--func {func!r} is not a formula; use {names}, or an expression of x") from None
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
+            bare = node.id in _FUNCTIONS and id(node) not in called
+            require(not bare, f"--func {func!r}: {node.id} needs an argument, such as {node.id}(x)")
             allowed = {"x", *_CONSTANTS, *_FUNCTIONS}
             if node.id in allowed:
                 continue
@@ -98,8 +101,11 @@ def _check_expression(func: str) -> None:
             )
         number = not isinstance(node, ast.Constant) or type(node.value) in (int, float)
         plain_call = not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and not node.keywords)
-        kind = isinstance(node, _GRAMMAR + (ast.operator, ast.unaryop, ast.cmpop))
-        require(number and plain_call and kind, f"--func {func!r} holds more than arithmetic; use x, pi, e, numbers")
+        kind = isinstance(node, (*_GRAMMAR, ast.operator, ast.unaryop, ast.cmpop))
+        require(
+            number and plain_call and kind,
+            f"--func {func!r} holds more than arithmetic; use x, pi, e, numbers",
+        )
 
 
 def sample(func: str, x: Array, scale: str = "unit", domain: tuple[float, float] | None = None) -> Array:

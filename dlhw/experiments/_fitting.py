@@ -27,8 +27,12 @@ class FitSettings:
     optimizer: Literal["sgd", "nesterov", "adam", "rmsprop"] = option("sgd", "Optimizer.")
     points: int = option(300, "Equally spaced training points, both ends of the domain included.")
     domain: tuple[float, float] = option((-1.0, 1.0), "Interval of x.")
-    scale: Literal["unit", "raw"] = option("unit", "unit divides the target by its largest absolute value; raw keeps it.")
-    init: Literal["torch", "keras"] = option("torch", "torch: weights and biases uniform in +-1/sqrt(fan_in); keras: Glorot.")
+    scale: Literal["unit", "raw"] = option(
+        "unit", "unit divides the target by its largest absolute value; raw keeps it."
+    )
+    init: Literal["torch", "keras"] = option(
+        "torch", "torch: weights and biases uniform in +-1/sqrt(fan_in); keras: Glorot."
+    )
     activation: Literal["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus"] = option(
         "relu", "Activation of the hidden layers."
     )

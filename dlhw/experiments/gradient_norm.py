@@ -85,7 +85,7 @@ def _window(settings: Settings) -> int:
 
 
 def _draw(axes: plot.Axes, values: np.ndarray, window: int, k: int, name: str) -> None:
-    """Values (S, T): the base seed raw and light, its rolling median dark, the range of all rolling medians as a band."""
+    """Values (S, T): base seed raw and light, its rolling median dark, the range of all rolling medians a band."""
     steps = np.arange(values.shape[1])
     style = plot.line(k)
     axes.plot(steps, values[0], color=style["color"], alpha=0.3, linewidth=0.6, label=f"{name}, base seed, raw")
@@ -121,7 +121,11 @@ def _layer_figure(settings: Settings, result: Result) -> Figure:
     for k, row in enumerate(smooth):
         axes.plot(x, row, label=f"layer {k + 1}", **plot.line(k))
     plot.positive_log(axes, 1e-12)
-    axes.set(xlabel="iteration (one full-batch step)", ylabel="gradient norm of the layer", xlim=(0, settings.epochs))
+    axes.set(
+        xlabel="iteration (one full-batch step)",
+        ylabel="gradient norm of the layer",
+        xlim=(0, settings.epochs),
+    )
     axes.set_title(f"{settings.model} net, base seed: rolling median over {window} iterations")
     plot.legend(axes, ncols=2 if len(smooth) > 4 else 1)
     return made
@@ -132,7 +136,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     good = result.diverged_at < 0
     norm = np.where(good[:, None], result.gradient_norm.astype(np.float64), np.nan)
     tail = max(1, round(0.05 * settings.epochs))
-    columns = ("seed", "norm at start", "largest", "median of last 5 %", "loss, median of last 5 %")
+    columns: tuple[str, ...] = ("seed", "norm at start", "largest", "median of last 5 %", "loss, median of last 5 %")
     columns += ("Spearman norm, loss (95 %)", "diverged at")
     late = np.median(norm[:, -tail:], axis=1)
     late_loss = np.median(np.where(good[:, None], result.loss.astype(np.float64), np.nan)[:, -tail:], axis=1)

@@ -85,7 +85,7 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 def _labels(settings: Settings) -> list[str]:
     nets = [architectures.parse(net) for net in settings.models]
     return [
-        f"{net} · {len(w) + 1} layers · {architectures.count(w)} parameters"
+        f"{net}: {len(w) + 1} layers, {architectures.count(w)} parameters"
         for net, w in zip(settings.models, nets, strict=True)
     ]
 
@@ -103,10 +103,10 @@ def _loss_figure(settings: Settings, result: Result) -> Figure:
         gone = int(np.sum(result.diverged_at[k] >= 0))
         plot.band(axes, x, values, label + (f" · {gone} diverged" if gone else ""), k)
     plot.positive_log(axes, 1e-12)
-    smoothed = f"; points are medians over {width} epochs" if width > 1 else ""
+    smoothed = f"\neach point the median of {width} epochs" if width > 1 else ""
     axes.set(xlabel="epoch (one full-batch step)", ylabel="training MSE", xlim=(0, settings.epochs))
-    axes.set_title(f"Fitting {targets.formula(settings.func)}: {_over(settings)}{smoothed}")
-    plot.legend(axes)
+    axes.set_title(f"Training error on {targets.formula(settings.func)}")
+    plot.legend(axes, _over(settings) + smoothed)
     return made
 
 
@@ -121,8 +121,10 @@ def _fit_figure(settings: Settings, result: Result) -> Figure:
     top.set_ylabel(f"f(x), scale {settings.scale}")
     bottom.axhline(0, color=plot.TRUTH, linewidth=0.8)
     bottom.set(xlabel="x", ylabel="prediction − target", xlim=settings.domain)
-    top.set_title(f"{targets.formula(settings.func)} after {settings.epochs} epochs: {_over(settings)}")
-    plot.legend(top)
+    top.set_title(f"{targets.formula(settings.func)} after {settings.epochs} epochs")
+    low, high = top.get_ylim()
+    top.set_ylim(low, high + 0.35 * (high - low))  # room for the legend
+    plot.legend(top, _over(settings), loc="upper right")
     return made
 
 
@@ -163,8 +165,8 @@ def summary(settings: Settings, result: Result) -> Summary:
         counts = [f"{dead} of {settings.seeds}", f"{gone} of {settings.seeds}"]
         rows.append((net, str(len(widths) + 1), str(architectures.count(widths)), *errors, *reached, *counts))
         rows[-1] += (f"{result.seconds[k]:.1f}",)
-    columns = ("net", "layers", "parameters", "final MSE", "best MSE", "median of last 5 %")
-    columns += tuple(f"epochs to {limit:g}" for limit in THRESHOLDS) + ("dead", "diverged", "seconds")
+    columns: tuple[str, ...] = ("net", "layers", "parameters", "final MSE", "best MSE", "median of last 5 %")
+    columns += (*(f"epochs to {limit:g}" for limit in THRESHOLDS), "dead", "diverged", "seconds")
     title = f"simulate {settings.func}: {settings.epochs} epochs, median over {settings.seeds} seeds (min to max)"
     if settings.seeds == 1:
         title = f"simulate {settings.func}: {settings.epochs} epochs, one seed"
@@ -186,7 +188,10 @@ def _sentences(settings: Settings, result: Result, found: dict[str, np.ndarray])
         dead, gone = int(result.dead[k].sum()), int((result.diverged_at[k] >= 0).sum())
         if dead:
             constant = number(float(np.var(result.y[::5])))
-            said.append(f"{dead} of {settings.seeds} {net} nets died: a constant prediction, MSE near {constant}.")
+            said.append(
+                f"{dead} of {settings.seeds} {net} nets end as a constant (dead, or still on the first plateau): "
+                f"the best constant has an MSE of {constant}."
+            )
         if gone:
             said.append(f"{gone} of {settings.seeds} {net} nets diverged and are left out of every number of the row.")
     return said

@@ -114,7 +114,7 @@ class _Stack:
     ) -> None:
         self.models, self.rule, self.record_norm, self.length = models, rule, record_norm, length
         dtype = models[0].compute_dtype
-        self.activations = [a for layer in _dense_layers(models[0]) for a in [layer.activation]]
+        self.activations = [layer.activation for layer in _dense_layers(models[0])]
         self.x = tf.constant(np.asarray(x).T[None], dtype)  # (1, inputs, batch)
         self.y = tf.constant(np.asarray(y).T[None], dtype)  # (1, outputs, batch)
         self.parameters = [tf.constant(p, dtype) for p in _stacked(models)]
@@ -130,8 +130,9 @@ class _Stack:
     def advance(self, n: int) -> None:
         """Take n steps, at most `length`."""
         began = time.perf_counter()
-        arguments = (tf.constant(self.done), tf.constant(n), self.parameters, self.slots, self.alive, self.x, self.y)
-        arguments += (tf.constant(self.limit, self.x.dtype),)
+        limit = tf.constant(self.limit, self.x.dtype)
+        state = (self.parameters, self.slots, self.alive)
+        arguments = (tf.constant(self.done), tf.constant(n), *state, self.x, self.y, limit)
         if self.done == 0:
             with self._tracing:
                 self._call = self._call.get_concrete_function(*arguments)

@@ -37,4 +37,4 @@ def first_divergence(loss: NDArray[np.floating], limit: float) -> int | None:
 
 def divergence_limit(first_loss: float, target_power: float) -> float:
     """A million times the scale of the problem, mean(y^2) + the first loss: nothing that learns comes near."""
-    return 1e6 * (first_loss + target_power + np.finfo(np.float32).tiny)
+    return 1e6 * (first_loss + target_power + float(np.finfo(np.float32).tiny))

@@ -19,7 +19,13 @@ Progress = Callable[[int, int, float], None]
 
 
 def train_step(
-    model: keras.Model, loss: Callable[[Any, Any], Any], rule: Optimizer, count: Any, slots: Any, x: Any, y: Any
+    model: keras.Model,
+    loss: Callable[[Any, Any], Any],
+    rule: Optimizer,
+    count: Any,
+    slots: Any,
+    x: Any,
+    y: Any,
 ) -> tuple[Any, Any, Any, Any]:
     """One update of `model` in place, by the book: forward, loss, gradient, norms, optimizer.
 
@@ -38,7 +44,7 @@ def train_step(
 
 
 def use_xla(model: keras.Model) -> bool:
-    """Whether XLA pays on the CPU: for dense nets; never with convolutions or pooling, for which it has no fast kernel."""
+    """Whether XLA pays on the CPU: for dense nets; not with convolutions or pooling, where its kernels are slow."""
     slow = ("Conv", "Pool", "RNN", "LSTM", "GRU")
     return not any(part in type(layer).__name__ for layer in model._flatten_layers() for part in slow)
 

@@ -43,7 +43,11 @@ class Optimizer:
         return tuple([tf.zeros_like(p) for p in parameters] for _ in range(2 if self.name == "adam" else 1))
 
     def step(
-        self, count: tf.Tensor, parameters: Sequence[Any], gradients: Sequence[Any], slots: tuple[Tensors, ...]
+        self,
+        count: tf.Tensor,
+        parameters: Sequence[Any],
+        gradients: Sequence[Any],
+        slots: tuple[Tensors, ...],
     ) -> tuple[Tensors, tuple[Tensors, ...]]:
         """Parameters and slots after update number `count` (1, 2, ...; an integer tensor, only adam reads it)."""
         lr, old = self.learning_rate, slots[0]
@@ -51,9 +55,7 @@ class Optimizer:
             return self._adam(count, parameters, gradients, slots)
         if self.name == "rmsprop":
             v = [self.rho * a + (1 - self.rho) * tf.square(g) for a, g in zip(old, gradients, strict=True)]
-            moved = [
-                p - lr * g / tf.sqrt(a + self.epsilon) for p, g, a in zip(parameters, gradients, v, strict=True)
-            ]
+            moved = [p - lr * g / tf.sqrt(a + self.epsilon) for p, g, a in zip(parameters, gradients, v, strict=True)]
             return moved, (v,)
         if self.momentum == 0:
             return [p - lr * g for p, g in zip(parameters, gradients, strict=True)], slots
@@ -65,7 +67,11 @@ class Optimizer:
         return moved, (m,)
 
     def _adam(
-        self, count: tf.Tensor, parameters: Sequence[Any], gradients: Sequence[Any], slots: tuple[Tensors, ...]
+        self,
+        count: tf.Tensor,
+        parameters: Sequence[Any],
+        gradients: Sequence[Any],
+        slots: tuple[Tensors, ...],
     ) -> tuple[Tensors, tuple[Tensors, ...]]:
         dtype = parameters[0].dtype
         t = tf.cast(count, dtype)

@@ -1,0 +1,29 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def dlhw(tmp_path):
+    """Call the command line as a process of its own: dlhw("simulate", "--epochs", 3) -> CompletedProcess.
+
+    Blocked modules raise ImportError when imported: dlhw(..., block="tensorflow keras").
+    """
+
+    def call(*args: object, block: str = "", cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        hide = "; ".join(f"sys.modules[{name!r}] = None" for name in block.split()) or "pass"
+        code = f"import sys; {hide}; sys.argv[0] = 'dlhw'; from cli.main import app; app()"
+        command = [sys.executable, "-c", code, *map(str, args)]
+        environment = os.environ | {"COLUMNS": "120"}
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, env=environment)
+
+    return call

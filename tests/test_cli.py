@@ -1,0 +1,168 @@
+"""The command line as processes: bad input is one line, status 2, and leaves nothing; start-up is light."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dlhw as library
+from dlhw import store
+
+ROOT = Path(__file__).parent.parent
+TINY = ["simulate", "--models", "2", "--epochs", "3", "--points", "10", "--seeds", "1"]
+
+BAD = [
+    (["simulate", "--func", "sink"], "sink"),
+    (["simulate", "--func", "y+1"], "'y'"),
+    (["simulate", "--func", "1/x", "--points", "3"], "not finite"),
+    (["simulate", "--domain", "1", "1"], "--domain 1 1 is empty"),
+    (["simulate", "--domain", "1", "-1"], "LOW must be below HIGH"),
+    (["simulate", "--domain", "nan", "1"], "finite"),
+    (["simulate", "--epochs", "0"], "--epochs 0"),
+    (["simulate", "--epochs", "many"], "many"),
+    (["simulate", "--learning-rate", "-0.1"], "--learning-rate -0.1"),
+    (["simulate", "--momentum", "-0.1"], "--momentum -0.1"),
+    (["simulate", "--momentum", "1"], "[0, 1)"),
+    (["simulate", "--seeds", "0"], "--seeds 0"),
+    (["simulate", "--seed", "-1"], "--seed -1"),
+    (["simulate", "--points", "1"], "--points 1"),
+    (["simulate", "--models", "deep,huge"], "'huge'"),
+    (["simulate", "--models", "5-x"], "'5-x'"),
+    (["simulate", "--models", ""], "--models is empty"),
+    (["simulate", "--models", "deep,deep"], "twice"),
+    (["simulate", "--scale", "big"], "big"),
+    (["simulate", "--init", "he"], "he"),
+    (["simulate", "--optimizer", "lion"], "lion"),
+    (["simulate", "--activation", "rely"], "rely"),
+    (["simulate", "--nonsense"], "--nonsense"),
+    (["simulat"], "simulat"),
+    (["gradient-norm", "--model", "0"], "'0'"),
+    (["design", "--params", "10", "--layers", "8"], "closest"),
+    (["design", "--params", "0"], "--params 0"),
+    (["design", "--layers", "2,x"], "'x'"),
+    (["design", "--layers", "1"], "--layers 1"),
+    (["show", "nowhere"], "nowhere"),
+    (["draw", "."], "no run.json"),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), BAD, ids=[" ".join(w) for w, _ in BAD])
+def test_bad_input_is_one_line_and_leaves_nothing(words, says, dlhw, tmp_path):
+    done = dlhw(*words, block="tensorflow keras")
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_out_that_cannot_be_written_is_refused(dlhw, tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in ("file", "file/below", "/proc/nowhere"):
+        done = dlhw(*TINY, "--out", out)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "--out" in done.stderr
+
+
+def test_a_gpu_that_is_not_there_is_refused(dlhw, tmp_path):
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("a GPU is here")
+    done = dlhw(*TINY, "--device", "gpu")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["schema", "json", "keys", "arrays"])
+def test_a_damaged_run_is_refused_in_one_line(damage, dlhw, tmp_path):
+    path = library.run("simulate", models=("2",), epochs=3, points=10, seeds=1).save(tmp_path)
+    record = json.loads((path / "run.json").read_text())
+    if damage == "arrays":
+        (path / "arrays.npz").write_bytes(b"PK no")
+    else:
+        text = {"schema": {**record, "schema": 99}, "keys": {"schema": store.SCHEMA}, "json": None}[damage]
+        (path / "run.json").write_text("{" if text is None else json.dumps(text))
+    done = dlhw("draw", path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert str(path) in done.stderr
+
+
+def test_a_folder_that_holds_something_else_is_not_overwritten(dlhw, tmp_path):
+    place = tmp_path / "artifacts" / "simulate" / "epochs=3_models=2_points=10_seeds=1"
+    place.mkdir(parents=True)
+    (place / "thesis.txt").write_text("mine")
+    done = dlhw(*TINY)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert [p.name for p in place.iterdir()] == ["thesis.txt"]
+
+
+def test_a_stored_run_with_other_settings_is_kept_unless_told(dlhw, tmp_path):
+    done = dlhw(*TINY, "--json")
+    path = tmp_path / json.loads(done.stdout)["run"]
+    record = json.loads((path / "run.json").read_text())
+    record["settings"]["seed"] = 9
+    (path / "run.json").write_text(json.dumps(record))
+    refused = dlhw(*TINY)
+    assert refused.returncode == 2
+    assert "(seed)" in refused.stderr
+    assert dlhw(*TINY, "--overwrite").returncode == 0
+
+
+def test_a_second_process_is_refused_while_the_first_lives_and_a_dead_one_blocks_nothing(dlhw, tmp_path):
+    path = tmp_path / "artifacts" / "simulate" / "epochs=3_models=2_points=10_seeds=1"
+    with store.locked(path):
+        done = dlhw(*TINY)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "in use" in done.stderr
+    hold = f"import os; from pathlib import Path; from dlhw import store; l = store.locked(Path({str(path)!r}))"
+    subprocess.run([sys.executable, "-c", f"{hold}; l.__enter__(); os._exit(1)"], check=False)
+    assert (path / ".lock").exists()
+    assert dlhw(*TINY).returncode == 0
+
+
+def test_json_is_all_there_is_on_stdout_and_quiet_says_nothing(dlhw):
+    done = dlhw(*TINY, "--json")
+    answer = json.loads(done.stdout)
+    assert answer["numbers"]["2"]["parameters"] == 7
+    assert done.stderr == ""
+    quiet = dlhw(*TINY, "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_a_run_prints_its_table_and_folder_and_no_chatter(dlhw):
+    done = dlhw(*TINY)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "median of last 5 %" in done.stdout
+    assert "artifacts/simulate/epochs=3_models=2_points=10_seeds=1" in done.stdout
+
+
+def test_lists_take_commas_and_may_be_repeated(dlhw):
+    done = dlhw(*TINY[:1], "--models", "2,3", "--models", "2-2", *TINY[3:], "--json")
+    assert list(json.loads(done.stdout)["numbers"]) == ["2", "3", "2-2"]
+
+
+def test_design_prints_a_net_that_simulate_takes(dlhw):
+    done = dlhw("design", "--params", "571", "--layers", "2,5,8", "--json", block="tensorflow keras")
+    nets = json.loads(done.stdout)["nets"]
+    assert [n["layers"] for n in nets] == [2, 5, 8]
+    assert all(abs(n["parameters"] - 571) <= 0.002 * 571 for n in nets)
+    assert dlhw("simulate", "--models", ",".join(n["net"] for n in nets), "--epochs", "2", "--quiet").returncode == 0
+
+
+def test_help_and_version_load_nothing_heavy(dlhw):
+    heavy = "tensorflow keras numpy matplotlib scipy sklearn"
+    assert "simulate" in dlhw("--help", block=heavy).stdout
+    assert re.fullmatch(r"dlhw \d+\.\d+\.\d+\n", dlhw("--version", block=heavy).stdout)
+
+
+def test_importing_the_library_loads_no_tensorflow():
+    code = "import dlhw, sys; dlhw.store; dlhw.plot; dlhw.targets; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,189 @@
+"""One suite over every experiment in the folder: a new file is tested by being there.
+
+What it would miss: a number that is wrong in the same way every time. That is for the tests of the experiment itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import dlhw as library
+from dlhw import experiments, settings, store
+from dlhw.context import Context, FolderParts, MemoryParts
+from dlhw.errors import UserError
+
+NAMES = experiments.names()
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def tiny(name):
+    return experiments.execute(name, experiments.get(name).TINY, Context())
+
+
+def changed(tiny, **values):
+    return experiments.execute(tiny.experiment, dataclasses.replace(tiny.settings, **values), Context()).result
+
+
+def same(a, b):
+    (one, _), (other, _) = store.split(a), store.split(b)
+    return all(np.array_equal(one[k], other[k], equal_nan=one[k].dtype.kind == "f") for k in one)
+
+
+def test_a_stored_run_is_the_run(tiny, tmp_path):
+    path = tiny.save(tmp_path)
+    loaded = library.load(path)
+    assert loaded.settings == tiny.settings
+    for field in dataclasses.fields(tiny.result):
+        mine, theirs = getattr(tiny.result, field.name), getattr(loaded.result, field.name)
+        if isinstance(mine, np.ndarray):
+            assert mine.dtype == theirs.dtype
+            np.testing.assert_array_equal(mine, theirs)
+        else:
+            assert mine == theirs
+    assert str(loaded.summary()) == str(tiny.summary())
+    assert json.loads((path / "run.json").read_text())["schema"] == store.SCHEMA
+
+
+def test_a_repeat_gives_equal_bytes_and_another_seed_another_result(tiny, tmp_path):
+    again = experiments.execute(tiny.experiment, tiny.settings, Context())
+    first, second = tiny.save(tmp_path / "a"), again.save(tmp_path / "b")
+    files = sorted(p.name for p in first.iterdir() if p.suffix in (".npz", ".png", ".svg"))
+    assert len(files) >= 3
+    for file in files:
+        assert (first / file).read_bytes() == (second / file).read_bytes(), file
+    assert not same(tiny.result, changed(tiny, seed=tiny.settings.seed + 1))
+
+
+def test_the_figures_are_drawn_again_without_tensorflow(tiny, tmp_path, dlhw):
+    path = tiny.save(tmp_path)
+    figures = {p.name: p.read_bytes() for p in path.iterdir() if p.suffix in (".png", ".svg")}
+    for file in figures:
+        (path / file).unlink()
+    done = dlhw("draw", path, block="tensorflow keras")
+    assert done.returncode == 0, done.stderr
+    assert {p.name: p.read_bytes() for p in path.iterdir() if p.suffix in (".png", ".svg")} == figures
+
+
+def test_show_and_list_work_without_tensorflow(tiny, tmp_path, dlhw):
+    path = tiny.save(tmp_path)
+    shown = dlhw("show", path, block="tensorflow keras")
+    assert shown.returncode == 0, shown.stderr
+    assert all(field.name in shown.stdout for field in dataclasses.fields(tiny.settings))
+    record = json.loads(dlhw("show", path, "--json").stdout)
+    assert record["numbers"] == json.loads(store.to_json(tiny.summary().numbers))
+    assert path.name in dlhw("list", "--out", tmp_path, "--json", block="tensorflow keras").stdout
+
+
+def test_every_field_has_an_option_with_help_and_the_same_default(name, dlhw):
+    module = experiments.get(name)
+    text = dlhw(name, "--help", block="tensorflow keras").stdout
+    flat = " ".join(text.replace("│", " ").split())
+    for field in dataclasses.fields(module.Settings):
+        assert settings.flag(field.name) in flat
+        assert " ".join(field.metadata["help"].split()[:2]) in flat
+    assert module.Settings() == module.Settings(**{f.name: f.default for f in dataclasses.fields(module.Settings)})
+    assert settings.run_name(module.Settings()) == "default"
+
+
+def test_the_command_line_gives_the_run_of_the_library(tiny, tmp_path, dlhw):
+    words = []
+    for key, value in settings.changed(tiny.settings).items():
+        words += [settings.flag(key), ",".join(map(str, value)) if isinstance(value, tuple) else value]
+    done = dlhw(tiny.experiment, *words, "--out", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    loaded = library.load(answer["run"])
+    assert loaded.settings == tiny.settings
+    assert same(loaded.result, tiny.result)
+    assert answer["numbers"].keys() == tiny.summary().numbers.keys()
+    assert not list((tmp_path / tiny.experiment).glob("*/parts"))
+
+
+def test_finished_parts_are_taken_up(tiny, tmp_path):
+    tag = experiments.tag(tiny.experiment, tiny.settings)
+    first = experiments.execute(tiny.experiment, tiny.settings, Context(parts=FolderParts(tmp_path, tag)))
+    assert list(tmp_path.glob("*.npz"))
+    steps = []
+    context = Context(lambda *a: steps.append(a), FolderParts(tmp_path, tag))
+    second = experiments.execute(tiny.experiment, tiny.settings, context)
+    assert steps == []
+    assert same(first.result, second.result)
+    other = experiments.execute(tiny.experiment, tiny.settings, Context(parts=FolderParts(tmp_path, "another tag")))
+    assert same(first.result, other.result)
+
+
+def test_a_part_that_had_ended_is_not_trained_again(tmp_path):
+    tiny = experiments.get("simulate").TINY
+    kept = MemoryParts()
+    whole = experiments.execute("simulate", tiny, Context(parts=kept))
+    half, steps = MemoryParts({tiny.models[0]: kept[tiny.models[0]]}), []
+    resumed = experiments.execute("simulate", tiny, Context(lambda *a: steps.append(a), half))
+    assert steps[-1][1] < 3 * tiny.epochs  # one net of two: at most its two seeds in two stacks
+    np.testing.assert_allclose(resumed.result.loss, whole.result.loss, rtol=1e-4)
+
+
+def test_the_summary_is_whole(tiny):
+    summary = tiny.summary()
+    assert all(len(row) == len(summary.columns) for row in summary.rows)
+    assert summary.sentences
+    assert all(s.endswith(".") and "nan" not in s for s in summary.sentences)
+    json.loads(store.to_json(summary.numbers))
+
+
+def test_one_seed_carries_no_conclusion(tiny):
+    run = dataclasses.replace(tiny, settings=dataclasses.replace(tiny.settings, seeds=1), result=changed(tiny, seeds=1))
+    assert "one seed decides nothing" in " ".join(run.summary().sentences)
+    assert run.figures()
+
+
+def test_a_run_whose_nets_all_diverge_is_drawn_and_named(tiny):
+    wild = dataclasses.replace(tiny.settings, learning_rate=1e6, activation="softplus")
+    run = experiments.execute(tiny.experiment, wild, Context())
+    assert (run.result.diverged_at >= 0).all()
+    assert "diverged" in " ".join(run.summary().sentences)
+    assert run.figures()
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(UserError, match="did you mean 'simulate'"):
+        library.run("simulat")
+    with pytest.raises(UserError, match="did you mean 'epochs'"):
+        library.run("simulate", epoch=3)
+
+
+def test_every_seed_is_the_same_net_alone_and_among_others():
+    simulate = experiments.get("simulate")
+    together = experiments.execute("simulate", dataclasses.replace(simulate.TINY, seeds=3), Context()).result
+    alone = experiments.execute("simulate", dataclasses.replace(simulate.TINY, seed=2, seeds=1), Context()).result
+    np.testing.assert_allclose(together.loss[:, 2], alone.loss[:, 0], rtol=1e-4)
+
+
+def test_the_loss_of_simulate_is_that_of_its_predictions_at_the_points():
+    run = experiments.execute("simulate", experiments.get("simulate").TINY, Context())
+    error = np.mean((run.result.prediction[..., ::5] - run.result.y[::5]) ** 2, axis=-1)
+    np.testing.assert_allclose(error, run.result.loss[..., -1], rtol=1e-4)
+
+
+def test_the_squares_of_the_layers_add_up():
+    run = experiments.execute("gradient-norm", experiments.get("gradient-norm").TINY, Context())
+    whole = np.sqrt(np.sum(run.result.layer_gradient_norms.astype(float) ** 2, axis=-1))
+    np.testing.assert_allclose(whole, run.result.gradient_norm, rtol=1e-5)
+
+
+def test_dead_nets_are_counted():
+    # Every bias pushed down by a huge step at once: a ReLU net that predicts a constant.
+    run = library.run("simulate", models=("3",), points=20, epochs=40, seeds=3, learning_rate=2.0, momentum=0.0)
+    flat = np.var(run.result.prediction[..., ::5], axis=-1) < 1e-6 * np.var(run.result.y[::5])
+    np.testing.assert_array_equal(run.result.dead, flat & (run.result.diverged_at < 0))
+    count = int(run.result.dead.sum())
+    assert count > 0
+    assert f"{count} of 3 3 nets end as a constant" in " ".join(run.summary().sentences)
