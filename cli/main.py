@@ -160,7 +160,7 @@ def _design(
     from dlhw.errors import require
     from dlhw.summary import Summary
 
-    counts = [options._element(int, v, "layers") for v in options.split_commas(layers or ["2,5,8"])]
+    counts = [options.element(int, v, "layers") for v in options.split_commas(layers or ["2,5,8"])]
     require(inputs >= 1 and outputs >= 1, f"--inputs {inputs} and --outputs {outputs} must be positive")
     found = [design(params, n, inputs, outputs) for n in counts]
     if json:

@@ -40,11 +40,12 @@ def parameters(cls: type, panel: str | None = None) -> list[inspect.Parameter]:
         kind, default, text = hints[field.name], field.default, field.metadata["help"]
         if is_list(kind):
             kind, default = list[str], [str(v) for v in default]  # type: ignore[union-attr]
+        parse = {} if kind not in (int, float) else {"parser": number_parser(kind), "metavar": f"<{kind.__name__}>"}
         flag = "--" + field.name.replace("_", "-")
         if field.metadata.get("positional"):
             info: Any = typer.Argument(help=text)
         else:
-            info = typer.Option(flag, help=text, rich_help_panel=panel)
+            info = typer.Option(flag, help=text, rich_help_panel=panel, **parse)
         made.append(
             inspect.Parameter(
                 field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
@@ -64,21 +65,30 @@ def values_of(cls: type, given: dict[str, Any]) -> dict[str, Any]:
     for field in dataclasses.fields(cls):
         kind, value = hints[field.name], given[field.name]
         if is_list(kind):
-            value = tuple(_element(get_args(kind)[0], v, field.name) for v in split_commas(value))
+            value = tuple(element(get_args(kind)[0], v, field.name) for v in split_commas(value))
         elif isinstance(value, list):
             value = tuple(value)
         values[field.name] = value
     return values
 
 
-def _element(kind: type, text: str, name: str) -> Any:
-    if kind not in (int, float):
-        return text
+def number_parser(kind: type) -> Callable[[Any], Any]:
+    """Text to int or float; Typer's own message for a wrong one does not say which value was wrong."""
+
+    def parse(text: Any) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not {'a whole number' if kind is int else 'a number'}") from None
+
+    return parse
+
+
+def element(kind: type, text: str, name: str) -> Any:
     try:
-        return kind(text)
-    except ValueError:
-        what = "a whole number" if kind is int else "a number"
-        raise typer.BadParameter(f"{text!r} is not {what}", param_hint=f"'--{name.replace('_', '-')}'") from None
+        return number_parser(kind)(text) if kind in (int, float) else text
+    except typer.BadParameter as error:
+        raise typer.BadParameter(error.message, param_hint=f"'--{name.replace('_', '-')}'") from None
 
 
 def command(settings: type, call: Callable[[dict[str, Any], Runtime], None], doc: str) -> Callable[..., None]:

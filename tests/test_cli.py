@@ -61,6 +61,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(words, says, dlhw, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_out_that_cannot_be_written_is_refused(dlhw, tmp_path):
     (tmp_path / "file").write_text("")
     for out in ("file", "file/below", "/proc/nowhere"):
@@ -69,6 +70,7 @@ def test_an_out_that_cannot_be_written_is_refused(dlhw, tmp_path):
         assert "--out" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_refused(dlhw, tmp_path):
     import tensorflow as tf
 
@@ -102,6 +104,7 @@ def test_a_folder_that_holds_something_else_is_not_overwritten(dlhw, tmp_path):
     assert [p.name for p in place.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_a_stored_run_with_other_settings_is_kept_unless_told(dlhw, tmp_path):
     done = dlhw(*TINY, "--json")
     path = tmp_path / json.loads(done.stdout)["run"]
@@ -114,6 +117,7 @@ def test_a_stored_run_with_other_settings_is_kept_unless_told(dlhw, tmp_path):
     assert dlhw(*TINY, "--overwrite").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_while_the_first_lives_and_a_dead_one_blocks_nothing(dlhw, tmp_path):
     path = tmp_path / "artifacts" / "simulate" / "epochs=3_models=2_points=10_seeds=1"
     with store.locked(path):
@@ -126,6 +130,7 @@ def test_a_second_process_is_refused_while_the_first_lives_and_a_dead_one_blocks
     assert dlhw(*TINY).returncode == 0
 
 
+@pytest.mark.slow
 def test_json_is_all_there_is_on_stdout_and_quiet_says_nothing(dlhw):
     done = dlhw(*TINY, "--json")
     answer = json.loads(done.stdout)
@@ -143,11 +148,13 @@ def test_a_run_prints_its_table_and_folder_and_no_chatter(dlhw):
     assert "artifacts/simulate/epochs=3_models=2_points=10_seeds=1" in done.stdout
 
 
+@pytest.mark.slow
 def test_lists_take_commas_and_may_be_repeated(dlhw):
     done = dlhw(*TINY[:1], "--models", "2,3", "--models", "2-2", *TINY[3:], "--json")
     assert list(json.loads(done.stdout)["numbers"]) == ["2", "3", "2-2"]
 
 
+@pytest.mark.slow
 def test_design_prints_a_net_that_simulate_takes(dlhw):
     done = dlhw("design", "--params", "571", "--layers", "2,5,8", "--json", block="tensorflow keras")
     nets = json.loads(done.stdout)["nets"]

@@ -33,6 +33,7 @@ def weights_of(model):
     return np.concatenate([w.ravel() for w in model.get_weights()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_every_compiled_path_equals_the_plain_step_in_float64(name, activation):
@@ -55,6 +56,7 @@ def test_the_stack_is_close_to_the_plain_step_in_float32():
     np.testing.assert_allclose(many.gradient_norm, plain.gradient_norm, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_optimizers_equal_those_of_keras_for_fifty_steps_of_model_fit(name):
     theirs = {
@@ -124,6 +126,7 @@ def test_the_gradient_norm_agrees_with_central_differences_in_float64():
     assert total == pytest.approx(np.linalg.norm(slopes), rel=1e-7)
 
 
+@pytest.mark.slow
 def test_a_net_is_the_same_alone_and_in_a_stack_of_others():
     def train(seeds, workers):
         nets = [mlp((8, 4), seed=s) for s in seeds]
