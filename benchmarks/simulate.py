@@ -10,6 +10,7 @@ counted apart. Engines that are too slow to run in full are timed on fewer steps
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -71,7 +72,7 @@ def time_torch(steps: int) -> tuple[float, float]:
     total = 0.0
     for widths in NETS.values():
         sizes, layers = (1, *widths, 1), []
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in itertools.pairwise(sizes):
             layers += [torch.nn.Linear(a, b), torch.nn.ReLU()]
         net = torch.nn.Sequential(*layers[:-1])
         rule = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
@@ -116,7 +117,7 @@ def time_jax(steps: int, transposed: bool) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     for widths in NETS.values():
         sizes, parameters = (1, *widths, 1), []
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in itertools.pairwise(sizes):
             bound = 1 / np.sqrt(a)
             w, c = rng.uniform(-bound, bound, (b, a)), rng.uniform(-bound, bound, (b, 1))
             pair = (w, c) if transposed else (w.T, c[:, 0])

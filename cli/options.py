@@ -40,7 +40,9 @@ def parameters(cls: type, panel: str | None = None) -> list[inspect.Parameter]:
         kind, default, text = hints[field.name], field.default, field.metadata["help"]
         if is_list(kind):
             kind, default = list[str], [str(v) for v in default]  # type: ignore[union-attr]
-        parse = {} if kind not in (int, float) else {"parser": number_parser(kind), "metavar": f"<{kind.__name__}>"}
+        parse: dict[str, Any] = (
+            {} if kind not in (int, float) else {"parser": number_parser(kind), "metavar": f"<{kind.__name__}>"}
+        )
         flag = "--" + field.name.replace("_", "-")
         if field.metadata.get("positional"):
             info: Any = typer.Argument(help=text)
