@@ -1,0 +1,44 @@
+"""Every command and every piece of Python in the README runs as it stands there (with fewer epochs)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = dict.fromkeys(re.findall(r"```console\n(.*?)```", README, re.S))
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+@pytest.mark.slow
+def test_the_commands_run(dlhw, tmp_path):
+    from dlhw import run
+
+    run("simulate", models=("2",), points=10, epochs=3, seeds=1).save(tmp_path / "kept")
+    (tmp_path / "artifacts" / "simulate").mkdir(parents=True)
+    stored = next((tmp_path / "kept" / "simulate").iterdir())
+    stored.rename(tmp_path / "artifacts" / "simulate" / "default")
+    assert len(COMMANDS) >= 8
+    for line in COMMANDS:
+        words = shlex.split(line)[1:]
+        if words[0] in ("simulate", "gradient-norm"):
+            words += ["--epochs", "4", "--seeds", "1"]
+        done = dlhw(*words)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_the_python_runs(code):
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_pictures_and_links_exist():
+    root = Path(__file__).parent.parent
+    links = [t for t in re.findall(r"\]\(([^)]+)\)", README) if "://" not in t]
+    assert any(t.endswith(".png") for t in links)
+    assert all((root / t).is_file() for t in links)
