@@ -37,14 +37,25 @@ TARGETS: dict[str, tuple[str, Callable[[Array], Array]]] = {
 }
 """name -> (formula, function); every function maps float64 (n,) to float64 (n,)."""
 
-_FUNCTIONS: dict[str, Callable[..., Array]] = {
+_FUNCTIONS: dict[str, np.ufunc] = {
     **{n: getattr(np, n) for n in ("sin", "cos", "tan", "exp", "log", "sqrt", "abs", "sign", "sinh", "cosh")},
     **{n: getattr(np, n) for n in ("tanh", "arcsin", "arccos", "arctan", "floor", "ceil")},
     **{n: getattr(np, n) for n in ("minimum", "maximum")},
 }
 _CONSTANTS = {"pi": np.pi, "e": np.e}
 # The grammar of a formula: no attribute, index, call by keyword, lambda, comprehension or text can be written.
-_GRAMMAR = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Name, ast.Constant, ast.Load)
+_GRAMMAR: tuple[type[ast.AST], ...] = (
+    ast.Expression,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Compare,
+    ast.Call,
+    ast.Name,
+    ast.Constant,
+    ast.Load,
+)
+_GRAMMAR += (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.UAdd, ast.USub)
+_GRAMMAR += (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 _LONGEST = 200
 
 
@@ -62,23 +73,25 @@ def target(func: str) -> Callable[[Array], Array]:
     """
     if func in TARGETS:
         return TARGETS[func][1]
-    _check_expression(func)
+    text = _checked(func)
     from asteval import Interpreter  # late: only expressions need it
 
     def evaluate(x: Array) -> Array:
-        symbols = {**_FUNCTIONS, **_CONSTANTS, "x": np.asarray(x, dtype=np.float64)}
+        symbols = {**_FUNCTIONS, **_CONSTANTS, "x": np.array(x, dtype=np.float64)}
         interpreter = Interpreter(minimal=True, use_numpy=False, builtins_readonly=True, user_symbols=symbols)
         with np.errstate(all="ignore"):
-            value = interpreter(func.strip(), show_errors=False)
+            value = interpreter(text, show_errors=False)
         if interpreter.error:
             reason = str(interpreter.error[0].get_error()[1]).strip().splitlines()[-1]
             raise UserError(f"--func {func!r} cannot be computed: {reason}")
+        require(not np.iscomplexobj(value), f"--func {func!r} is complex; powers of negative numbers must be whole")
         return np.broadcast_to(np.asarray(value, dtype=np.float64), np.shape(x)).copy()
 
     return evaluate
 
 
-def _check_expression(func: str) -> None:
+def _checked(func: str) -> str:
+    """The expression, refused unless it is arithmetic; its whole numbers become floats, which cannot grow for ever."""
     names = ", ".join(TARGETS)
     require(len(func) <= _LONGEST, f"--func has {len(func)} characters; at most {_LONGEST} are allowed")
     try:
@@ -101,11 +114,17 @@ def _check_expression(func: str) -> None:
             )
         number = not isinstance(node, ast.Constant) or type(node.value) in (int, float)
         plain_call = not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and not node.keywords)
-        kind = isinstance(node, (*_GRAMMAR, ast.operator, ast.unaryop, ast.cmpop))
         require(
-            number and plain_call and kind,
+            number and plain_call and isinstance(node, _GRAMMAR),
             f"--func {func!r} holds more than arithmetic; use x, pi, e, numbers",
         )
+        if isinstance(node, ast.Constant):
+            node.value = float(node.value)  # type: ignore[arg-type]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
+            name, takes = node.func.id, _FUNCTIONS[node.func.id].nin
+            # One argument more would be taken by NumPy as the place to write the result.
+            require(len(node.args) == takes, f"--func {func!r}: {name} takes {takes} argument{'s' * (takes > 1)}")
+    return ast.unparse(tree)
 
 
 def sample(func: str, x: Array, scale: str = "unit", domain: tuple[float, float] | None = None) -> Array:

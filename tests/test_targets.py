@@ -53,7 +53,9 @@ def test_a_constant_expression_is_a_function():
 @pytest.mark.parametrize(
     "bad",
     ["sink", "y + 1", "x +", "", "x.real", "__import__('os')", "x[0]", "'a'", "lambda x: x", "[x for x in x]",
-     "open('f')", "sin(x, out=x)", "x" * 300, "(1).__class__", "cos", "1j*x", "sin(x)(x)"],
+     "open('f')", "sin(x, out=x)", "x" * 300, "(1).__class__", "cos", "1j*x", "sin(x)(x)",
+     "sin(x, x)", "maximum(x)", "minimum(x, 0.5, x)", "x @ x", "x is x", "x << 2", "~x", "(-8)**(1/3)*x",
+     "10**400", "((9**9999)**9999)**9999", "x and x", "0 < x < 1"],
 )  # fmt: skip
 def test_what_is_no_formula_is_refused_in_one_line(bad):
     with pytest.raises(UserError) as error:
@@ -65,6 +67,13 @@ def test_what_is_no_formula_is_refused_in_one_line(bad):
 def test_a_value_that_is_not_finite_is_refused_with_its_place(bad):
     with pytest.raises(UserError, match="not finite at x ="):
         sample(bad, np.linspace(-1, 1, 5))
+
+
+def test_an_expression_leaves_its_points_alone():
+    x = np.linspace(-1, 1, 7)
+    before = x.copy()
+    np.testing.assert_array_equal(target("maximum(x, 0.2)")(x), np.maximum(x, 0.2))
+    np.testing.assert_array_equal(x, before)
 
 
 def test_a_misspelt_name_gets_a_hint():
