@@ -218,7 +218,13 @@ def _show(run: RunFolder, json: Json = False) -> None:
 @app.command(name="draw", rich_help_panel="Tools")
 def _draw(run: RunFolder) -> None:
     """The figures of a stored run again, without training and without TensorFlow."""
-    from dlhw import experiments, plot
+    from dlhw import experiments, plot, store
 
-    for path in plot.save(experiments.load(run).figures(), run):
+    loaded = experiments.load(run)
+    with store.locked(run):
+        try:
+            paths = plot.save(loaded.figures(), run)
+        except OSError as error:
+            raise UserError(f"{run} cannot be written ({error.strerror})") from None
+    for path in paths:
         print(path)

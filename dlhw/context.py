@@ -38,7 +38,9 @@ class FolderParts:
         self.folder, self.tag = folder, hashlib.sha256(tag.encode()).hexdigest()[:8]
 
     def _path(self, name: str) -> Path:
-        return self.folder / f"{name}-{self.tag}.npz"
+        # A net of many layers has a name longer than a file may have.
+        short = name if len(name) <= 60 else f"{name[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return self.folder / f"{short}-{self.tag}.npz"
 
     def get(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays of a part kept by an earlier process, or None."""

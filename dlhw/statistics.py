@@ -14,14 +14,17 @@ def spearman(
     """Spearman's rank correlation of a and b, (n,), with a percentile bootstrap 95 % interval.
 
     block > 1 resamples runs of `block` neighbours (moving-block bootstrap, Kuensch 1989), which iterations of one
-    training need: they are no independent draws. nan where either is constant or fewer than three pairs are finite.
+    training need: they are no independent draws. The estimate is nan where either is constant or fewer than three
+    pairs are finite; the ends are nan where there are fewer than ten blocks, too few to resample.
     """
     good = np.isfinite(a) & np.isfinite(b)
     a, b = a[good], b[good]
     if len(a) < 3:
         return np.nan, np.nan, np.nan
     rng = np.random.default_rng(seed)
-    n, block = len(a), min(block, len(a))
+    n = len(a)
+    if n < 10 * block:
+        return _rank_correlation(a, b), np.nan, np.nan
     draws = []
     for _ in range(resamples):
         starts = rng.integers(0, n - block + 1, -(-n // block))

@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
@@ -74,8 +74,11 @@ def split(result: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def join(cls: type, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any]) -> Any:
     """The Result of class `cls` that :func:`split` took apart."""
     hints = get_type_hints(cls)
-    values = {k: tuple(v) if get_origin(hints[k]) is tuple else v for k, v in plain.items()}
-    return cls(**arrays, **values)
+    values = {k: tuple(v) if get_origin(hints.get(k)) is tuple else v for k, v in plain.items()}
+    try:
+        return cls(**arrays, **values)
+    except TypeError as error:
+        raise UserError(f"the stored result does not fit this version ({error}): run the experiment again") from None
 
 
 def folder(out: Path, experiment: str, settings: Any) -> Path:
@@ -88,21 +91,27 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
 
     Refused: a place that cannot be written, a file or folder that is no run, a stored run with other settings.
     """
-    for parent in [path, *path.parents]:
-        if parent.exists() or parent.is_symlink():
-            require(parent.is_dir(), f"--out: {parent} is not a folder; choose another place")
-            require(
-                os.access(parent, os.W_OK | os.X_OK),
-                f"--out: {parent} cannot be written; choose another place",
-            )
-            break
-    if not path.exists() or overwrite:
-        return
-    visible = [p.name for p in path.iterdir() if not p.name.startswith(".") and p.name != "parts"]
+    try:
+        for parent in [path, *path.parents]:
+            if parent.exists() or parent.is_symlink():
+                require(parent.is_dir(), f"--out: {parent} is not a folder; choose another place")
+                writable = os.access(parent, os.W_OK | os.X_OK)
+                require(writable, f"--out: {parent} cannot be written; choose another place")
+                break
+        if not path.exists() or overwrite:
+            return
+        visible = [p.name for p in path.iterdir() if not p.name.startswith(".") and p.name != "parts"]
+    except OSError as error:
+        raise UserError(f"--out: {path} cannot be used ({error.strerror}); choose another place") from None
     if not visible:
         return
     require("run.json" in visible, f"{path} holds files but no run; choose another --out, or say --overwrite")
-    stored = read_json(path)["settings"]
+    try:
+        stored = read_json(path)["settings"]
+    except UserError as error:
+        raise UserError(
+            f"{str(error).removesuffix(': run the experiment again')}; say --overwrite to replace it"
+        ) from None
     mine = json.loads(to_json(dataclasses.asdict(settings)))
     other = sorted(k for k in {*stored, *mine} if stored.get(k) != mine.get(k))
     require(
@@ -126,18 +135,34 @@ def locked(path: Path) -> Iterator[None]:
     except Timeout:
         raise UserError(f"{path} is in use by another process; wait for it, or choose another --out") from None
     except OSError as error:
-        raise UserError(f"--out: {path} cannot be written ({error.strerror}); choose another place") from None
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); choose another place, such as --out FOLDER"
+        ) from None
     try:
         yield
     finally:
         lock.release()  # the file stays: removing it would let a third process in beside a second
 
 
-def save(path: Path, *, experiment: str, settings: Any, result: Any, environment: Any, numbers: Any) -> None:
-    """Write run.json and arrays.npz into the folder `path`; run.json last, so that it vouches for the rest."""
+def save(
+    path: Path,
+    *,
+    experiment: str,
+    settings: Any,
+    result: Any,
+    environment: Any,
+    numbers: Any,
+    draw: Callable[[Path], Any],
+) -> None:
+    """Write arrays.npz, the figures that `draw` writes into the folder, and run.json.
+
+    An older run.json goes first and the new one comes last, so that it never vouches for what it does not belong to.
+    """
     path.mkdir(parents=True, exist_ok=True)
+    (path / "run.json").unlink(missing_ok=True)
     arrays, plain = split(result)
     write_arrays(path / "arrays.npz", arrays)
+    draw(path)
     record = {
         "schema": SCHEMA,
         "experiment": experiment,
@@ -153,10 +178,12 @@ def save(path: Path, *, experiment: str, settings: Any, result: Any, environment
 def read_json(path: Path) -> dict[str, Any]:
     """run.json of a run folder, checked: UserError if it is not there, not JSON, or of another schema."""
     file = path / "run.json"
-    require(path.is_dir(), f"{path} is not a folder; give the folder of a run, such as artifacts/simulate/default")
-    require(file.is_file(), f"{path} is not a run: it holds no run.json")
     try:
+        require(path.is_dir(), f"{path} is not a folder; give the folder of a run, such as artifacts/simulate/default")
+        require(file.is_file(), f"{path} is not a run: it holds no run.json")
         record = json.loads(file.read_text())
+    except UserError:
+        raise
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
     keys = {"schema", "experiment", "settings", "environment", "numbers", "result"}
@@ -173,10 +200,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """arrays.npz of a run folder; UserError if it is missing or damaged."""
     import zipfile
+    import zlib
 
     try:
         with np.load(path / "arrays.npz", allow_pickle=False) as stored:
             return {k: stored[k] for k in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path / 'arrays.npz'} cannot be read ({reason}): run the experiment again") from None

@@ -54,8 +54,9 @@ def statistics(values: NDArray[np.floating]) -> dict[str, float | int]:
 def lowest(names: Sequence[str], values: NDArray[np.floating], quantity: str) -> str:
     """Which of `names` has the lowest `quantity`, values (names, seeds), and whether the seeds bear it out.
 
-    A ranking is claimed only where the whole range of the first lies under that of every other; with one seed
-    nothing is claimed. Values that are not finite (diverged nets) are left out and must be named elsewhere.
+    A ranking is claimed only where no training diverged and the whole range of the first lies under that of every
+    other; with one seed nothing is claimed. Values that are not finite (diverged nets) are left out and must be named
+    elsewhere.
     """
     kept = [(n, v[np.isfinite(v)]) for n, v in zip(names, values, strict=True)]
     order = sorted((item for item in kept if len(item[1])), key=lambda item: float(np.median(item[1])))
@@ -68,6 +69,8 @@ def lowest(names: Sequence[str], values: NDArray[np.floating], quantity: str) ->
         return f"{best} has a {quantity} of {spread(mine)}" + (f", {len(mine)} seeds." if seeds > 1 else ".")
     if seeds == 1:
         return f"In this run {what}; one seed decides nothing."
+    if any(len(v) < seeds for _, v in kept):
+        return f"By the median of the trainings that did not diverge {what}: not separated here."
     overlap = [n for n, v in order[1:] if float(v.min()) <= float(mine.max())]
     if overlap:
         return f"By the median {what}; its range overlaps that of {' and '.join(overlap)}: not separated here."

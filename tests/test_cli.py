@@ -95,6 +95,25 @@ def test_a_damaged_run_is_refused_in_one_line(damage, dlhw, tmp_path):
     assert str(path) in done.stderr
 
 
+@pytest.mark.slow
+def test_a_damaged_run_is_replaced_only_when_told(dlhw, tmp_path):
+    place = tmp_path / "artifacts" / "simulate" / "epochs=3_models=2_points=10_seeds=1"
+    place.mkdir(parents=True)
+    (place / "run.json").write_text("{")
+    done = dlhw(*TINY)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "--overwrite" in done.stderr
+    assert (place / "run.json").read_text() == "{"
+    assert dlhw(*TINY, "--overwrite").returncode == 0
+    assert json.loads((place / "run.json").read_text())["schema"] == store.SCHEMA
+
+
+def test_names_too_long_for_a_path_are_refused(dlhw):
+    for words in (["show", "a" * 300], [*TINY, "--out", "a" * 300]):
+        done = dlhw(*words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
 def test_a_folder_that_holds_something_else_is_not_overwritten(dlhw, tmp_path):
     place = tmp_path / "artifacts" / "simulate" / "epochs=3_models=2_points=10_seeds=1"
     place.mkdir(parents=True)

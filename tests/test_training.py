@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -155,12 +157,15 @@ def test_nets_of_different_shapes_come_back_in_order_with_their_own_weights():
 def test_a_net_that_diverges_is_named_and_disturbs_no_other():
     calm, wild, alone = (mlp((5,), seed=s, activation="linear") for s in (0, 1, 0))
     wild.set_weights([w * 10 for w in wild.get_weights()])  # a product of two such layers explodes at this rate
-    good, bad = fit_many([calm, wild], X, Y, steps=40, optimizer=rule(rate=0.05), workers=1)
+    good, bad = fit_many([calm, wild], X, Y, steps=40, optimizer=rule(rate=0.05), workers=1, gradient_norm=True)
     (reference,) = fit_many([alone], X, Y, steps=40, optimizer=rule(rate=0.05), workers=1)
     assert bad.diverged_at is not None
     assert 0 < bad.diverged_at < 40
     assert np.isfinite(bad.loss[: bad.diverged_at]).all()
     assert np.isnan(bad.loss[bad.diverged_at :]).all()
+    assert np.isnan(bad.gradient_norm[bad.diverged_at :]).all()
+    assert bad.seconds > 0
+    assert bad.compile_seconds > 0
     assert good.diverged_at is None
     np.testing.assert_allclose(good.loss, reference.loss, rtol=1e-5)
 
@@ -178,7 +183,9 @@ def test_what_fit_many_cannot_stack_is_refused():
     hidden = keras.layers.Dense(3)(inputs)
     branch = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()([hidden, inputs])))
     softmax = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="softmax")])
-    for model in (branch, softmax):
+    extras = ({"trainable": False}, {"kernel_regularizer": "l2"})
+    frozen, regularized = (keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, **k)]) for k in extras)
+    for model in (branch, softmax, frozen, regularized):
         with pytest.raises(UserError, match="fit_many"):
             fit_many([model], X, Y, steps=1, optimizer=rule())
 
@@ -195,6 +202,24 @@ def test_fit_trains_any_functional_model_and_chooses_xla_by_its_layers():
     assert history.loss[-1] < 0.9 * history.loss[0]
     total, _ = gradient_norm(conv, "sparse_categorical_crossentropy", x.astype("f"), y)
     assert total > 0
+
+
+def test_fit_minimises_regularizers_too():
+    layer = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(0.5))
+    model = keras.Sequential([keras.Input((1,)), layer])
+    w = float(model.get_weights()[0][0, 0])
+    history = fit(model, X, Y, steps=1, optimizer=rule(), loss="mse")
+    plain = np.mean((X * w - Y) ** 2)
+    assert history.loss[0] == pytest.approx(plain + 0.5 * w**2, rel=1e-5)
+
+
+def test_worker_threads_use_the_device_that_was_asked_for(monkeypatch):
+    import tensorflow as tf
+
+    asked, device = [], tf.device
+    monkeypatch.setattr(tf, "device", lambda name: asked.append(threading.current_thread().name) or device(name))
+    fit_many([mlp((2,))], X, Y, steps=2, optimizer=rule(), device="/CPU:0")
+    assert any(name.startswith("dlhw") for name in asked)
 
 
 def test_initial_weights_follow_pytorch_and_keras():

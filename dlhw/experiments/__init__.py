@@ -83,8 +83,6 @@ class Run:
         """Write everything into the folder `path`, which the caller holds."""
         from dlhw import plot, store
 
-        path.mkdir(parents=True, exist_ok=True)
-        plot.save(self.figures(), path)
         store.save(
             path,
             experiment=self.experiment,
@@ -92,6 +90,7 @@ class Run:
             result=self.result,
             environment=self.environment,
             numbers=self.summary().numbers,
+            draw=lambda folder: plot.save(self.figures(), folder),
         )
 
 

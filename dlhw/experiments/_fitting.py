@@ -107,6 +107,7 @@ def train(
                 x[:, None],
                 y[:, None],
                 steps=settings.epochs,
+                device=distribution.resolve(context.device),
                 optimizer=rule,
                 gradient_norm=gradient_norm,
                 progress=context.progress,
@@ -121,7 +122,7 @@ def _arrays(histories: list[Any], models: list[Any], dense: Array) -> dict[str, 
         "loss": np.stack([h.loss for h in histories]).astype(np.float32),
         "prediction": np.stack([np.asarray(m(grid, training=False))[:, 0] for m in models]),
         "diverged_at": np.array([-1 if h.diverged_at is None else h.diverged_at for h in histories]),
-        "seconds": np.array(max(h.seconds - h.compile_seconds for h in histories)),
+        "seconds": np.array(max(h.seconds for h in histories)),
         "compile_seconds": np.array(max(h.compile_seconds for h in histories)),
     }
     for name in ("gradient_norm", "layer_gradient_norms"):

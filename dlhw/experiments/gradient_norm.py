@@ -109,7 +109,9 @@ def _norm_figure(settings: Settings, result: Result) -> Figure:
         plot.legend(axes)
     bottom.set(xlabel="iteration (one full-batch step)", xlim=(0, settings.epochs))
     count = architectures.count(architectures.parse(settings.model))
-    top.set_title(f"{settings.model} net ({count} parameters) on {targets.formula(settings.func)}")
+    gone = int((result.diverged_at >= 0).sum())
+    more = f"; {gone} of {settings.seeds} diverged" if gone else ""
+    top.set_title(f"{settings.model} net ({count} parameters) on {targets.formula(settings.func)}{more}")
     return made
 
 
@@ -171,14 +173,19 @@ def _sentences(settings: Settings, result: Result) -> list[str]:
         intro = "one seed decides nothing" if settings.seeds == 1 else f"{n} seeds"
         said.append(
             f"Spearman's correlation of gradient norm and loss over {settings.epochs} iterations: "
-            f"{spread(rho[:, 0])}, {intro}; intervals by a bootstrap of blocks of {BLOCK} iterations."
+            f"{spread(rho[:, 0])}, {intro}; "
+            + (
+                f"intervals by a bootstrap of blocks of {BLOCK} iterations."
+                if np.isfinite(rho[:, 1:]).any()
+                else f"no interval, for which at least {10 * BLOCK} iterations are needed."
+            )
         )
         if settings.seeds > 1 and n == settings.seeds:
             if (rho[:, 1] > 0).all():
                 said.append("In every seed the norm falls and rises with the loss: each interval lies above zero.")
             elif (rho[:, 2] < 0).all():
                 said.append("In every seed the norm moves against the loss: each interval lies below zero.")
-            else:
+            elif np.isfinite(rho).all():
                 said.append("The seeds do not agree on a sign: some interval holds zero, or the signs differ.")
     gone = int((result.diverged_at >= 0).sum())
     if gone:

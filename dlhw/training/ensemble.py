@@ -38,6 +38,7 @@ def fit_many(
     gradient_norm: bool = False,
     chunk: int = 1000,
     workers: int | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
     finished: Callable[[list[int], list[History]], None] | None = None,
 ) -> list[History]:
@@ -45,18 +46,22 @@ def fit_many(
 
     models: chains of Dense layers (functional or Sequential), any shapes; those of equal shape and activations
     train as one stack. x (batch, inputs), y (batch, outputs). `workers` threads (default: one a core) run the stacks.
+    `device` is TensorFlow's name of one, such as "/GPU:0" (default: TensorFlow's choice).
     `progress` is called at chunk borders with all steps of all stacks; `finished` as soon as a stack ends, with the
     positions of its models and their histories. A net whose loss leaves :func:`divergence_limit` is frozen there
     and the others are not touched. Each net equals the one trained alone by :func:`fit` up to rounding.
 
-    Raises UserError for a model that is not such a chain.
+    Raises UserError for a model that is not such a chain, or holds frozen layers, regularizers or constraints.
     """
     workers = workers or os.cpu_count() or 1
     groups: dict[Any, list[int]] = {}
     for k, model in enumerate(models):
         groups.setdefault(_shape(model), []).append(k)
     places = _split(list(groups.values()), workers)
-    stacks = [_Stack([models[k] for k in p], x, y, optimizer, gradient_norm, min(chunk, steps)) for p in places]
+    with tf.device(device):
+        stacks = [_Stack([models[k] for k in p], x, y, optimizer, gradient_norm, min(chunk, steps)) for p in places]
+    for stack in stacks:
+        stack.device = device
     histories: dict[int, History] = {}
 
     def end(k: int) -> None:
@@ -108,6 +113,7 @@ class _Stack:
     """S nets of one shape: stacked weights as loop tensors, one compiled function, what has been recorded."""
 
     _tracing = threading.Lock()  # tracing is pure Python; two at once only fight for the interpreter lock
+    device: str | None = None  # opened in every call: tf.device holds for one thread, and threads of a pool run this
 
     def __init__(
         self, models: list[keras.Model], x: Any, y: Any, rule: Optimizer, record_norm: bool, length: int
@@ -123,24 +129,34 @@ class _Stack:
         power = float(np.mean(np.square(y)))
         self.limit = np.array([divergence_limit(float(v), power) for v in first])
         self.alive = tf.ones(len(models), bool)
-        self.done, self.newest, self.times = 0, float(np.median(first)), list[float]()
+        self.done, self.newest = 0, float(np.median(first))
+        self.seconds, self.compile_seconds = 0.0, 0.0
         self.blocks: list[np.ndarray] = []  # (steps, 1 or 2 + layers, S)
         self._call = tf.function(self._chunk, jit_compile=True)
 
     def advance(self, n: int) -> None:
         """Take n steps, at most `length`."""
-        began = time.perf_counter()
+        with tf.device(self.device):
+            self._advance(n)
+
+    def _advance(self, n: int) -> None:
         limit = tf.constant(self.limit, self.x.dtype)
         state = (self.parameters, self.slots, self.alive)
         arguments = (tf.constant(self.done), tf.constant(n), *state, self.x, self.y, limit)
         if self.done == 0:
             with self._tracing:
+                began = time.perf_counter()
                 self._call = self._call.get_concrete_function(*arguments)
+                self.compile_seconds = time.perf_counter() - began
+            began = time.perf_counter()
+            self._call(tf.constant(0), tf.constant(0), *arguments[2:])  # no step: XLA compiles at the first call
+            self.compile_seconds += time.perf_counter() - began
+        began = time.perf_counter()
         self.parameters, self.slots, self.alive, rows = self._call(*arguments)
         self.blocks.append(rows.numpy()[:n])
         self.done += n
         self.newest = float(np.median(self.blocks[-1][-1, 0]))
-        self.times.append(time.perf_counter() - began)
+        self.seconds += time.perf_counter() - began
 
     def _losses(self, parameters: list[Any], x: Any = None, y: Any = None) -> Any:
         """Mean squared error of each net, (S,)."""
@@ -182,18 +198,17 @@ class _Stack:
         table = np.concatenate(self.blocks)
         loss = np.concatenate([table[:, 0], self._losses(self.parameters).numpy()[None]])
         trained = [p.numpy() for p in self.parameters]
-        usual = float(np.median(self.times[1:])) if len(self.times) > 1 else 0.0
         result = []
         for s, model in enumerate(self.models):
             shapes = [v.shape for v in model.trainable_variables]
             model.set_weights([p[s].T.reshape(shape) for p, shape in zip(trained, shapes, strict=True)])
             curve = loss[:, s].copy()
             gone = first_divergence(curve, self.limit[s])
+            norm = table[:, 1:, s].copy()
             if gone is not None:
-                curve[gone:] = np.nan
-            whole = table[:, 1, s].copy() if self.record_norm else None
-            each = table[:, 2:, s].copy() if self.record_norm else None
-            result.append(History(curve, whole, each, gone, sum(self.times), max(0.0, self.times[0] - usual)))
+                curve[gone:] = norm[gone:] = np.nan
+            whole, each = (norm[:, 0], norm[:, 1:]) if self.record_norm else (None, None)
+            result.append(History(curve, whole, each, gone, self.seconds, self.compile_seconds))
         return result
 
 
@@ -207,6 +222,11 @@ def _dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
         name = type(wrong[0]).__name__ if wrong else "a branch"
         raise UserError(f"fit_many trains plain chains of Dense layers with bias; {model.name!r} holds {name}: use fit")
     for layer in layers:
+        extras = ("kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint")
+        if not layer.trainable or any(getattr(layer, extra) is not None for extra in extras):
+            raise UserError(
+                f"fit_many: {layer.name!r} of {model.name!r} is frozen, regularized or constrained: use fit"
+            )
         if layer.activation is keras.activations.softmax or layer.activation is keras.activations.log_softmax:
             raise UserError(f"fit_many needs elementwise activations; {layer.name!r} of {model.name!r} has softmax")
     return layers

@@ -17,11 +17,11 @@ class History:
     """
 
     loss: NDArray[np.floating]  # (T + 1,) of the loss that is minimised; nan after a divergence
-    gradient_norm: NDArray[np.floating] | None  # (T,) Euclidean norm over all trainable tensors
+    gradient_norm: NDArray[np.floating] | None  # (T,) Euclidean norm over all trainable tensors; nan after a divergence
     layer_gradient_norms: NDArray[np.floating] | None  # (T, layers) the same, a layer each; squares add up
     diverged_at: int | None  # first k whose loss is not finite or over the limit; None: never
-    seconds: float  # of wall time in compiled steps; nets of one stack share it
-    compile_seconds: float  # of wall time in the first call, which holds tracing and compilation
+    seconds: float  # of wall time in steps, compilation left out; nets of one stack share it
+    compile_seconds: float  # of wall time in tracing and compilation
 
     @property
     def steps(self) -> int:

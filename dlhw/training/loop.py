@@ -34,7 +34,7 @@ def train_step(
     """
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
-        value = tf.reduce_mean(loss(y, model(x, training=True)))
+        value = tf.add_n([tf.reduce_mean(loss(y, model(x, training=True))), *model.losses])
     gradients = tape.gradient(value, [v.value for v in variables], unconnected_gradients="zero")
     total, layers = norms(gradients, layer_slices(model))
     moved, slots = rule.step(count, [v.value for v in variables], gradients, slots)
@@ -63,7 +63,8 @@ def fit(
 ) -> History:
     """Train `model` in place on the whole batch (x, y) for `steps` updates and record loss and gradient norms.
 
-    loss(y_true, y_pred) is a Keras name or function; its mean is minimised. A model that diverges runs on; the
+    loss(y_true, y_pred) is a Keras name or function; its mean is minimised, plus the losses that layers add
+    (regularizers). A model that diverges runs on; the
     history says at which step it left. compiled=False runs `train_step` as plain Python.
     """
     function = keras.losses.get(loss)
@@ -91,7 +92,11 @@ def fit(
         return rows
 
     call = tf.function(run, jit_compile=use_xla(model)) if compiled else None
-    blocks, times = [], []
+    blocks, seconds, compile_seconds = [], 0.0, 0.0
+    if call is not None:
+        began = time.perf_counter()
+        call(tf.constant(0), tf.constant(0), x, y)  # no step: this traces and compiles
+        compile_seconds = time.perf_counter() - began
     for start in range(0, steps, length):
         n = min(length, steps - start)
         began = time.perf_counter()
@@ -100,18 +105,17 @@ def fit(
         else:
             block = np.array([np.hstack([np.asarray(v) for v in step(start + i + 1, x, y)]) for i in range(n)])
         blocks.append(block)
-        times.append(time.perf_counter() - began)
+        seconds += time.perf_counter() - began
         if progress is not None:
             progress(start + n, steps, float(block[-1, 0]))
     table = np.concatenate(blocks)
-    final = float(tf.reduce_mean(function(y, model(x, training=False))))
-    return _history(table, final, float(np.mean(np.square(y))), times)
+    final = float(tf.add_n([tf.reduce_mean(function(y, model(x, training=False))), *model.losses]))
+    return _history(table, final, float(np.mean(np.square(y))), seconds, compile_seconds)
 
 
-def _history(table: np.ndarray, final: float, power: float, times: list[float]) -> History:
+def _history(table: np.ndarray, final: float, power: float, seconds: float, compile_seconds: float) -> History:
     loss = np.append(table[:, 0], table.dtype.type(final))
     gone = first_divergence(loss, divergence_limit(float(loss[0]), power))
     if gone is not None:
-        loss[gone:] = np.nan
-    usual = float(np.median(times[1:])) if len(times) > 1 else 0.0
-    return History(loss, table[:, 1], table[:, 2:], gone, sum(times), max(0.0, times[0] - usual))
+        loss[gone:] = table[gone:] = np.nan
+    return History(loss, table[:, 1], table[:, 2:], gone, seconds, compile_seconds)
