@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: simulate test fast bench clean
+.PHONY: simulate test fast lowest bench clean
 
 simulate: $(VENV)/installed
 	$(BIN)/dlhw simulate --func sinc
@@ -16,6 +16,13 @@ test: $(VENV)/tested
 
 fast: $(VENV)/tested
 	$(BIN)/pytest -m "not slow"
+
+# The oldest versions that pyproject.toml admits, against the fast tests.
+lowest:
+	$(PYTHON) -m venv $(VENV)-lowest
+	sed -n '/^dependencies/,/^]/s/.*"\(.*\)>=\(.*\)".*/\1==\2/p' pyproject.toml > $(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/pip install --quiet -r $(VENV)-lowest/lowest.txt "pytest>=8.3" -e .
+	$(VENV)-lowest/bin/pytest -m "not slow"
 
 bench: $(VENV)/tested
 	$(BIN)/pip install --quiet -e ".[bench]"
@@ -31,4 +38,4 @@ $(VENV)/tested: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest build dist *.egg-info
