@@ -131,7 +131,7 @@ def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
     distribution.resolve(runtime.device)
     talk = not (runtime.quiet or runtime.json)
     with store.locked(path), console.progress(talk) as report:
-        parts = FolderParts(path / "parts", experiments.tag(name, settings))
+        parts = FolderParts(path / "parts", experiments.tag(name, settings, runtime.device))
         run = experiments.execute(name, settings, Context(report, parts, runtime.device))
         run.write(path)
     summary = run.summary()

@@ -122,11 +122,13 @@ def load(path: str | Path) -> Run:
     return Run(record["experiment"], settings, result, record["environment"])
 
 
-def tag(name: str, settings: Any) -> str:
+def tag(name: str, settings: Any, device: str = "auto") -> str:
     """What a kept part must share with a run to be taken up by it."""
+    from importlib.metadata import version
+
     from dlhw.settings import digest
 
-    return f"{__version__} {name} {digest(settings)}"
+    return f"{__version__} {version('tensorflow')} {version('keras')} {device} {name} {digest(settings)}"
 
 
 def environment(context: Context) -> dict[str, Any]:
