@@ -34,7 +34,13 @@ def test_the_commands_run(dlhw, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
 def test_the_python_runs(code):
-    exec(compile(code, "README.md", "exec"), {})
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    if "run" in names:
+        assert set(names["figures"]) == {"loss", "fit"}
+    else:
+        assert all(history.loss[-1] < history.loss[0] for history in names["histories"])
+        assert names["total"] > 0
 
 
 def test_the_pictures_and_links_exist():

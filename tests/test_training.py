@@ -46,7 +46,7 @@ def test_every_compiled_path_equals_the_plain_step_in_float64(name, activation):
     for other, net in [(single, nets[1]), (many, nets[2])]:
         np.testing.assert_allclose(other.loss, plain.loss, rtol=1e-9)
         np.testing.assert_allclose(other.gradient_norm, plain.gradient_norm, rtol=1e-9)
-        np.testing.assert_allclose(other.layer_gradient_norms, plain.layer_gradient_norms, rtol=1e-8)
+        np.testing.assert_allclose(other.layer_gradient_norms, plain.layer_gradient_norms, rtol=1e-9)
         np.testing.assert_allclose(weights_of(net), weights_of(nets[0]), rtol=1e-9, atol=1e-12)
 
 

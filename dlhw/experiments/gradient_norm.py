@@ -175,16 +175,20 @@ def _sentences(settings: Settings, result: Result) -> list[str]:
             f"Spearman's correlation of gradient norm and loss over {settings.epochs} iterations: "
             f"{spread(rho[:, 0])}, {intro}; "
             + (
-                f"intervals by a bootstrap of blocks of {BLOCK} iterations."
+                f"intervals by a bootstrap of blocks of {BLOCK} iterations, too narrow where trends are slower."
                 if np.isfinite(rho[:, 1:]).any()
                 else f"no interval, for which at least {10 * BLOCK} iterations are needed."
             )
         )
         if settings.seeds > 1 and n == settings.seeds:
             if (rho[:, 1] > 0).all():
-                said.append("In every seed the norm falls and rises with the loss: each interval lies above zero.")
+                said.append(
+                    "In every seed the norm is larger where the loss is larger (a trend that both share is enough for that)."
+                )
             elif (rho[:, 2] < 0).all():
-                said.append("In every seed the norm moves against the loss: each interval lies below zero.")
+                said.append(
+                    "In every seed the norm is larger where the loss is smaller (opposite trends are enough for that)."
+                )
             elif np.isfinite(rho).all():
                 said.append("The seeds do not agree on a sign: some interval holds zero, or the signs differ.")
     gone = int((result.diverged_at >= 0).sum())

@@ -68,30 +68,10 @@ def fit(
     history says at which step it left. compiled=False runs `train_step` as plain Python.
     """
     function = keras.losses.get(loss)
-    dtype = model.compute_dtype
-    x, y = tf.convert_to_tensor(x, dtype), tf.convert_to_tensor(y, dtype)
-    variables = [v.value for v in model.trainable_variables]
-    slots = tuple([tf.Variable(s, trainable=False) for s in group] for group in optimizer.slots(variables))
+    x, y = (tf.convert_to_tensor(a, model.compute_dtype) for a in (x, y))
     length = min(chunk, steps)
-
-    def step(count: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
-        read = tuple([tf.convert_to_tensor(s) for s in group] for group in slots)
-        value, total, layers, new = train_step(model, function, optimizer, count, read, x, y)
-        for group, moved in zip(slots, new, strict=True):
-            for variable, tensor in zip(group, moved, strict=True):
-                variable.assign(tensor)
-        return value, total, layers
-
-    def run(start: Any, n: Any, x: Any, y: Any) -> Any:
-        width = 2 + len(layer_slices(model))
-        rows = tf.zeros((length, width), dtype)
-        for i in tf.range(n):
-            value, total, layers = step(start + i + 1, x, y)
-            row = tf.concat([[value, total], layers], 0)
-            rows = tf.tensor_scatter_nd_update(rows, [[i]], [row])
-        return rows
-
-    call = tf.function(run, jit_compile=use_xla(model)) if compiled else None
+    step = _bound_step(model, function, optimizer)
+    call = _compiled(model, step, length) if compiled else None
     blocks, seconds, compile_seconds = [], 0.0, 0.0
     if call is not None:
         began = time.perf_counter()
@@ -108,9 +88,39 @@ def fit(
         seconds += time.perf_counter() - began
         if progress is not None:
             progress(start + n, steps, float(block[-1, 0]))
-    table = np.concatenate(blocks)
     final = float(tf.add_n([tf.reduce_mean(function(y, model(x, training=False))), *model.losses]))
-    return _history(table, final, float(np.mean(np.square(y))), seconds, compile_seconds)
+    return _history(np.concatenate(blocks), final, float(np.mean(np.square(y))), seconds, compile_seconds)
+
+
+def _bound_step(model: keras.Model, loss: Callable[[Any, Any], Any], rule: Optimizer) -> Callable[..., Any]:
+    """`train_step` of one model, its slots kept in variables: (count, x, y) -> loss, norm, norms of the layers."""
+    slots = rule.slots([v.value for v in model.trainable_variables])
+    kept = tuple([tf.Variable(s, trainable=False) for s in group] for group in slots)
+
+    def step(count: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
+        read = tuple([tf.convert_to_tensor(s) for s in group] for group in kept)
+        value, total, layers, new = train_step(model, loss, rule, count, read, x, y)
+        for group, moved in zip(kept, new, strict=True):
+            for variable, tensor in zip(group, moved, strict=True):
+                variable.assign(tensor)
+        return value, total, layers
+
+    return step
+
+
+def _compiled(model: keras.Model, step: Callable[..., Any], length: int) -> Callable[..., Any]:
+    """At most `length` steps in one graph: (steps done, n, x, y) -> rows of loss, norm, norms of the layers."""
+    width = 2 + len(layer_slices(model))
+
+    def run(start: Any, n: Any, x: Any, y: Any) -> Any:
+        rows = tf.zeros((length, width), x.dtype)
+        for i in tf.range(n):
+            value, total, layers = step(start + i + 1, x, y)
+            row = tf.concat([[value, total], layers], 0)
+            rows = tf.tensor_scatter_nd_update(rows, [[i]], [row])
+        return rows
+
+    return tf.function(run, jit_compile=use_xla(model))
 
 
 def _history(table: np.ndarray, final: float, power: float, seconds: float, compile_seconds: float) -> History:
