@@ -27,9 +27,11 @@ ENGINES = {  # name -> (module it needs, steps it is timed on)
     "dlhw": ("tensorflow", STEPS),
     "dlhw, gradient norm": ("tensorflow", STEPS),
     "dlhw, 5 seeds": ("tensorflow", STEPS),
+    "dlhw, nets one after the other": ("tensorflow", STEPS),
     "torch eager": ("torch", 2000),
     "jax jit+scan, batch x features": ("jax", STEPS),
     "jax jit+scan, features x batch": ("jax", STEPS),
+    "jax, features x batch, nets on threads": ("jax", STEPS),
     "keras fit, one step an epoch": ("keras", 200),
 }
 
@@ -41,7 +43,7 @@ def data():
     return x, np.sinc(5 * x).astype("float32")
 
 
-def time_dlhw(steps: int, seeds: int = 1, norm: bool = False) -> tuple[float, float]:
+def time_dlhw(steps: int, seeds: int = 1, norm: bool = False, workers: int | None = None) -> tuple[float, float]:
     from dlhw.models import mlp
     from dlhw.training import fit_many, optimizer
 
@@ -56,6 +58,7 @@ def time_dlhw(steps: int, seeds: int = 1, norm: bool = False) -> tuple[float, fl
         steps=steps,
         optimizer=optimizer("sgd", 0.01, 0.9),
         gradient_norm=norm,
+        workers=workers,
         progress=lambda done, total, _: marks.append((time.perf_counter(), done, total)),
     )
     end, _, total = marks[-1]
@@ -89,7 +92,9 @@ def time_torch(steps: int) -> tuple[float, float]:
     return total, 0.0
 
 
-def time_jax(steps: int, transposed: bool) -> tuple[float, float]:
+def time_jax(steps: int, transposed: bool, threads: int = 1) -> tuple[float, float]:
+    from concurrent.futures import ThreadPoolExecutor
+
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -113,7 +118,7 @@ def time_jax(steps: int, transposed: bool) -> tuple[float, float]:
 
         return jax.lax.scan(step, (parameters, velocity), None, length=steps)
 
-    seconds, first = 0.0, 0.0
+    first, ready = 0.0, []
     rng = np.random.default_rng(0)
     for widths in NETS.values():
         sizes, parameters = (1, *widths, 1), []
@@ -126,10 +131,11 @@ def time_jax(steps: int, transposed: bool) -> tuple[float, float]:
         began = time.perf_counter()
         compiled = jax.jit(train).lower(*arguments).compile()
         first += time.perf_counter() - began
-        began = time.perf_counter()
-        np.asarray(jax.block_until_ready(compiled(*arguments))[1])
-        seconds += time.perf_counter() - began
-    return seconds, first
+        ready.append((compiled, arguments))
+    began = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda pair: np.asarray(jax.block_until_ready(pair[0](*pair[1]))[1]), ready))
+    return time.perf_counter() - began, first
 
 
 def time_keras(steps: int) -> tuple[float, float]:
@@ -156,9 +162,11 @@ def measure(engine: str) -> dict[str, float]:
         "dlhw": lambda: time_dlhw(steps),
         "dlhw, gradient norm": lambda: time_dlhw(steps, norm=True),
         "dlhw, 5 seeds": lambda: time_dlhw(steps, seeds=5),
+        "dlhw, nets one after the other": lambda: time_dlhw(steps, workers=1),
         "torch eager": lambda: time_torch(steps),
         "jax jit+scan, batch x features": lambda: time_jax(steps, False),
         "jax jit+scan, features x batch": lambda: time_jax(steps, True),
+        "jax, features x batch, nets on threads": lambda: time_jax(steps, True, os.cpu_count() or 1),
         "keras fit, one step an epoch": lambda: time_keras(steps),
     }[engine]
     seconds, first = call()

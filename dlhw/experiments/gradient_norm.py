@@ -175,7 +175,7 @@ def _sentences(settings: Settings, result: Result) -> list[str]:
             f"Spearman's correlation of gradient norm and loss over {settings.epochs} iterations: "
             f"{spread(rho[:, 0])}, {intro}; "
             + (
-                f"intervals by a bootstrap of blocks of {BLOCK} iterations, too narrow where trends are slower."
+                f"intervals by a bootstrap of blocks of {BLOCK} iterations, too narrow for slower trends."
                 if np.isfinite(rho[:, 1:]).any()
                 else f"no interval, for which at least {10 * BLOCK} iterations are needed."
             )
