@@ -183,12 +183,10 @@ def _sentences(settings: Settings, result: Result) -> list[str]:
         if settings.seeds > 1 and n == settings.seeds:
             if (rho[:, 1] > 0).all():
                 said.append(
-                    "In every seed the norm is larger where the loss is larger (a trend that both share is enough for that)."
+                    "In every seed the norm is larger where the loss is larger (a shared trend is enough for that)."
                 )
             elif (rho[:, 2] < 0).all():
-                said.append(
-                    "In every seed the norm is larger where the loss is smaller (opposite trends are enough for that)."
-                )
+                said.append("In every seed the norm is larger where the loss is smaller (opposite trends are enough).")
             elif np.isfinite(rho).all():
                 said.append("The seeds do not agree on a sign: some interval holds zero, or the signs differ.")
     gone = int((result.diverged_at >= 0).sum())
