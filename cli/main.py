@@ -48,7 +48,7 @@ class _Group(TyperGroup):
             _fail(str(error))
         except (KeyboardInterrupt, typer.Abort):
             _fail(
-                "interrupted; parts that had finished are kept, and the same command goes on from there",
+                "interrupted; what has been trained is kept, and the same command goes on from there",
                 status=130,
             )
         except BrokenPipeError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,11 +46,11 @@ class FolderParts:
 
     def get(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays of a part kept by an earlier process, or None."""
-        path = self._path(name)
-        if not path.exists():
+        try:
+            with np.load(self._path(name), allow_pickle=False) as stored:
+                return {k: stored[k] for k in stored.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):  # not there, or damaged: done again
             return None
-        with np.load(path, allow_pickle=False) as stored:
-            return {k: stored[k] for k in stored.files}
 
     def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write the arrays; after a crash either all of them are there or none."""

@@ -14,7 +14,7 @@ import pytest
 import dlhw as library
 from cli import options
 from dlhw import experiments, settings, store
-from dlhw.context import Context, FolderParts, MemoryParts
+from dlhw.context import Context, FolderParts
 from dlhw.errors import UserError
 
 NAMES = experiments.names()
@@ -127,18 +127,6 @@ def test_finished_parts_are_taken_up(tiny, tmp_path):
     assert same(first.result, second.result)
     other = experiments.execute(tiny.experiment, tiny.settings, Context(parts=FolderParts(tmp_path, "another tag")))
     assert same(first.result, other.result)
-
-
-@pytest.mark.slow
-def test_a_part_that_had_ended_is_not_trained_again(tmp_path):
-    tiny = experiments.get("simulate").TINY
-    kept = MemoryParts()
-    whole = experiments.execute("simulate", tiny, Context(parts=kept))
-    first, second = tiny.models
-    marked = {**kept[first], "loss": kept[first]["loss"] + 7}  # no training gives this
-    resumed = experiments.execute("simulate", tiny, Context(parts=MemoryParts({first: marked})))
-    np.testing.assert_array_equal(resumed.result.loss[0], whole.result.loss[0] + 7)
-    np.testing.assert_allclose(resumed.result.loss[1], kept[second]["loss"], rtol=1e-4)
 
 
 def test_the_summary_is_whole(tiny):

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from dlhw.architectures import parse
+from dlhw.context import MemoryParts
 from dlhw.errors import UserError
 from dlhw.measure import gradient_norm
 from dlhw.models import initial_weights, mlp
 from dlhw.targets import sample
 from dlhw.training import OPTIMIZERS, fit, fit_many, optimizer, use_xla
+from dlhw.training.loop import Pace
 
 keras = pytest.importorskip("keras")
 X = np.linspace(-1, 1, 40)[:, None]
@@ -43,7 +45,10 @@ def test_every_compiled_path_equals_the_plain_step_in_float64(name, activation):
     plain = fit(nets[0], X, Y, steps=60, optimizer=rule(name), compiled=False)
     single = fit(nets[1], X, Y, steps=60, optimizer=rule(name), chunk=25)
     (many,) = fit_many([nets[2]], X, Y, steps=60, optimizer=rule(name), gradient_norm=True, chunk=25)
-    for other, net in [(single, nets[1]), (many, nets[2])]:
+    # From three nets on the products of a stack are others.
+    stack = [mlp((7, 5), activation=activation, seed=s, dtype="float64") for s in (9, 3, 8)]
+    _, among, _ = fit_many(stack, X, Y, steps=60, optimizer=rule(name), gradient_norm=True, chunk=25, workers=1)
+    for other, net in [(single, nets[1]), (many, nets[2]), (among, stack[1])]:
         np.testing.assert_allclose(other.loss, plain.loss, rtol=1e-9)
         np.testing.assert_allclose(other.gradient_norm, plain.gradient_norm, rtol=1e-9)
         np.testing.assert_allclose(other.layer_gradient_norms, plain.layer_gradient_norms, rtol=1e-9)
@@ -146,9 +151,7 @@ def test_a_net_is_the_same_alone_and_in_a_stack_of_others():
 def test_nets_of_different_shapes_come_back_in_order_with_their_own_weights():
     widths = [(3,), (5, 2), (3,), (4,)]
     nets = [mlp(w, seed=k) for k, w in enumerate(widths)]
-    ended = []
-    histories = fit_many(nets, X, Y, steps=30, optimizer=rule(), finished=lambda places, _: ended.extend(places))
-    assert sorted(ended) == [0, 1, 2, 3]
+    histories = fit_many(nets, X, Y, steps=30, optimizer=rule())
     for net, history in zip(nets, histories, strict=True):
         assert history.steps == 30
         assert float(np.mean((np.asarray(net(X.astype("f"))) - Y) ** 2)) == pytest.approx(history.loss[-1], rel=1e-4)
@@ -168,6 +171,77 @@ def test_a_net_that_diverges_is_named_and_disturbs_no_other():
     assert bad.compile_seconds > 0
     assert good.diverged_at is None
     np.testing.assert_allclose(good.loss, reference.loss, rtol=1e-5)
+
+
+class BrokenOffError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_a_training_broken_off_goes_on_where_it_stood_and_ends_with_the_same_bytes(name):
+    def train(parts, progress=None):
+        nets = [mlp(w, seed=s) for w in [(4, 3), (6,)] for s in range(3)]
+        histories = fit_many(
+            nets, X, Y, steps=90, optimizer=rule(name), gradient_norm=True, chunk=20, parts=parts, progress=progress
+        )
+        return nets, histories
+
+    def stop(done, total, _):
+        if done >= total / 2:
+            raise BrokenOffError
+
+    parts, seen = MemoryParts(), []
+    with pytest.raises(BrokenOffError):
+        train(parts, stop)
+    kept = sum(int(state["done"]) for state in parts.values())
+    assert kept >= 90
+    resumed, histories = train(parts, lambda done, *_: seen.append(done))
+    assert kept < seen[0] <= kept + 20
+    whole, references = train(None)
+    for one, other in zip(histories, references, strict=True):
+        np.testing.assert_array_equal(one.loss, other.loss)
+        np.testing.assert_array_equal(one.layer_gradient_norms, other.layer_gradient_norms)
+    for one, other in zip(resumed, whole, strict=True):
+        np.testing.assert_array_equal(weights_of(one), weights_of(other))
+
+
+def test_what_was_kept_of_another_training_is_not_taken_up():
+    parts = MemoryParts()
+    fit_many([mlp((4,), seed=0)], X, Y, steps=20, optimizer=rule(), parts=parts)
+    for seed, x, rate in [(1, X, 0.01), (0, X + 1e-3, 0.01), (0, X, 0.02)]:
+        calls: list[tuple] = []
+
+        def report(*a, calls=calls):
+            calls.append(a)
+
+        nets = [mlp((4,), seed=seed)]
+        fit_many(nets, x, Y, steps=20, optimizer=rule(rate=rate), parts=parts, progress=report)
+        assert calls, (seed, rate)
+
+
+def test_long_trainings_are_kept_on_the_way(monkeypatch):
+    monkeypatch.setattr("dlhw.training.ensemble.KEEP_SECONDS", 0.0)
+    puts = []
+
+    class Counting(MemoryParts):
+        def put(self, name, arrays):
+            puts.append(int(arrays["done"]))
+            super().put(name, arrays)
+
+    fit_many([mlp((4,), seed=0)], X, Y, steps=5000, optimizer=rule(), chunk=100, parts=Counting())
+    assert len(puts) > 1
+    assert puts == sorted(set(puts))
+    assert puts[-1] == 5000
+
+
+def test_the_pace_follows_the_clock():
+    pace = Pace(1000)
+    pace.took(pace.steps, 16 * 0.1)
+    assert pace.steps == 5
+    pace.took(5, 50.0)
+    assert pace.steps == 1
+    pace.took(1, 1e-9)
+    assert pace.steps == 1000
 
 
 def test_progress_counts_every_step_of_every_stack():

@@ -69,51 +69,33 @@ def train(
     loss (seeds, epochs + 1) mean squared error of the scaled target; prediction (seeds, n) on the grid five times
     denser; diverged_at (seeds,) epoch or -1; seconds, compile_seconds: scalars; with gradient_norm also
     gradient_norm (seeds, epochs) and layer_gradient_norms (seeds, epochs, layers).
-    A net whose seeds have all ended is kept as a part.
+    What has been trained is kept in context.parts, so that a run broken off goes on where it stood.
     """
-    parts = {net: context.parts.get(net) for net in nets}
-    missing = [net for net in nets if parts[net] is None]
-    if missing:
-        from dlhw import models as models_
-        from dlhw.training import History, distribution, fit_many, optimizer
+    from dlhw import models as models_
+    from dlhw.training import distribution, fit_many, optimizer
 
-        pairs = [(net, s) for net in missing for s in range(settings.seeds)]
-        x, y = data(settings)
-        dense, _ = data(settings, 5)
-        rule = optimizer(settings.optimizer, settings.learning_rate, settings.momentum)
-        kept: dict[str, dict[int, History]] = {net: {} for net in missing}
-
-        def finished(places: list[int], histories: list[History]) -> None:
-            for place, history in zip(places, histories, strict=True):
-                net, s = pairs[place]
-                kept[net][s] = history
-                if len(kept[net]) == settings.seeds:
-                    mine = [m for m, pair in zip(models, pairs, strict=True) if pair[0] == net]
-                    parts[net] = _arrays([kept[net][s] for s in range(settings.seeds)], mine, dense)
-                    context.parts.put(net, parts[net] or {})
-
-        with distribution.scope(context.device):
-            models = [
-                models_.mlp(
-                    architectures.parse(net),
-                    activation=settings.activation,
-                    init=settings.init,
-                    seed=settings.seed + s,
-                )
-                for net, s in pairs
-            ]
-            fit_many(
-                models,
-                x[:, None],
-                y[:, None],
-                steps=settings.epochs,
-                device=distribution.resolve(context.device),
-                optimizer=rule,
-                gradient_norm=gradient_norm,
-                progress=context.progress,
-                finished=finished,
-            )
-    return {net: arrays for net in nets if (arrays := parts[net]) is not None}
+    x, y = data(settings)
+    dense, _ = data(settings, 5)
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    with distribution.scope(context.device):
+        models = [
+            models_.mlp(architectures.parse(net), activation=settings.activation, init=settings.init, seed=seed)
+            for net in nets
+            for seed in seeds
+        ]
+        histories = fit_many(
+            models,
+            x[:, None],
+            y[:, None],
+            steps=settings.epochs,
+            device=distribution.resolve(context.device),
+            optimizer=optimizer(settings.optimizer, settings.learning_rate, settings.momentum),
+            gradient_norm=gradient_norm,
+            progress=context.progress,
+            parts=context.parts,
+        )
+    places = {net: slice(k * len(seeds), (k + 1) * len(seeds)) for k, net in enumerate(nets)}
+    return {net: _arrays(histories[p], models[p], dense) for net, p in places.items()}
 
 
 def _arrays(histories: list[Any], models: list[Any], dense: Array) -> dict[str, np.ndarray]:

@@ -18,6 +18,17 @@ Progress = Callable[[int, int, float], None]
 """Called with (steps done, steps in all, newest median loss) at every chunk border."""
 
 
+class Pace:
+    """How many steps the next call of a compiled loop takes: about half a second, at most `most`."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.steps = most, min(most, 16)
+
+    def took(self, steps: int, seconds: float) -> None:
+        """Learn from the last call."""
+        self.steps = max(1, min(self.most, int(0.5 * steps / max(seconds, 1e-6))))
+
+
 def train_step(
     model: keras.Model,
     loss: Callable[[Any, Any], Any],
@@ -77,17 +88,20 @@ def fit(
         began = time.perf_counter()
         call(tf.constant(0), tf.constant(0), x, y)  # no step: this traces and compiles
         compile_seconds = time.perf_counter() - began
-    for start in range(0, steps, length):
-        n = min(length, steps - start)
+    start, pace = 0, Pace(length)
+    while start < steps:
+        n = min(pace.steps, steps - start)
         began = time.perf_counter()
         if call is not None:
             block = call(tf.constant(start), tf.constant(n), x, y).numpy()[:n]
         else:
             block = np.array([np.hstack([np.asarray(v) for v in step(start + i + 1, x, y)]) for i in range(n)])
         blocks.append(block)
-        seconds += time.perf_counter() - began
+        took = time.perf_counter() - began
+        seconds, start = seconds + took, start + n
+        pace.took(n, took)
         if progress is not None:
-            progress(start + n, steps, float(block[-1, 0]))
+            progress(start, steps, float(block[-1, 0]))
     final = float(tf.add_n([tf.reduce_mean(function(y, model(x, training=False))), *model.losses]))
     return _history(np.concatenate(blocks), final, float(np.mean(np.square(y))), seconds, compile_seconds)
 
