@@ -6,13 +6,15 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from dlhw.context import Report
 from dlhw.summary import Summary
 
 _WIDTH_OF_A_PIPE = 120
@@ -45,7 +47,7 @@ def silent_start() -> Iterator[None]:
 
 
 @contextmanager
-def progress(visible: bool) -> Iterator[Callable[[int, int, float], None] | None]:
+def progress(visible: bool) -> Iterator[Report | None]:
     """A bar with loss, steps a second and time left on stderr; None where it is not wanted or no terminal."""
     if not visible or not sys.stderr.isatty():
         yield None
@@ -55,20 +57,24 @@ def progress(visible: bool) -> Iterator[Callable[[int, int, float], None] | None
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:,}/{task.total:,} steps"),
-        TextColumn("{task.fields[rate]} steps/s"),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+        TextColumn("{task.fields[rate]}/s"),
         TextColumn("loss {task.fields[loss]}"),
+        TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("compiling", total=1, rate="–", loss="–")
-        began = time.perf_counter()
+        task = bar.add_task("compiling", total=1, rate="–", loss="–", unit="", note="")
+        first: list[tuple[float, float]] = []  # time and state at the first report: a resumed run starts above zero
 
-        def report(done: int, total: int, loss: float) -> None:
-            rate = f"{done / (time.perf_counter() - began):,.0f}"
-            bar.update(task, description="training", completed=done, total=total, rate=rate, loss=f"{loss:.3g}")
+        def report(done: float, total: float, loss: float, unit: str = "steps", note: str = "") -> None:
+            first.append((time.perf_counter(), done)) if not first else None
+            passed = time.perf_counter() - first[0][0]
+            rate = f"{(done - first[0][1]) / passed:,.3g}" if passed > 0 else "–"
+            told: dict[str, Any] = {"rate": rate, "loss": f"{loss:.3g}", "unit": unit, "note": note}
+            bar.update(task, description="training", completed=done, total=total, **told)
 
         yield report
 
@@ -83,7 +89,7 @@ def table(summary: Summary) -> Table:
     for k, name in enumerate(columns):
         made.add_column(name, style="bold" if k == 0 else None)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(escape, row))
     return made
 
 

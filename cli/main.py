@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 import dlhw
 from cli import options
-from dlhw.errors import UserError
+from dlhw.errors import UserError, require
 
 _EXPERIMENTS = "Experiments"
 
@@ -124,6 +124,7 @@ def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
     from dlhw import experiments, store
     from dlhw.context import Context, FolderParts
 
+    require(runtime.jobs >= 1, f"--jobs {runtime.jobs} must be at least 1")
     path = store.folder(runtime.out, name, settings)
     store.check_free(path, settings, runtime.overwrite)
     with console.silent_start():
@@ -132,7 +133,9 @@ def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
     talk = not (runtime.quiet or runtime.json)
     with store.locked(path), console.progress(talk) as report:
         parts = FolderParts(path / "parts", experiments.tag(name, settings, runtime.device))
-        run = experiments.execute(name, settings, Context(report, parts, runtime.device))
+        data_dir = Path(runtime.data_dir) if runtime.data_dir else None
+        context = Context(report, parts, runtime.device, runtime.jobs, data_dir)
+        run = experiments.execute(name, settings, context)
         run.write(path)
     summary = run.summary()
     if runtime.json:
@@ -157,7 +160,6 @@ def _design(
     from cli import console
     from dlhw import store
     from dlhw.architectures import design
-    from dlhw.errors import require
     from dlhw.summary import Summary
 
     counts = [options.element(int, v, "layers") for v in options.split_commas(layers or ["2,5,8"])]
@@ -176,6 +178,26 @@ def _design(
     out.print(console.table(Summary(f"Nets of about {params} parameters", columns, rows, ())))
     if inputs == outputs == 1:
         out.print(f"dlhw simulate --models {','.join(d.net for d in found)}", markup=False, soft_wrap=True)
+
+
+@app.command(name="data", rich_help_panel="Tools")
+def _data(
+    data_dir: Annotated[str, typer.Option("--data-dir", help="Folder of data sets, read in place.")] = "",
+    json: Json = False,
+) -> None:
+    """The data sets: sizes, where they were found, and whether they are what they say."""
+    from cli import console
+    from dlhw import datasets, store
+    from dlhw.summary import Summary
+
+    found = {name: datasets.status(name, data_dir or None) for name in datasets.SETS}
+    if json:
+        sets = {n: {"place": p, "status": v, "size": datasets.SETS[n].text} for n, (p, v) in found.items()}
+        print(store.to_json(sets, indent=None))
+        return
+    rows = tuple((n, datasets.SETS[n].text, place, verdict) for n, (place, verdict) in found.items())
+    columns = ("data set", "images, train + test", "found in", "status")
+    console.stdout().print(console.table(Summary("Data sets", columns, rows, ())))
 
 
 @app.command(name="list", rich_help_panel="Tools")

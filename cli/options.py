@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -18,6 +19,12 @@ class Runtime:
     out: Path = dataclasses.field(default=Path("artifacts"), metadata={"help": "Folder of all runs."})
     device: Literal["auto", "cpu", "gpu"] = dataclasses.field(
         default="auto", metadata={"help": "auto takes the first GPU, if there is one."}
+    )
+    jobs: int = dataclasses.field(
+        default=os.cpu_count() or 1, metadata={"help": "Trainings side by side; one a core measured fastest."}
+    )
+    data_dir: str = dataclasses.field(
+        default="", metadata={"help": "Folder of data sets, read in place; else DLHW_DATA_DIR, else Keras's cache."}
     )
     overwrite: bool = dataclasses.field(default=False, metadata={"help": "Replace whatever stands in the run folder."})
     quiet: bool = dataclasses.field(default=False, metadata={"help": "Print nothing but errors."})

@@ -1,11 +1,13 @@
-"""Hidden widths of an MLP: names, parsing, counting, and nets with equal parameter counts. No TensorFlow."""
+"""Nets as strings: names, parsing, counting, and nets with equal parameter counts. No TensorFlow."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from dlhw.errors import UserError, require
 
@@ -95,3 +97,93 @@ def _around(width: int, hidden: int) -> list[tuple[int, ...]]:
         inner = (width + 1,) * wider + (width,) * (hidden - 2 - wider) if hidden > 2 else ()
         nets += [(width + a, *inner, width + b) for a in reach for b in reach]
     return nets
+
+
+IMAGE_NETS: dict[str, str] = {
+    "deep": "20c3-p2-16c3-p2-700-95-90",
+    "wide": "10c3-p2-500",
+    "plain": "20c3-30-15",
+}
+"""The three nets of the report for images: 359,941, 850,610 and 406,455 parameters on 28x28x1 and ten classes."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a net for images. Convolutions and pools are square, without padding; pools do not overlap."""
+
+    kind: Literal["conv", "pool", "dense"]
+    size: int  # filters, width of the pool, or units
+    kernel: int = 0  # of a convolution
+
+    def __str__(self) -> str:
+        return {"conv": f"{self.size}c{self.kernel}", "pool": f"p{self.size}", "dense": f"{self.size}"}[self.kind]
+
+
+def parse_layers(net: str) -> tuple[Layer, ...]:
+    """Layers of `net`: a name of :data:`IMAGE_NETS`, or layers joined by hyphens, the last one (classes) left out.
+
+    20c3: convolution of 20 filters of 3x3; p2: max pooling over 2x2; 700: dense layer of 700 units.
+    """
+    layers: list[Layer] = []
+    for word in IMAGE_NETS.get(net, net).split("-"):
+        found = re.fullmatch(r"(\d+)c(\d+)|p(\d+)|(\d+)", word)
+        if not found:
+            allowed = f"{', '.join(IMAGE_NETS)}, or layers such as 20c3-p2-100 (convolution, pool, dense)"
+            raise UserError(f"net {net!r}: {word!r} is no layer; use {allowed}")
+        filters, kernel, pool, units = (int(g) if g else 0 for g in found.groups())
+        kind: Literal["conv", "pool", "dense"] = "conv" if filters else "pool" if pool else "dense"
+        size = filters or pool or units
+        require(1 <= size <= 65536, f"net {net!r}: the size of {word!r} must lie in 1..65536")
+        require(kind != "conv" or 1 <= kernel <= 64, f"net {net!r}: the kernel of {word!r} must lie in 1..64")
+        flat = any(layer.kind == "dense" for layer in layers)
+        require(kind == "dense" or not flat, f"net {net!r}: {word!r} cannot follow a dense layer")
+        layers.append(Layer(kind, size, kernel))
+    require(len(layers) <= 64, f"net {net!r} has {len(layers)} hidden layers; at most 64 are allowed")
+    return tuple(layers)
+
+
+def kernels(net: str, shape: tuple[int, int, int], classes: int) -> list[tuple[int, ...]]:
+    """Kernel shapes of the layers with weights, the last one included: (k, k, in, out) or (in, out).
+
+    Raises UserError where a layer no longer fits images of `shape`, naming it and a net that would.
+    """
+    layers, (height, width, channels) = parse_layers(net), shape
+    made: list[tuple[int, ...]] = []
+    features = 0  # of a flat layer; 0 before the first dense one
+    for k, layer in enumerate(layers):
+        if layer.kind == "dense":
+            made.append((features or height * width * channels, layer.size))
+            features = layer.size
+            continue
+        reach = layer.kernel or layer.size
+        if reach > min(height, width):
+            size = "x".join(map(str, shape))
+            raise UserError(
+                f"net {net!r}: layer {k + 1}, {layer}, needs {reach}x{reach} and gets {height}x{width} from images of "
+                f"{size}; {_that_fits(layers, shape)} would fit"
+            )
+        if layer.kind == "conv":
+            made.append((reach, reach, channels, layer.size))
+            height, width, channels = height - reach + 1, width - reach + 1, layer.size
+        else:
+            height, width = height // reach, width // reach
+    made.append((features or height * width * channels, classes))
+    return made
+
+
+def _that_fits(layers: Sequence[Layer], shape: tuple[int, int, int]) -> str:
+    """The net without the layers that do not fit."""
+    side, kept = min(shape[:2]), []
+    for layer in layers:
+        reach = layer.kernel or layer.size
+        if layer.kind != "dense":
+            if reach > side:
+                continue
+            side = side - reach + 1 if layer.kind == "conv" else side // reach
+        kept.append(str(layer))
+    return "-".join(kept) or "a net of dense layers, such as 100,"
+
+
+def count_image(net: str, shape: tuple[int, int, int], classes: int) -> int:
+    """Number of parameters of a net for images: kernels and one bias for each of their outputs."""
+    return sum(math.prod(kernel) + kernel[-1] for kernel in kernels(net, shape, classes))

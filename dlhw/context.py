@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,6 +13,13 @@ from typing import Literal, Protocol
 import numpy as np
 
 Device = Literal["auto", "cpu", "gpu"]
+
+
+class Report(Protocol):
+    """Where progress goes."""
+
+    def __call__(self, done: float, total: float, loss: float, unit: str = "steps", note: str = "") -> None:
+        """`done` of `total` units have passed; `loss` is the newest median; `note` says more, such as parts."""
 
 
 class Parts(Protocol):
@@ -64,6 +71,8 @@ class FolderParts:
 class Context:
     """Handed to `run` of an experiment. The default reports nothing and keeps parts in memory."""
 
-    progress: Callable[[int, int, float], None] | None = None  # (steps done, steps in all, median loss)
+    progress: Report | None = None
     parts: Parts = field(default_factory=MemoryParts)
     device: Device = "auto"
+    jobs: int | None = None  # trainings side by side; None: one a core
+    data_dir: Path | None = None  # where data sets are read; None: DLHW_DATA_DIR, else the cache of Keras

@@ -1,17 +1,19 @@
-"""Functional Keras models, by hidden widths."""
+"""Functional Keras models, by hidden widths or by the string of a net for images."""
 
 from __future__ import annotations
 
+import itertools
+import math
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-import dlhw  # noqa: F401  (sets KERAS_BACKEND before Keras is imported)
+from dlhw import architectures  # importing dlhw sets KERAS_BACKEND, before Keras is imported
 from dlhw.errors import require
 
 import keras  # isort: skip
-import itertools
 
 Init = Literal["torch", "keras"]
 
@@ -54,20 +56,65 @@ def mlp(
     return model
 
 
+def image_net(
+    net: str,
+    shape: tuple[int, int, int] = (28, 28, 1),
+    classes: int = 10,
+    *,
+    activation: str = "relu",
+    init: Init = "torch",
+    seed: int = 0,
+    dtype: str = "float32",
+) -> keras.Model:
+    """A net for images by its string (:func:`dlhw.architectures.parse_layers`): (batch, h, w, c) -> (batch, classes).
+
+    The output holds logits, no softmax: cross entropy from logits does not overflow. Convolutions and pools have no
+    padding; `activation` stands after every convolution and hidden dense layer. Start as in :func:`mlp`, where fan_in
+    of a convolution is k k channels.
+    """
+    require(init in ("torch", "keras"), f"init {init!r} is unknown; use torch or keras")
+    shapes = architectures.kernels(net, shape, classes)
+    common = {"kernel_initializer": "zeros", "dtype": dtype}
+    x = keras.Input(shape, name="x", dtype=dtype)
+    h, flat = x, False
+    for k, layer in enumerate((*architectures.parse_layers(net), architectures.Layer("dense", classes)), start=1):
+        last = k > len(architectures.parse_layers(net))
+        if layer.kind == "dense" and not flat:
+            h, flat = keras.layers.Flatten(dtype=dtype, name="flatten")(h), True
+        act = None if last else activation
+        if layer.kind == "conv":
+            made = keras.layers.Conv2D(layer.size, layer.kernel, activation=act, name=f"conv_{k}", **common)
+        elif layer.kind == "pool":
+            made = keras.layers.MaxPooling2D(layer.size, dtype=dtype, name=f"pool_{k}")
+        else:
+            made = keras.layers.Dense(layer.size, activation=act, name=f"dense_{k}", **common)
+        h = made(h)
+    model = keras.Model(x, h, name=re.sub(r"\W", "_", net))
+    model.dtype_policy = keras.DTypePolicy(dtype)
+    model.set_weights(draw_weights(shapes, init=init, seed=seed))
+    return model
+
+
 def initial_weights(sizes: Sequence[int], *, init: Init, seed: int) -> list[np.ndarray]:
-    """Kernel (fan_in, fan_out) and bias (fan_out,) of every layer, float32, drawn by NumPy's PCG64.
+    """:func:`draw_weights` of an MLP with these sizes, input and output included."""
+    return draw_weights(list(itertools.pairwise(sizes)), init=init, seed=seed)
+
+
+def draw_weights(kernels: Sequence[tuple[int, ...]], *, init: Init, seed: int) -> list[np.ndarray]:
+    """Kernel (..., in, out) and bias (out,) of every layer, float32, drawn by NumPy's PCG64.
 
     NumPy draws them, not Keras: one stream for the whole net costs microseconds where an initializer a tensor
     costs milliseconds, and does not change with the version of TensorFlow.
     """
     rng = np.random.default_rng(seed)
     weights = []
-    for fan_in, fan_out in itertools.pairwise(sizes):
+    for shape in kernels:
+        fan_in, out = math.prod(shape[:-1]), shape[-1]
         if init == "torch":
             bound = 1 / np.sqrt(fan_in)
-            kernel, bias = rng.uniform(-bound, bound, (fan_in, fan_out)), rng.uniform(-bound, bound, fan_out)
+            kernel, bias = rng.uniform(-bound, bound, shape), rng.uniform(-bound, bound, out)
         else:
-            bound = np.sqrt(6 / (fan_in + fan_out))
-            kernel, bias = rng.uniform(-bound, bound, (fan_in, fan_out)), np.zeros(fan_out)
+            bound = np.sqrt(6 / (fan_in + math.prod(shape[:-2]) * out))
+            kernel, bias = rng.uniform(-bound, bound, shape), np.zeros(out)
         weights += [kernel.astype(np.float32), bias.astype(np.float32)]
     return weights

@@ -20,6 +20,7 @@ Array = NDArray[np.floating]
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
 """Okabe and Ito (2008): told apart with colour-blind eyes; the lines differ in dashes too, for print in grey."""
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 TRUTH = "#222222"
 WIDTH = 7.2  # inches
 
@@ -67,6 +68,16 @@ def figure(rows: int = 1, *, height: float = 3.9, heights: Sequence[float] | Non
     return made, list(axes)
 
 
+def panels(columns: int, *, height: float = 3.9) -> tuple[Figure, list[Axes]]:
+    """An empty figure with `columns` panels side by side, each with axes of its own."""
+    with style():
+        made = Figure(figsize=(WIDTH * max(1.0, 0.68 * columns), height))
+        FigureCanvasAgg(made)
+        width = made.get_figwidth()
+        made.subplots_adjust(0.75 / width, 0.55 / height, 1 - 0.2 / width, 1 - 0.35 / height, wspace=0.26)
+        return made, list(made.subplots(1, columns, squeeze=False)[0])
+
+
 def line(k: int) -> dict[str, Any]:
     """Colour and dashes of the k-th curve."""
     return {"color": COLORS[k % len(COLORS)], "linestyle": DASHES[k % len(DASHES)]}
@@ -85,18 +96,31 @@ def thin(x: NDArray[Any], values: Array, most: int = 700) -> tuple[NDArray[Any],
     return x[:n].reshape(-1, width)[:, width // 2], np.median(cut, axis=-1), width
 
 
-def band(axes: Axes, x: Array, values: Array, label: str, k: int = 0) -> None:
-    """Median over the first axis of `values` (seeds, n), with the band from min to max; nan rows end where they end."""
+def band(axes: Axes, x: Array, values: Array, label: str, k: int = 0, **look: Any) -> None:
+    """Median over the first axis of `values` (seeds, n), with the band from min to max; nan rows end where they end.
+
+    Colour and dashes are those of the k-th curve, unless `look` says otherwise.
+    """
     with np.errstate(invalid="ignore"):
         some = np.isfinite(values).any(axis=0)
         x, values = x[some], values[:, some]
         if not len(x):
             return
-        style_ = line(k)
+        style_ = line(k) | look
         if len(values) > 1:
             low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
             axes.fill_between(x, low, high, color=style_["color"], alpha=0.16, linewidth=0)
         axes.plot(x, np.nanmedian(values, axis=0), label=label, **style_)
+
+
+def dots(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0) -> None:
+    """Every seed a dot, the median over seeds a line: x (n,), values (n, seeds), drawn in order of x; nan left out."""
+    order = np.argsort(x, kind="stable")
+    x, values = np.asarray(x)[order], values[order]
+    some = np.isfinite(values).any(axis=1)
+    look = line(k)
+    axes.plot(x[some], np.nanmedian(values[some], axis=1), label=label, **look)
+    axes.plot(x, values, color=look["color"], linestyle="", marker=MARKERS[k % len(MARKERS)], markersize=4, alpha=0.75)
 
 
 def rolling_median(values: Array, width: int) -> Array:

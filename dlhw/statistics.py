@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Interval = tuple[float, float, float]  # estimate, lower, upper
 
 
-def spearman(
-    a: NDArray[np.floating], b: NDArray[np.floating], *, block: int = 1, resamples: int = 300, seed: int = 0
-) -> Interval:
+def spearman(a: NDArray[Any], b: NDArray[Any], *, block: int = 1, resamples: int = 300, seed: int = 0) -> Interval:
     """Spearman's rank correlation of a and b, (n,), with a percentile bootstrap 95 % interval.
 
     block > 1 resamples runs of `block` neighbours (moving-block bootstrap, Kuensch 1989), which iterations of one

@@ -1,8 +1,24 @@
-"""The one engine: tf.GradientTape, compiled. `fit` trains one model, `fit_many` many at once."""
+"""The one engine: tf.GradientTape, compiled. `Trainer` trains one model in mini-batches, `fit` one on the whole batch,
+`fit_many` many small ones at once."""
 
 from dlhw.training.ensemble import fit_many
-from dlhw.training.history import History
+from dlhw.training.epochs import Stopped, Trainer, cross_entropy, every
+from dlhw.training.history import Curves, History
 from dlhw.training.loop import fit, train_step, use_xla
 from dlhw.training.optimizers import OPTIMIZERS, Optimizer, optimizer
 
-__all__ = ["OPTIMIZERS", "History", "Optimizer", "fit", "fit_many", "optimizer", "train_step", "use_xla"]
+__all__ = [
+    "OPTIMIZERS",
+    "Curves",
+    "History",
+    "Optimizer",
+    "Stopped",
+    "Trainer",
+    "cross_entropy",
+    "every",
+    "fit",
+    "fit_many",
+    "optimizer",
+    "train_step",
+    "use_xla",
+]

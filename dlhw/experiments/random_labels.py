@@ -1,0 +1,134 @@
+"""Can a net learn labels that mean nothing, and what does it then know of the test set?
+
+Held fixed: net, images, optimizer, rate, batch size and epochs; only a share of the training labels is shuffled, once,
+before the first epoch. Test labels stay true.
+Reference: Zhang et al. 2017, Understanding deep learning requires rethinking generalization.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlhw import datasets
+from dlhw.context import Context
+from dlhw.errors import require
+from dlhw.experiments import _images
+from dlhw.settings import option
+from dlhw.summary import Summary, number, spread, statistics
+
+FITTED = 0.99  # training accuracy at which labels count as learnt
+
+
+@dataclass(frozen=True)
+class Settings(_images.ImageSettings):
+    """What `dlhw random-labels` takes."""
+
+    epochs: int = option(100, "Passes over the training set.")
+    learning_rate: float = option(0.0001, "Step size of the optimizer.")
+    optimizer: Literal["sgd", "nesterov", "adam", "rmsprop"] = option("adam", "Optimizer.")
+    seeds: int = option(1, "Number of repeats.")
+    net: str = option("deep", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
+    noise: tuple[float, ...] = option((0.0, 1.0), "Shares of the training labels that are shuffled.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_nets((self.net,), "--net")
+        require(len(self.noise) > 0, "--noise is empty; give at least one share, such as 0,1")
+        require(len(set(self.noise)) == len(self.noise), "--noise names a share twice")
+        for share in self.noise:
+            require(0 <= share <= 1, f"--noise {share:g} must lie in [0, 1]: the share of labels that are shuffled")
+
+
+@dataclass(frozen=True)
+class Result:
+    """L noise levels, S seeds, E epochs; entry 0 of a curve is the start."""
+
+    train_loss: NDArray[np.floating]  # (L, S, E + 1) cross entropy in nats, against the labels trained on
+    train_accuracy: NDArray[np.floating]  # (L, S, E + 1) share in [0, 1], against the labels trained on
+    test_loss: NDArray[np.floating]  # (L, S, E + 1) against true labels
+    test_accuracy: NDArray[np.floating]  # (L, S, E + 1)
+    diverged_at: NDArray[np.integer]  # (L, S) epoch, or -1
+    seconds: NDArray[np.floating]  # (L, S) of wall time, trainings side by side
+    compile_seconds: NDArray[np.floating]  # (L, S)
+
+
+TINY = Settings(data="digits", net="10", examples=100, epochs=2, learning_rate=0.01, seeds=2)
+
+
+def run(settings: Settings, context: Context) -> Result:
+    """Train the net on every noise level from every seed."""
+
+    def job(noise: float, seed: int) -> _images.Job:
+        return _images.Job(settings.net, seed, partial(datasets.shuffle_labels, noise=noise, seed=seed))
+
+    jobs = {f"noise {noise:g} seed {s}": job(noise, s) for noise in settings.noise for s in settings.seed_range}
+    found = _images.train(settings, jobs, context)
+    rows = [[f"noise {noise:g} seed {s}" for s in settings.seed_range] for noise in settings.noise]
+    return Result(**_images.curves(found, rows))
+
+
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """`curves`: loss and accuracy against epoch, every noise level, training solid, test dashed, chance dotted."""
+    labels = [_label(v) + _images.gone(result.diverged_at[k]) for k, v in enumerate(settings.noise)]
+    title = f"{settings.net} net ({settings.parameters(settings.net):,} parameters) on {settings.where()}"
+    chance = 1 / datasets.known(settings.data).classes
+    return {"curves": _images.curve_figure(result, labels, title, _images.over(settings.seeds), chance)}
+
+
+def _label(noise: float) -> str:
+    return {0.0: "true labels", 1.0: "random labels"}.get(noise, f"{100 * noise:g} % of labels shuffled")
+
+
+def epochs_to_fit(result: Result) -> np.ndarray:
+    """First epoch with a training accuracy of 99 %, (L, S); nan where it was never reached."""
+    there = result.train_accuracy >= FITTED
+    return np.where(there.any(axis=-1), there.argmax(axis=-1), np.nan)
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """A row a noise level: how far the labels were learnt, and what that was worth on the test set."""
+    found, fitted = _images.ends(result), epochs_to_fit(result)
+    numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
+    rows = []
+    for k, noise in enumerate(settings.noise):
+        numbers[f"noise {noise:g}"] = {
+            **{name: statistics(values[k]) for name, values in found.items()},
+            "epochs_to_99": statistics(fitted[k]),
+            "diverged": int((result.diverged_at[k] >= 0).sum()),
+            "seconds": statistics(result.seconds[k]),
+        }
+        losses = [_images.mean_std(found[n][k]) for n in ("train_loss", "test_loss")]
+        shares = [_images.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
+        reached = "never" if np.isnan(fitted[k]).all() else spread(fitted[k])
+        rows.append((_label(noise), *losses, *shares, reached, f"{result.seconds[k].mean():.0f}"))
+    columns: tuple[str, ...] = ("labels", "train loss", "test loss", "train accuracy, %", "test accuracy, %")
+    columns += ("epochs to 99 % train accuracy", "seconds")
+    title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, {_images.statistic(settings.seeds)}"
+    said = []
+    for k, noise in enumerate(settings.noise):
+        said.append(_sentence(settings, noise, found["train_accuracy"][k], found["test_accuracy"][k], fitted[k]))
+    if settings.seeds == 1:
+        said.append("One training a level: one seed decides nothing.")
+    labels = [_label(v) for v in settings.noise]
+    return Summary(title, columns, tuple(rows), (*said, *_images.divergences(labels, result.diverged_at)), numbers)
+
+
+def _sentence(settings: Settings, noise: float, train: np.ndarray, test: np.ndarray, fitted: np.ndarray) -> str:
+    reached = int(np.isfinite(fitted).sum())
+    if reached:
+        how = f"99 % training accuracy after {spread(fitted)} epochs"
+        how += f" in {reached} of {len(fitted)} trainings" if len(fitted) > 1 else ""
+    else:
+        how = f"no training reaches 99 % training accuracy in {settings.epochs} epochs; the last is {_share(train)}"
+    chance = 100 / datasets.known(settings.data).classes
+    return f"{_label(noise)}: {how}; test accuracy at the end {_share(test)} (chance is {number(chance)} %)."
+
+
+def _share(values: np.ndarray) -> str:
+    return spread(100 * values, " %")

@@ -1,0 +1,124 @@
+"""Does a net with more parameters generalize worse?
+
+Held fixed: data, optimizer, rate, batch size and epochs; ten multilayer perceptrons 784-a-b-10 that differ in a and b.
+References: Neyshabur et al. 2015, In search of the real inductive bias; Belkin et al. 2019, Reconciling modern
+machine-learning practice and the classical bias-variance trade-off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlhw import plot
+from dlhw.context import Context
+from dlhw.errors import require
+from dlhw.experiments import _images
+from dlhw.settings import option
+from dlhw.statistics import spearman
+from dlhw.summary import Summary, lowest, statistics
+
+
+@dataclass(frozen=True)
+class Settings(_images.ImageSettings):
+    """What `dlhw sweep-params` takes."""
+
+    epochs: int = option(10, "Passes over the training set.")
+    learning_rate: float = option(0.0001, "Step size of the optimizer.")
+    nets: tuple[str, ...] = option(
+        ("400-9", "100-5", "50-5", "600-50", "10-5", "300-20", "400-50", "750-405", "100-50", "100-205"),
+        "Nets: hidden widths such as 400-9, or layers such as 20c3-p2-100.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_nets(self.nets, "--nets")
+        require(len(self.nets) > 1, "--nets needs at least two nets to compare")
+
+
+@dataclass(frozen=True)
+class Result:
+    """N nets, S seeds, E epochs; entry 0 of a curve is the start."""
+
+    parameters: NDArray[np.integer]  # (N,)
+    train_loss: NDArray[np.floating]  # (N, S, E + 1) cross entropy in nats
+    train_accuracy: NDArray[np.floating]  # (N, S, E + 1) share in [0, 1]
+    test_loss: NDArray[np.floating]  # (N, S, E + 1)
+    test_accuracy: NDArray[np.floating]  # (N, S, E + 1)
+    diverged_at: NDArray[np.integer]  # (N, S) epoch, or -1
+    seconds: NDArray[np.floating]  # (N, S) of wall time, trainings side by side
+    compile_seconds: NDArray[np.floating]  # (N, S)
+
+
+TINY = Settings(data="digits", nets=("4-3", "8-4", "16-5"), examples=200, epochs=2, learning_rate=0.05, seeds=2)
+
+
+def run(settings: Settings, context: Context) -> Result:
+    """Train every net from every seed."""
+    jobs = {f"{net} seed {s}": _images.Job(net, s) for net in settings.nets for s in settings.seed_range}
+    found = _images.train(settings, jobs, context)
+    rows = [[f"{net} seed {s}" for s in settings.seed_range] for net in settings.nets]
+    counts = np.array([settings.parameters(net) for net in settings.nets])
+    return Result(parameters=counts, **_images.curves(found, rows))
+
+
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """`generalization`: loss, accuracy and their gaps at the end against the number of parameters."""
+    made, axes = plot.figure(3, height=7.4, heights=(1.2, 1.2, 1.0))
+    x, found = result.parameters, _images.ends(result)
+    for panel, kind, scale in ((axes[0], "loss", 1.0), (axes[1], "accuracy", 100.0)):
+        for k, which in enumerate(("train", "test")):
+            plot.dots(panel, x, scale * found[f"{which}_{kind}"], which, k)
+    gaps = {"test loss − train loss": found["test_loss"] - found["train_loss"]}
+    gaps["train − test accuracy, share"] = found["train_accuracy"] - found["test_accuracy"]
+    for k, (name, values) in enumerate(gaps.items()):
+        plot.dots(axes[2], x, values, name, k + 2)
+    axes[2].axhline(0, color=plot.TRUTH, linewidth=0.8)
+    axes[0].set(ylabel="cross entropy (nats)", xscale="log")
+    axes[1].set_ylabel("accuracy (%)")
+    axes[2].set(ylabel="gap", xlabel="parameters")
+    axes[0].set_title(f"After {settings.epochs} epochs on {settings.where()}")
+    dots = "dots: seeds, line: median" if settings.seeds > 1 else "one seed"
+    for k, panel in enumerate(axes):
+        plot.legend(panel, dots if k == 0 else "")
+    return {"generalization": made}
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """A row a net, by number of parameters; the rank correlation of size with test error and gap."""
+    found = _images.ends(result)
+    order = np.argsort(result.parameters, kind="stable")
+    gap = found["test_loss"] - found["train_loss"]
+    numbers: dict[str, Any] = {}
+    rows = []
+    for k in order:
+        net = settings.nets[k]
+        numbers[net] = {
+            "parameters": int(result.parameters[k]),
+            **{name: statistics(values[k]) for name, values in found.items()},
+            "gap": statistics(gap[k]),
+            "diverged": int((result.diverged_at[k] >= 0).sum()),
+            "seconds": statistics(result.seconds[k]),
+        }
+        losses = [_images.mean_std(v) for v in (found["train_loss"][k], found["test_loss"][k], gap[k])]
+        shares = [_images.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
+        rows.append((net, f"{result.parameters[k]:,}", *losses, *shares, f"{result.seconds[k].mean():.1f}"))
+    columns: tuple[str, ...] = ("net", "parameters", "train loss", "test loss", "gap", "train accuracy, %")
+    columns += ("test accuracy, %", "seconds")
+    title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, {_images.statistic(settings.seeds)}"
+    said = [lowest(settings.nets, found["test_loss"], "test loss")]
+    for name, values in (("test loss", found["test_loss"]), ("gap of the loss", gap)):
+        rho, low, high = spearman(result.parameters, np.nanmean(values, axis=1), seed=settings.seed)
+        numbers[f"spearman of parameters and {name}"] = [rho, low, high]
+        if np.isfinite(low):
+            n, what = len(settings.nets), f"Spearman's correlation of parameters and {name}"
+            holds = (
+                "the interval holds zero" if low <= 0 <= high else "more parameters, " + ("less" if rho < 0 else "more")
+            )
+            said.append(f"{what}: {rho:.2f} ({low:.2f} to {high:.2f}, bootstrap over {n} nets); {holds}.")
+    said += _images.divergences(settings.nets, result.diverged_at)
+    return Summary(title, columns, tuple(rows), tuple(said), numbers)

@@ -1,0 +1,240 @@
+"""What does the path of the weights look like?
+
+Held fixed: net, data, optimizer, rate, batch size and epochs; the trainings differ in their seed alone. The weights
+are taken as one vector at the start and every few epochs and projected on principal components, once of all paths
+together and once of each path alone.
+References: Li et al. 2018, Visualizing the loss landscape of neural nets; Antognini and Sohl-Dickstein 2018, PCA of
+high dimensional random walks with comparison to neural network training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlhw import architectures, datasets, plot
+from dlhw.context import Context
+from dlhw.errors import require
+from dlhw.experiments import _images
+from dlhw.settings import option
+from dlhw.summary import Summary, number, spread, statistics
+
+SHOWN = 10  # components of a scree plot
+
+
+@dataclass(frozen=True)
+class Settings(_images.ImageSettings):
+    """What `dlhw trajectory` takes."""
+
+    epochs: int = option(24, "Passes over the training set.")
+    seeds: int = option(8, "Number of trainings.")
+    net: str = option("400-9", "Net: hidden widths such as 400-9, or layers such as 20c3-p2-100.")
+    layer: int = option(1, "Layer that is projected on its own, counted from 1.")
+    every: int = option(3, "Epochs between two points of a path.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_nets((self.net,), "--net")
+        require(1 <= self.every <= self.epochs, f"--every {self.every} must lie in 1..{self.epochs}, the epochs")
+        layers = len(self.kernels)
+        require(1 <= self.layer <= layers, f"--layer {self.layer} must lie in 1..{layers}, the layers with weights")
+
+    @property
+    def kernels(self) -> list[tuple[int, ...]]:
+        """Kernel shapes of the layers."""
+        about = datasets.known(self.data)
+        return architectures.kernels(self.net, about.shape, about.classes)
+
+
+@dataclass(frozen=True)
+class Result:
+    """S trainings, n points of a path, E epochs. First axis of what is projected: 0 the whole model, 1 the layer.
+
+    A training that diverged is nan everywhere but in its curves.
+    """
+
+    epochs: NDArray[np.integer]  # (n,) at which the points were taken
+    pooled: NDArray[np.floating]  # (2, S, n, 2) on the components of all paths together, about their mean
+    pooled_explained: NDArray[np.floating]  # (2, m) shares of variance
+    own: NDArray[np.floating]  # (2, S, n, 2) on the components of each path alone, the end of the path the origin
+    own_explained: NDArray[np.floating]  # (2, S, n - 1)
+    travelled: NDArray[np.floating]  # (2, S) length of the path from point to point, Euclidean
+    moved: NDArray[np.floating]  # (2, S) distance from start to end
+    apart: NDArray[np.floating]  # (2, S, S) distances between the ends
+    apart_at_start: NDArray[np.floating]  # (2, S, S)
+    train_loss: NDArray[np.floating]  # (S, E + 1)
+    train_accuracy: NDArray[np.floating]  # (S, E + 1)
+    test_loss: NDArray[np.floating]  # (S, E + 1)
+    test_accuracy: NDArray[np.floating]  # (S, E + 1)
+    diverged_at: NDArray[np.integer]  # (S,) epoch, or -1
+    seconds: NDArray[np.floating]  # (S,) of wall time, trainings side by side
+    compile_seconds: NDArray[np.floating]  # (S,)
+
+
+TINY = Settings(data="digits", net="6-4", examples=200, epochs=4, every=1, learning_rate=0.05, seeds=2)
+
+
+def run(settings: Settings, context: Context) -> Result:
+    """Train from every seed, and project the paths."""
+    from dlhw.measure import weights
+
+    jobs = {f"seed {s}": _images.Job(settings.net, s, snapshot_every=settings.every) for s in settings.seed_range}
+    found = _images.train(settings, jobs, context)
+    curves = {k: v[0] for k, v in _images.curves(found, [list(jobs)]).items()}
+    epochs = np.arange(0, settings.epochs + 1, settings.every)
+    good = np.flatnonzero(curves["diverged_at"] < 0)
+    paths = [found[name]["weights"] for name in jobs]  # of diverged trainings shorter, and not projected
+    spans = (slice(None), weights.layer_span(settings.kernels, settings.layer))
+    measured = [project([paths[s][:, span] for s in good], good, settings.seeds, len(epochs)) for span in spans]
+    return Result(epochs=epochs, **{k: np.stack([m[k] for m in measured]) for k in measured[0]}, **curves)
+
+
+def project(paths: list[np.ndarray], places: NDArray[np.integer], trainings: int, n: int) -> dict[str, np.ndarray]:
+    """Components and distances of `paths`, each (n, P), at their `places` among all trainings; the others are nan."""
+    from dlhw.measure import weights
+
+    def empty(*shape: int) -> np.ndarray:
+        return np.full(shape, np.nan, np.float32)
+
+    kept = max(1, min(SHOWN, trainings * n - 1))
+    out = {"pooled": empty(trainings, n, 2), "pooled_explained": empty(kept), "own": empty(trainings, n, 2)}
+    out |= {"own_explained": empty(trainings, n - 1), "travelled": empty(trainings), "moved": empty(trainings)}
+    out |= {"apart": empty(trainings, trainings), "apart_at_start": empty(trainings, trainings)}
+    if not paths:
+        return out
+    together = weights.pca(np.concatenate(paths))
+    shares = together.explained[:kept]
+    out["pooled_explained"][: len(shares)] = shares
+    ends, starts = (np.stack([path[at] for path in paths]).astype(np.float64) for at in (-1, 0))
+    for k, (place, path) in enumerate(zip(places, paths, strict=True)):
+        alone = weights.pca(path)
+        for name, found in (("pooled", together.coordinates(path)), ("own", alone.coordinates(path, path[-1]))):
+            out[name][place, :, : found.shape[1]] = found
+        out["own_explained"][place, : len(alone.explained)] = alone.explained
+        steps = np.diff(path.astype(np.float64), axis=0)
+        out["travelled"][place] = np.sqrt((steps**2).sum(axis=1)).sum()
+        out["moved"][place] = np.linalg.norm(ends[k] - starts[k])
+        for name, points in (("apart", ends), ("apart_at_start", starts)):
+            out[name][place, places] = np.linalg.norm(points - points[k], axis=1)
+    return out
+
+
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """`pooled`: all paths on common components. `own`: every path on its own. `scree`: shares beside a random walk."""
+    return {
+        "pooled": _paths_figure(settings, result, "pooled"),
+        "own": _paths_figure(settings, result, "own"),
+        "scree": _scree_figure(settings, result),
+    }
+
+
+def _what(settings: Settings) -> tuple[str, str]:
+    return "whole model", f"layer {settings.layer}"
+
+
+def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
+    made, panels = plot.panels(2, height=4.6)
+    names = ("all paths together", "each path on its own components, its end at 0")
+    for p, (axes, what) in enumerate(zip(panels, _what(settings), strict=True)):
+        for s, path in enumerate(getattr(result, which)[p]):
+            if not np.isfinite(path).any():
+                continue
+            color = plot.COLORS[s % len(plot.COLORS)]
+            path = np.nan_to_num(path)  # a path of two points has one component; the other is zero
+            label = f"seed {settings.seed + s}" if p == 0 else None
+            axes.plot(*path.T, color=color, marker=".", markersize=5, linewidth=1.1, label=label)
+            axes.plot(*path[0], marker="o", markersize=8, color=color, markerfacecolor="white")
+            axes.plot(*path[-1], marker="o", markersize=8, color=color)
+            if which == "pooled":
+                _accuracies(axes, path, 100 * result.test_accuracy[s, result.epochs], color)
+        shares = result.pooled_explained[p] if which == "pooled" else np.nanmedian(result.own_explained[p], axis=0)
+        median = "" if which == "pooled" else ", median"
+        for k, axis in enumerate((axes.xaxis, axes.yaxis)):
+            share = f"{100 * shares[k]:.0f} % of variance{median}" if k < len(shares) else "no variance"
+            axis.set_label_text(f"component {k + 1} ({share})")
+        axes.set_title(f"{what}: {names[which == 'own']}")
+    plot.legend(panels[0], "hollow: start, filled: end" + ("; numbers: test accuracy, %" if which == "pooled" else ""))
+    return made
+
+
+def _accuracies(axes: plot.Axes, path: np.ndarray, percent: np.ndarray, color: str) -> None:
+    """Test accuracy beside the first, the middle and the last point; all of them would cover each other."""
+    for k in sorted({0, len(path) // 2, len(path) - 1}):
+        axes.annotate(f"{percent[k]:.1f}", path[k], (4, 4), textcoords="offset points", fontsize=6.5, color=color)
+
+
+def _scree_figure(settings: Settings, result: Result) -> Figure:
+    from dlhw.measure.weights import random_walk_shares
+
+    made, panels = plot.panels(2)
+    for p, (axes, what) in enumerate(zip(panels, _what(settings), strict=True)):
+        shown = min(SHOWN, max(result.own_explained.shape[-1], 1))
+        for k, (label, values) in enumerate(
+            [
+                ("each path alone", result.own_explained[p][:, :shown]),
+                ("all paths together", result.pooled_explained[p][None, :shown]),
+                ("random walk, 6/(πk)²", random_walk_shares(shown)[None]),
+            ]
+        ):
+            x = np.arange(1, values.shape[-1] + 1)
+            plot.band(axes, x, values, label, k, marker=plot.MARKERS[k], markersize=4)
+        axes.set(xlabel="component k", ylabel="share of variance", title=what)
+        plot.positive_log(axes, 1e-6)
+    band = f"line: median of {settings.seeds} seeds, band from min to max" if settings.seeds > 1 else "one seed"
+    plot.legend(panels[0], band)
+    return made
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """A row for the whole model and one for the layer: shares of variance, lengths, distances."""
+    off = ~np.eye(settings.seeds, dtype=bool)
+    numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net), "diverged": 0}
+    rows, said = [], []
+    for p, what in enumerate(_what(settings)):
+        own = result.own_explained[p]
+        two = own[:, :2].sum(axis=1)
+        bent = result.travelled[p] / result.moved[p]
+        apart, before = result.apart[p][off], result.apart_at_start[p][off]
+        pooled = float(result.pooled_explained[p][:2].sum())
+        numbers[what] = {
+            "pooled_explained": result.pooled_explained[p].tolist(),
+            "own_explained_by_two": statistics(two),
+            "travelled": statistics(result.travelled[p]),
+            "moved": statistics(result.moved[p]),
+            "apart": statistics(apart),
+            "apart_at_start": statistics(before),
+        }
+        cells = [spread(100 * two, " %"), f"{100 * pooled:.1f} %", spread(result.travelled[p]), spread(result.moved[p])]
+        rows.append((what, *cells, spread(apart), spread(before)))
+        said.append(_sentence(settings, what, two, bent, apart, result.moved[p]))
+    gone = int((result.diverged_at >= 0).sum())
+    numbers["diverged"] = gone
+    numbers["test_accuracy"] = statistics(np.where(result.diverged_at < 0, result.test_accuracy[:, -1], np.nan))
+    numbers["seconds"] = statistics(result.seconds)
+    if settings.seeds == 1:
+        said.append("One training: one seed decides nothing.")
+    if gone:
+        said.append(f"{gone} of {settings.seeds} trainings diverged and are left out.")
+    columns: tuple[str, ...] = ("", "variance in 2 own components", "in 2 pooled components", "length of the path")
+    columns += ("start to end", "between ends", "between starts")
+    title = f"trajectory of {settings.net} on {settings.where()}: {settings.epochs} epochs, median (min to max)"
+    return Summary(title, columns, tuple(rows), tuple(said), numbers)
+
+
+def _sentence(
+    settings: Settings, what: str, two: np.ndarray, bent: np.ndarray, apart: np.ndarray, moved: np.ndarray
+) -> str:
+    points = len(range(0, settings.epochs + 1, settings.every))
+    if not np.isfinite(two).any():
+        return f"{what}: no path to speak of."
+    text = f"{what}: two components hold {spread(100 * two, ' %')} of the variance of a path of {points} points"
+    text += "; a random walk in many dimensions would give 76 % (for many points)"
+    text += f"; the path is {spread(bent)} times as long as the straight line from start to end"
+    if np.isfinite(apart).any():
+        ratio = float(np.nanmedian(apart) / np.nanmedian(moved))
+        text += f"; the ends lie {number(ratio)} times as far from each other as a training moves"
+    return text + "."

@@ -1,0 +1,215 @@
+"""`Trainer`: one Keras model of any kind, in mini-batches, on arrays kept in memory.
+
+A whole epoch is one call of a compiled graph: batches are gathered by a shuffled index inside it, and variables are
+updated in place by TensorFlow's fused kernels. Between epochs loss and accuracy are measured in inference mode.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlhw.errors import require
+from dlhw.training.history import Curves, divergence_limit
+from dlhw.training.loop import use_xla
+from dlhw.training.optimizers import Optimizer
+
+Hook = Callable[[int, keras.Model], None]
+"""Called with the epoch (0 is the start) and the model, after the measurements of that epoch."""
+
+MEASURED = 10_000
+"""Training examples on which loss and accuracy are measured, unless told: the first of a fixed permutation."""
+_MEASURE_BATCH = 1000
+
+
+class Stopped(Exception):  # noqa: N818  (no error: somebody asked for it)
+    """Raised between epochs when `stop` says so."""
+
+
+def cross_entropy(y_true: Any, y_pred: Any) -> Any:
+    """Cross entropy of integer labels (n,) and logits (n, classes), each, (n,): log sum exp z - z_y, in nats."""
+    return keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
+
+
+def every(k: int, hook: Hook) -> Hook:
+    """`hook` at epoch 0, k, 2k, ..."""
+
+    def call(epoch: int, model: keras.Model) -> None:
+        if epoch % k == 0:
+            hook(epoch, model)
+
+    return call
+
+
+class Trainer:
+    """A model, its optimizer and its compiled epoch. `fit` starts from the weights that the model holds.
+
+    The compiled functions are kept: other weights (`model.set_weights`) and another `fit` need no new compilation as
+    long as the arrays have the same shapes.
+    """
+
+    _tracing = threading.Lock()  # tracing is pure Python; two at once only fight for the interpreter lock
+
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        batch_size: int,
+        optimizer: Optimizer,
+        loss: str | Callable[[Any, Any], Any] = cross_entropy,
+        compiled: bool = True,
+    ) -> None:
+        """loss(y_true, y_pred): a Keras name or a function; its mean is minimised, plus the losses that layers add.
+
+        compiled=False runs the same steps one by one as plain Python.
+        """
+        require(batch_size >= 1, f"batch_size {batch_size} must be positive")
+        self.model, self.batch_size, self.rule = model, batch_size, optimizer
+        self.loss, self.compiled = keras.losses.get(loss), compiled
+        self.variables = [v.value for v in model.trainable_variables]
+        self.slots = tuple(
+            [tf.Variable(s, trainable=False) for s in group] for group in optimizer.slots(self.variables)
+        )
+        self._functions: dict[Any, Callable[..., Any]] = {}
+
+    def fit(
+        self,
+        train: tuple[Any, Any],
+        test: tuple[Any, Any],
+        *,
+        epochs: int,
+        seed: int = 0,
+        measured: int | None = MEASURED,
+        hooks: Sequence[Hook] = (),
+        progress: Callable[[int, float], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Curves:
+        """Train the model in place for `epochs` epochs.
+
+        train, test: (x, y), arrays or tensors, whole in memory; batches of `batch_size` in an order drawn anew for each
+        epoch from `seed`, the remainder as a smaller last batch. measured: how many training examples are measured;
+        None: all. `progress` gets (epochs done, test loss). Each call starts with fresh memory of the optimizer.
+        A training that diverges ends there; its curves go on as nan.
+
+        Raises UserError if there are fewer examples than a batch holds, Stopped if `stop` returns True.
+        """
+        (x, y), test = (tuple(map(self._tensor, pair)) for pair in (train, test))
+        n = int(x.shape[0])
+        require(self.batch_size <= n, f"batch_size {self.batch_size} exceeds the {n} training examples")
+        some = np.random.default_rng(0).permutation(n)[: measured or n]
+        sample = (x, y) if len(some) == n else (tf.gather(x, some), tf.gather(y, some))
+        for variable in (v for group in self.slots for v in group):
+            variable.assign(tf.zeros_like(variable))
+        compile_seconds = self._compile(x, y, sample, test)
+        began, rng = time.perf_counter(), np.random.default_rng(seed)
+        steps, rest = divmod(n, self.batch_size)
+        table = np.full((epochs + 1, 4), np.nan)
+        limit, gone = np.inf, None
+        for epoch in range(epochs + 1):
+            if epoch:
+                order = rng.permutation(n).astype(np.int32)
+                count = (epoch - 1) * (steps + (rest > 0))
+                counts = tf.constant(count), tf.constant(steps), tf.constant(rest > 0)
+                self._call(self._run_epoch, *counts, x, y, tf.constant(order))
+            row = [*self.measure(*sample), *self.measure(*test)]
+            limit = divergence_limit(row[0], 1.0) if epoch == 0 else limit
+            if not row[0] <= limit:
+                gone = epoch
+                break
+            table[epoch] = row
+            for hook in hooks:
+                hook(epoch, self.model)
+            if progress is not None:
+                progress(epoch, row[2])
+            if stop() and epoch < epochs:
+                raise Stopped
+        a, b, c, d = table.T
+        return Curves(a, b, c, d, gone, time.perf_counter() - began, compile_seconds)
+
+    def measure(self, x: Any, y: Any) -> tuple[float, float]:
+        """Mean loss and accuracy on (x, y) in inference mode; accuracy is nan where y are no classes."""
+        x, y = self._tensor(x), self._tensor(y)
+        loss, right = self._call(self._run_measure, x, y)
+        return float(loss) / len(x), float(right) / len(x) if y.dtype.is_integer else float("nan")
+
+    def _tensor(self, a: Any) -> Any:
+        whole = getattr(a, "dtype", None) is not None and not np.issubdtype(
+            tf.as_dtype(a.dtype).as_numpy_dtype, np.floating
+        )
+        return tf.convert_to_tensor(a) if whole else tf.convert_to_tensor(a, self.model.compute_dtype)
+
+    def _compile(self, x: Any, y: Any, sample: Any, test: Any) -> float:
+        """Trace and compile for these shapes, without taking a step."""
+        began = time.perf_counter()
+        if self.compiled:
+            self.measure(*sample)
+            self.measure(*test)
+            nothing = tf.constant(0), tf.constant(0), tf.constant(False), x, y, tf.zeros((x.shape[0],), tf.int32)
+            self._call(self._run_epoch, *nothing)
+        return time.perf_counter() - began
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """`function` of tensors, compiled once for their shapes."""
+        if not self.compiled:
+            return function(*arguments)
+        key = (function.__name__, *((a.shape, a.dtype) for a in arguments))
+        if key not in self._functions:
+            whole = tf.function(function, jit_compile=use_xla(self.model), autograph=False)
+            with self._tracing:
+                self._functions[key] = whole.get_concrete_function(*arguments)
+        return self._functions[key](*arguments)
+
+    def _update(self, count: Any, x: Any, y: Any) -> None:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.variables)
+            losses = self.loss(y, self.model(x, training=True))
+            value = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
+        gradients = tape.gradient(value, self.variables, unconnected_gradients="zero")
+        self.rule.apply(count, self.variables, [tf.convert_to_tensor(g) for g in gradients], self.slots)
+
+    def _run_epoch(self, done: Any, steps: Any, remainder: Any, x: Any, y: Any, order: Any) -> Any:
+        """`steps` full batches and, if `remainder`, the smaller last one."""
+        size, rest = self.batch_size, int(order.shape[0]) % self.batch_size
+
+        def body(i: Any) -> Any:
+            rows = tf.slice(order, [i * size], [size])
+            self._update(done + i + 1, tf.gather(x, rows), tf.gather(y, rows))
+            return (i + 1,)
+
+        def last() -> Any:
+            rows = order[-rest:]
+            self._update(done + steps + 1, tf.gather(x, rows), tf.gather(y, rows))
+            return tf.constant(0)
+
+        tf.while_loop(lambda i: i < steps, body, (tf.constant(0),))
+        if rest:
+            tf.cond(remainder, last, lambda: tf.constant(0))
+
+    def _run_measure(self, x: Any, y: Any) -> tuple[Any, Any]:
+        n = int(x.shape[0])
+        size = min(n, _MEASURE_BATCH)
+        classes = y.dtype.is_integer
+
+        def part(start: Any, length: int) -> tuple[Any, Any]:
+            z = self.model(tf.slice(x, [start, *[0] * (len(x.shape) - 1)], [length, *x.shape[1:]]), training=False)
+            t = tf.slice(y, [start, *[0] * (len(y.shape) - 1)], [length, *y.shape[1:]])
+            losses = tf.reduce_mean(tf.reshape(self.loss(t, z), [length, -1]), 1)
+            hits = tf.equal(tf.argmax(z, -1, t.dtype), tf.reshape(t, [length])) if classes else tf.zeros([length])
+            return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, losses.dtype))
+
+        def body(i: Any, loss: Any, right: Any) -> Any:
+            more, hits = part(i * size, size)
+            return i + 1, loss + more, right + hits
+
+        zero = tf.zeros([], self.model.compute_dtype)
+        _, loss, right = tf.while_loop(lambda i, *_: i < n // size, body, (tf.constant(0), zero, zero))
+        if n % size:
+            more, hits = part(n - n % size, n % size)
+            loss, right = loss + more, right + hits
+        return loss, right

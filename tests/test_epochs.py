@@ -1,0 +1,174 @@
+"""Training in mini-batches against independent oracles.
+
+- The plain uncompiled step in float64 (relative 1e-9), dense (XLA) and convolutional (no XLA), with a remainder batch:
+  would miss an error in the step itself.
+- keras.optimizers and `train_on_batch` on the same weights and batches: would miss an error that Keras shares.
+- Keras's `evaluate` for loss and accuracy: would miss a wrong choice of examples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dlhw.errors import UserError
+from dlhw.experiments import _parts
+from dlhw.models import image_net
+from dlhw.training import OPTIMIZERS, Stopped, Trainer, cross_entropy, every, optimizer
+
+keras = pytest.importorskip("keras")
+RNG = np.random.default_rng(0)
+X = RNG.random((50, 8, 8, 1))
+Y = RNG.integers(0, 3, 50).astype(np.int32)
+TEST = X[:20], Y[:20]
+NETS = {"dense": "6-5", "conv": "3c3-p2-5"}
+
+
+def net(kind, dtype="float64", seed=3, **more):
+    return image_net(NETS[kind], (8, 8, 1), 3, seed=seed, dtype=dtype, activation="tanh", **more)
+
+
+def rule(name="sgd", rate=0.05, momentum=0.9):
+    return optimizer(name, rate / 50 if name in ("adam", "rmsprop") else rate, momentum)
+
+
+def weights_of(model):
+    return np.concatenate([w.ravel() for w in model.get_weights()])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("kind", NETS)
+def test_the_compiled_epoch_equals_plain_steps_in_float64(kind, name):
+    found = []
+    for compiled in (True, False):
+        model = net(kind)
+        trainer = Trainer(model, batch_size=16, optimizer=rule(name), compiled=compiled)
+        found.append((trainer.fit((X, Y), TEST, epochs=3, seed=1), weights_of(model)))
+    (a, w), (b, v) = found
+    np.testing.assert_allclose(a.train_loss, b.train_loss, rtol=1e-9)
+    np.testing.assert_allclose(a.test_loss, b.test_loss, rtol=1e-9)
+    np.testing.assert_array_equal(a.test_accuracy, b.test_accuracy)
+    np.testing.assert_allclose(w, v, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_same_batches_in_keras_give_the_same_weights(name):
+    theirs = {
+        "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
+        "nesterov": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+        "adam": lambda: keras.optimizers.Adam(0.001),
+        "rmsprop": lambda: keras.optimizers.RMSprop(0.001),
+    }[name]()
+    ours, reference = net("conv", "float32"), net("conv", "float32")
+    curves = Trainer(ours, batch_size=16, optimizer=rule(name)).fit((X, Y), TEST, epochs=2, seed=7)
+    reference.compile(theirs, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    order = np.random.default_rng(7)
+    for _ in range(2):
+        shuffled = order.permutation(50)
+        for start in range(0, 50, 16):
+            rows = shuffled[start : start + 16]
+            reference.train_on_batch(X[rows], Y[rows])
+    np.testing.assert_allclose(weights_of(ours), weights_of(reference), rtol=1e-3, atol=2e-6)
+    loss, accuracy = reference.evaluate(*TEST, verbose=0)
+    assert curves.test_loss[-1] == pytest.approx(loss, rel=1e-4)
+    assert curves.test_accuracy[-1] == pytest.approx(accuracy)
+
+
+def test_the_start_is_measured_and_the_measured_examples_are_fixed():
+    model = net("dense")
+    trainer = Trainer(model, batch_size=25, optimizer=rule())
+    whole = trainer.measure(X, Y)
+    curves = trainer.fit((X, Y), TEST, epochs=2, measured=None)
+    assert curves.train_loss[0] == pytest.approx(whole[0], rel=1e-12)
+    assert curves.train_loss[2] == pytest.approx(trainer.measure(X, Y)[0], rel=1e-12)
+    logits = np.asarray(model(X))
+    by_hand = np.log(np.exp(logits).sum(1)) - logits[np.arange(50), Y]
+    assert curves.train_loss[2] == pytest.approx(by_hand.mean(), rel=1e-10)
+    assert curves.train_accuracy[2] == np.mean(logits.argmax(1) == Y)
+    np.testing.assert_allclose(cross_entropy(Y, logits), by_hand, rtol=1e-10)
+
+
+def test_another_fit_from_the_same_weights_is_the_same_fit():
+    model = net("dense")
+    start = model.get_weights()
+    trainer = Trainer(model, batch_size=16, optimizer=rule("adam"))
+    first = trainer.fit((X, Y), TEST, epochs=2, seed=4)
+    model.set_weights(start)
+    again = trainer.fit((X, Y), TEST, epochs=2, seed=4)
+    np.testing.assert_array_equal(first.test_loss, again.test_loss)
+    model.set_weights(start)
+    assert not np.array_equal(trainer.fit((X, Y), TEST, epochs=2, seed=5).test_loss, first.test_loss)
+
+
+@pytest.mark.slow
+def test_batch_normalization_and_dropout_of_a_users_model_work():
+    inputs = keras.Input((8, 8, 1))
+    h = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(inputs))
+    h = keras.layers.Dropout(0.5, seed=1)(keras.layers.Flatten()(keras.layers.ReLU()(h)))
+    model = keras.Model(inputs, keras.layers.Dense(3, kernel_regularizer="l2")(h))
+    moving = model.layers[2].moving_variance.numpy().copy()
+    trainer = Trainer(model, batch_size=16, optimizer=rule())
+    curves = trainer.fit((X, Y), TEST, epochs=20)
+    assert curves.train_loss[-1] < 0.8 * curves.train_loss[0]
+    assert not np.allclose(model.layers[2].moving_variance.numpy(), moving)
+    assert trainer.measure(X, Y) == trainer.measure(X, Y)  # no dropout in inference mode
+    draws = {float(np.asarray(model(X[:1], training=True))[0, 0]) for _ in range(5)}
+    assert len(draws) > 1
+
+
+def test_hooks_come_every_k_epochs_and_a_stop_is_obeyed():
+    seen = []
+    trainer = Trainer(net("dense"), batch_size=50, optimizer=rule())
+    hook = every(2, lambda epoch, model: seen.append((epoch, weights_of(model)[0])))
+    trainer.fit((X, Y), TEST, epochs=5, hooks=[hook])
+    assert [e for e, _ in seen] == [0, 2, 4]
+    assert len({w for _, w in seen}) == 3
+    with pytest.raises(Stopped):
+        trainer.fit((X, Y), TEST, epochs=5, stop=lambda: True)
+
+
+def test_a_training_that_diverges_ends_and_is_named():
+    curves = Trainer(net("dense"), batch_size=16, optimizer=rule(rate=1e9)).fit((X, Y), TEST, epochs=4)
+    assert curves.diverged_at is not None
+    assert np.isfinite(curves.train_loss[: curves.diverged_at]).all()
+    assert np.isnan(curves.test_loss[curves.diverged_at :]).all()
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(UserError, match="batch_size 64 exceeds the 50"):
+        Trainer(net("dense"), batch_size=64, optimizer=rule()).fit((X, Y), TEST, epochs=1)
+
+
+def test_regression_has_no_accuracy():
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    y = X.mean((1, 2))
+    curves = Trainer(model, batch_size=10, optimizer=rule(), loss="mse").fit((X, y), (X, y), epochs=3)
+    assert np.isnan(curves.test_accuracy).all()
+    assert curves.test_loss[-1] < curves.test_loss[0]
+
+
+def test_parts_that_ended_are_kept_when_another_fails_and_only_the_rest_is_done_again():
+    from dlhw.context import Context, MemoryParts
+
+    parts, tried = MemoryParts(), []
+
+    def work(part):
+        tried.append(part.name)
+        if part.name == "b" and tried.count("b") == 1:
+            raise ValueError("b broke")
+        part.report(1, 0.5)
+        return {"value": np.array(len(part.name))}
+
+    context = Context(parts=parts, jobs=1)
+    epochs = dict.fromkeys("abc", 1)
+    with pytest.raises(ValueError, match="b broke"):
+        _parts.train_parts(epochs, work, context)
+    assert "a" in parts
+    assert "b" not in parts
+    kept = set(parts)
+    tried.append("again")
+    found = _parts.train_parts(epochs, work, context)
+    assert list(found) == ["a", "b", "c"]
+    assert set(tried[tried.index("again") + 1 :]) == {"a", "b", "c"} - kept
