@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
@@ -133,6 +137,8 @@ def rolling_median(values: Array, width: int) -> Array:
 
 def legend(axes: Axes, note: str = "", **where: Any) -> None:
     """A legend where it hides least, unless told; `note` stands above it, small, and says what is drawn."""
+    if not axes.get_legend_handles_labels()[0]:
+        return  # every curve diverged
     made = axes.legend(handlelength=2.6, title=note or None, **({"loc": "best"} | where))
     made.get_title().set(fontsize=8.2, color="#555555")
     made.set_alignment("left")
@@ -143,6 +149,16 @@ def positive_log(axes: Axes, low: float) -> None:
     axes.set_yscale("log")
     if np.isfinite(low) and low > 0:
         axes.set_ylim(bottom=max(axes.get_ylim()[0], low))
+    bottom, top = axes.get_ylim()
+    if top < 10 * bottom:  # less than a decade: powers of ten would all read 2.3 × 10⁰
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+
+
+def whole_numbers(axes: Axes) -> None:
+    """No ticks between whole numbers on the horizontal axis, such as epochs."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def render(made: Figure, form: str, dpi: int = 130) -> bytes:
@@ -159,9 +175,31 @@ def save(figures: dict[str, Figure], folder: Path, forms: Sequence[str] = ("png"
     from dlhw.store import write_bytes
 
     paths = []
-    for name, made in figures.items():
-        for form in forms:
+    for name, files in zip(figures, _render_all(list(figures.values()), forms), strict=True):
+        for form, data in zip(forms, files, strict=True):
             path = folder / f"{name}.{form}"
-            write_bytes(path, render(made, form))
+            write_bytes(path, data)
             paths.append(path)
     return paths
+
+
+_inherited: list[Figure] = []  # what forked processes draw; a figure takes longer to pickle than to draw
+
+
+def _render_all(figures: list[Figure], forms: Sequence[str]) -> list[list[bytes]]:
+    """Every figure in every form; on forked processes where that is safe, since matplotlib uses one core."""
+    busy = "tensorflow" in sys.modules or threading.active_count() > 1  # a fork copies locks that other threads hold
+    if busy or len(figures) < 2 or sys.platform != "linux" or (os.cpu_count() or 1) < 2:
+        return [[render(made, form) for form in forms] for made in figures]
+    from multiprocessing import get_context
+
+    _inherited[:] = figures
+    try:
+        with get_context("fork").Pool(min(len(figures), os.cpu_count() or 1)) as pool:
+            return pool.starmap(_render_inherited, [(k, tuple(forms)) for k in range(len(figures))], chunksize=1)
+    finally:
+        _inherited.clear()
+
+
+def _render_inherited(k: int, forms: Sequence[str]) -> list[bytes]:
+    return [render(_inherited[k], form) for form in forms]

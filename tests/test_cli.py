@@ -41,6 +41,19 @@ BAD = [
     (["simulate", "--activation", "rely"], "rely"),
     (["simulate", "--nonsense"], "--nonsense"),
     (["simulat"], "simulat"),
+    (["classify", "--data", "mnisst"], "mnisst"),
+    (["classify", "--batch-size", "60001"], "--batch-size 60001 must lie in 1..60000"),
+    (["classify", "--batch-size", "0"], "--batch-size 0"),
+    (["classify", "--jobs", "0"], "--jobs 0"),
+    (["classify", "--examples", "9"], "--examples 9 must lie in 10..60000"),
+    (["classify", "--examples", "60", "--batch-size", "61"], "--batch-size 61 must lie in 1..60"),
+    (["classify", "--data", "digits"], "layer 4, p2, needs 2x2 and gets 1x1"),
+    (["classify", "--models", "3c3-x"], "'x' is no layer"),
+    (["random-labels", "--noise", "2"], "--noise 2"),
+    (["random-labels", "--noise", "0,0"], "twice"),
+    (["trajectory", "--layer", "4"], "--layer 4 must lie in 1..3"),
+    (["trajectory", "--every", "25"], "--every 25"),
+    (["sweep-params", "--nets", "9"], "at least two"),
     (["gradient-norm", "--model", "0"], "'0'"),
     (["design", "--params", "10", "--layers", "8"], "closest"),
     (["design", "--params", "0"], "--params 0"),
@@ -68,6 +81,29 @@ def test_an_out_that_cannot_be_written_is_refused(dlhw, tmp_path):
         done = dlhw(*TINY, "--out", out)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert "--out" in done.stderr
+
+
+@pytest.mark.slow
+def test_data_that_are_not_there_are_refused_in_one_line(dlhw, tmp_path):
+    words = ["trajectory", "--epochs", "3", "--seeds", "1"]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "mnist.npz").write_bytes(b"PK no")
+    for folder, says in (("empty", "holds no mnist"), ("broken", "mnist.npz is damaged"), ("none", "is not a folder")):
+        done = dlhw(*words, "--data-dir", folder)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert says in done.stderr
+    assert not list(tmp_path.glob("artifacts/*/*/run.json"))
+
+
+@pytest.mark.slow
+def test_data_lists_every_set_and_what_is_wrong_with_it(dlhw, tmp_path):
+    (tmp_path / "mnist.npz").write_bytes(b"PK no")
+    sets = json.loads(dlhw("data", "--data-dir", tmp_path, "--json", block="tensorflow keras").stdout)
+    assert "damaged" in sets["mnist"]["status"]
+    assert sets["digits"]["status"] == "ready"
+    shown = dlhw("data", "--data-dir", tmp_path, block="tensorflow keras").stdout
+    assert all(name in shown for name in library.datasets.SETS)
 
 
 @pytest.mark.slow

@@ -270,6 +270,8 @@ def test_fit_trains_any_functional_model_and_chooses_xla_by_its_layers():
     conv = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(h)))
     assert not use_xla(conv)
     assert use_xla(mlp((3,)))
+    assert use_xla(mlp((3,)), steps=5000)
+    assert not use_xla(mlp((3,)), steps=4999)  # compiling would take longer than it saves
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(30, 8, 8, 1)), rng.integers(0, 3, 30)
     history = fit(conv, x, y, steps=30, optimizer=rule("adam"), loss="sparse_categorical_crossentropy")

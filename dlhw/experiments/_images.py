@@ -132,13 +132,15 @@ class _Shared:
 
     def trainer(self, net: str) -> Any:
         from dlhw import models
-        from dlhw.training import Trainer, optimizer
+        from dlhw.training import Trainer, optimizer, use_xla
 
         if getattr(self.own, "net", None) != net:
             s = self.settings
             model = models.image_net(net, self.data.shape, self.data.classes, activation=s.activation, init=s.init)
             rule = optimizer(s.optimizer, s.learning_rate, s.momentum)
-            self.own.net, self.own.trainer = net, Trainer(model, batch_size=s.batch_size, optimizer=rule)
+            steps = s.epochs * -(-s.training_examples // s.batch_size)
+            xla = use_xla(model, steps)
+            self.own.net, self.own.trainer = net, Trainer(model, batch_size=s.batch_size, optimizer=rule, xla=xla)
         return self.own.trainer
 
     def train(self, job: Job, part: _parts.Part) -> dict[str, np.ndarray]:
@@ -171,10 +173,22 @@ class _Shared:
         return arrays | ({"weights": np.stack(weights)} if weights else {})
 
 
-def curves(found: dict[str, dict[str, np.ndarray]], names: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
-    """Arrays (rows, seeds, ...) of parts named in rows of seeds."""
-    keys = (*CURVES, "diverged_at", "seconds", "compile_seconds")
-    return {k: np.stack([_parts.by_seed(found, row, k) for row in names]) for k in keys}
+def curves(found: dict[str, dict[str, np.ndarray]], names: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Arrays (rows, seeds, ...) of parts named in rows of seeds; seconds flat, row by row.
+
+    Times are plain numbers: they belong into run.json, for the same settings give the same bytes of arrays.
+    """
+    made: dict[str, Any] = {
+        k: np.stack([_parts.by_seed(found, row, k) for row in names]) for k in (*CURVES, "diverged_at")
+    }
+    for key in ("seconds", "compile_seconds"):
+        made[key] = tuple(float(found[name][key]) for row in names for name in row)
+    return made
+
+
+def seconds(settings: ImageSettings, flat: tuple[float, ...]) -> np.ndarray:
+    """Times (rows, seeds) from the flat ones of a result."""
+    return np.reshape(flat, (-1, settings.seeds))
 
 
 def curve_figure(result: Any, labels: Sequence[str], title: str, over: str, chance: float | None = None) -> Figure:
@@ -187,9 +201,20 @@ def curve_figure(result: Any, labels: Sequence[str], title: str, over: str, chan
             for which, dashes in (("train", "-"), ("test", (0, (4, 1.8)))):
                 values = getattr(result, f"{which}_{kind}")[k] * scale
                 name = label if which == "train" and kind == "loss" else ""
-                plot.band(axes, epochs, values, name, k, color=color, linestyle=dashes, marker=plot.MARKERS[k])
+                plot.band(
+                    axes,
+                    epochs,
+                    values,
+                    name,
+                    k,
+                    color=color,
+                    linestyle=dashes,
+                    marker=plot.MARKERS[k % len(plot.MARKERS)],
+                    markersize=3,
+                )
     plot.positive_log(top, 1e-7)
     top.set_ylabel("cross entropy (nats)")
+    plot.whole_numbers(bottom)
     bottom.set(xlabel="epoch", ylabel="accuracy (%)", xlim=(0, epochs[-1]))
     if chance is not None:
         bottom.axhline(100 * chance, color=plot.TRUTH, linewidth=0.8, linestyle=":", label="chance")
@@ -208,6 +233,16 @@ def ends(result: Any) -> dict[str, np.ndarray]:
         "best_test_accuracy": result.test_accuracy.astype(np.float64).max(axis=-1),
     }
     return last | {k: np.where(good, v, np.nan) for k, v in best.items()}
+
+
+def mean(values: np.ndarray) -> np.ndarray:
+    """Mean of the finite values of every row; nan where there is none."""
+    return np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in values])
+
+
+def median(values: np.ndarray) -> np.ndarray:
+    """Median of the finite values of every row; nan where there is none."""
+    return np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in values])
 
 
 def gone(diverged_at: np.ndarray) -> str:

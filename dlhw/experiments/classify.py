@@ -43,8 +43,8 @@ class Result:
     test_loss: NDArray[np.floating]  # (N, S, E + 1)
     test_accuracy: NDArray[np.floating]  # (N, S, E + 1)
     diverged_at: NDArray[np.integer]  # (N, S) epoch, or -1
-    seconds: NDArray[np.floating]  # (N, S) of wall time, trainings side by side
-    compile_seconds: NDArray[np.floating]  # (N, S)
+    seconds: tuple[float, ...]  # (N S,) of wall time, row by row, trainings side by side
+    compile_seconds: tuple[float, ...]  # (N S,)
 
 
 TINY = Settings(data="digits", models=("2c3-p2-8", "10"), examples=200, epochs=2, learning_rate=0.05, seeds=2)
@@ -71,6 +71,7 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 def summary(settings: Settings, result: Result) -> Summary:
     """A row a net; which has the lowest test loss and the fewest errors, as far as the seeds bear it out."""
     found = _images.ends(result)
+    seconds = _images.seconds(settings, result.seconds)
     numbers: dict[str, Any] = {}
     rows = []
     for k, net in enumerate(settings.models):
@@ -81,15 +82,15 @@ def summary(settings: Settings, result: Result) -> Summary:
             "parameters": settings.parameters(net),
             **{name: statistics(values[k]) for name, values in found.items()},
             "diverged": gone,
-            "seconds": statistics(result.seconds[k]),
-            "compile_seconds": statistics(result.compile_seconds[k]),
+            "seconds": statistics(seconds[k]),
+            "compile_seconds": statistics(_images.seconds(settings, result.compile_seconds)[k]),
         }
         losses = [_images.mean_std(found[n][k]) for n in ("train_loss", "test_loss", "best_test_loss")]
         shares = [_images.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy", "best_test_accuracy")]
         rows.append(
             (net, str(layers), f"{settings.parameters(net):,}", *losses, *shares, f"{gone} of {settings.seeds}")
         )
-        rows[-1] += (f"{result.seconds[k].mean():.0f}",)
+        rows[-1] += (f"{seconds[k].mean():.0f}",)
     columns: tuple[str, ...] = ("net", "layers", "parameters", "train loss", "test loss", "best test loss")
     columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")
     title = f"classify {settings.where()}: after {settings.epochs} epochs, {_images.statistic(settings.seeds)}"

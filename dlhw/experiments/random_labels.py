@@ -54,8 +54,8 @@ class Result:
     test_loss: NDArray[np.floating]  # (L, S, E + 1) against true labels
     test_accuracy: NDArray[np.floating]  # (L, S, E + 1)
     diverged_at: NDArray[np.integer]  # (L, S) epoch, or -1
-    seconds: NDArray[np.floating]  # (L, S) of wall time, trainings side by side
-    compile_seconds: NDArray[np.floating]  # (L, S)
+    seconds: tuple[float, ...]  # (L S,) of wall time, row by row, trainings side by side
+    compile_seconds: tuple[float, ...]  # (L S,)
 
 
 TINY = Settings(data="digits", net="10", examples=100, epochs=2, learning_rate=0.01, seeds=2)
@@ -94,6 +94,7 @@ def epochs_to_fit(result: Result) -> np.ndarray:
 def summary(settings: Settings, result: Result) -> Summary:
     """A row a noise level: how far the labels were learnt, and what that was worth on the test set."""
     found, fitted = _images.ends(result), epochs_to_fit(result)
+    seconds = _images.seconds(settings, result.seconds)
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     rows = []
     for k, noise in enumerate(settings.noise):
@@ -101,12 +102,12 @@ def summary(settings: Settings, result: Result) -> Summary:
             **{name: statistics(values[k]) for name, values in found.items()},
             "epochs_to_99": statistics(fitted[k]),
             "diverged": int((result.diverged_at[k] >= 0).sum()),
-            "seconds": statistics(result.seconds[k]),
+            "seconds": statistics(seconds[k]),
         }
         losses = [_images.mean_std(found[n][k]) for n in ("train_loss", "test_loss")]
         shares = [_images.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
         reached = "never" if np.isnan(fitted[k]).all() else spread(fitted[k])
-        rows.append((_label(noise), *losses, *shares, reached, f"{result.seconds[k].mean():.0f}"))
+        rows.append((_label(noise), *losses, *shares, reached, f"{seconds[k].mean():.0f}"))
     columns: tuple[str, ...] = ("labels", "train loss", "test loss", "train accuracy, %", "test accuracy, %")
     columns += ("epochs to 99 % train accuracy", "seconds")
     title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, {_images.statistic(settings.seeds)}"

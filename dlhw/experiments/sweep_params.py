@@ -50,8 +50,8 @@ class Result:
     test_loss: NDArray[np.floating]  # (N, S, E + 1)
     test_accuracy: NDArray[np.floating]  # (N, S, E + 1)
     diverged_at: NDArray[np.integer]  # (N, S) epoch, or -1
-    seconds: NDArray[np.floating]  # (N, S) of wall time, trainings side by side
-    compile_seconds: NDArray[np.floating]  # (N, S)
+    seconds: tuple[float, ...]  # (N S,) of wall time, row by row, trainings side by side
+    compile_seconds: tuple[float, ...]  # (N S,)
 
 
 TINY = Settings(data="digits", nets=("4-3", "8-4", "16-5"), examples=200, epochs=2, learning_rate=0.05, seeds=2)
@@ -93,6 +93,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     found = _images.ends(result)
     order = np.argsort(result.parameters, kind="stable")
     gap = found["test_loss"] - found["train_loss"]
+    seconds = _images.seconds(settings, result.seconds)
     numbers: dict[str, Any] = {}
     rows = []
     for k in order:
@@ -102,17 +103,17 @@ def summary(settings: Settings, result: Result) -> Summary:
             **{name: statistics(values[k]) for name, values in found.items()},
             "gap": statistics(gap[k]),
             "diverged": int((result.diverged_at[k] >= 0).sum()),
-            "seconds": statistics(result.seconds[k]),
+            "seconds": statistics(seconds[k]),
         }
         losses = [_images.mean_std(v) for v in (found["train_loss"][k], found["test_loss"][k], gap[k])]
         shares = [_images.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
-        rows.append((net, f"{result.parameters[k]:,}", *losses, *shares, f"{result.seconds[k].mean():.1f}"))
+        rows.append((net, f"{result.parameters[k]:,}", *losses, *shares, f"{seconds[k].mean():.1f}"))
     columns: tuple[str, ...] = ("net", "parameters", "train loss", "test loss", "gap", "train accuracy, %")
     columns += ("test accuracy, %", "seconds")
     title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, {_images.statistic(settings.seeds)}"
     said = [lowest(settings.nets, found["test_loss"], "test loss")]
     for name, values in (("test loss", found["test_loss"]), ("gap of the loss", gap)):
-        rho, low, high = spearman(result.parameters, np.nanmean(values, axis=1), seed=settings.seed)
+        rho, low, high = spearman(result.parameters, _images.mean(values), seed=settings.seed)
         numbers[f"spearman of parameters and {name}"] = [rho, low, high]
         if np.isfinite(low):
             n, what = len(settings.nets), f"Spearman's correlation of parameters and {name}"

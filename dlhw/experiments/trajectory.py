@@ -71,8 +71,8 @@ class Result:
     test_loss: NDArray[np.floating]  # (S, E + 1)
     test_accuracy: NDArray[np.floating]  # (S, E + 1)
     diverged_at: NDArray[np.integer]  # (S,) epoch, or -1
-    seconds: NDArray[np.floating]  # (S,) of wall time, trainings side by side
-    compile_seconds: NDArray[np.floating]  # (S,)
+    seconds: tuple[float, ...]  # (S,) of wall time, trainings side by side
+    compile_seconds: tuple[float, ...]  # (S,)
 
 
 TINY = Settings(data="digits", net="6-4", examples=200, epochs=4, every=1, learning_rate=0.05, seeds=2)
@@ -84,13 +84,16 @@ def run(settings: Settings, context: Context) -> Result:
 
     jobs = {f"seed {s}": _images.Job(settings.net, s, snapshot_every=settings.every) for s in settings.seed_range}
     found = _images.train(settings, jobs, context)
-    curves = {k: v[0] for k, v in _images.curves(found, [list(jobs)]).items()}
+    curves = _images.curves(found, [list(jobs)])
+    curves |= {k: v[0] for k, v in curves.items() if isinstance(v, np.ndarray)}
     epochs = np.arange(0, settings.epochs + 1, settings.every)
     good = np.flatnonzero(curves["diverged_at"] < 0)
-    paths = [found[name]["weights"] for name in jobs]  # of diverged trainings shorter, and not projected
+    names = list(jobs)
+    paths = [found[names[s]]["weights"] for s in good]  # those of diverged trainings end early, or never began
     spans = (slice(None), weights.layer_span(settings.kernels, settings.layer))
-    measured = [project([paths[s][:, span] for s in good], good, settings.seeds, len(epochs)) for span in spans]
-    return Result(epochs=epochs, **{k: np.stack([m[k] for m in measured]) for k in measured[0]}, **curves)
+    measured = [project([path[:, span] for path in paths], good, settings.seeds, len(epochs)) for span in spans]
+    both: dict[str, Any] = {k: np.stack([m[k] for m in measured]) for k in measured[0]}
+    return Result(epochs=epochs, **both, **curves)
 
 
 def project(paths: list[np.ndarray], places: NDArray[np.integer], trainings: int, n: int) -> dict[str, np.ndarray]:
@@ -138,7 +141,7 @@ def _what(settings: Settings) -> tuple[str, str]:
 
 def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
     made, panels = plot.panels(2, height=4.6)
-    names = ("all paths together", "each path on its own components, its end at 0")
+    names = ("all paths together", "own components, end at 0")
     for p, (axes, what) in enumerate(zip(panels, _what(settings), strict=True)):
         for s, path in enumerate(getattr(result, which)[p]):
             if not np.isfinite(path).any():
@@ -151,7 +154,7 @@ def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
             axes.plot(*path[-1], marker="o", markersize=8, color=color)
             if which == "pooled":
                 _accuracies(axes, path, 100 * result.test_accuracy[s, result.epochs], color)
-        shares = result.pooled_explained[p] if which == "pooled" else np.nanmedian(result.own_explained[p], axis=0)
+        shares = result.pooled_explained[p] if which == "pooled" else _images.median(result.own_explained[p].T)
         median = "" if which == "pooled" else ", median"
         for k, axis in enumerate((axes.xaxis, axes.yaxis)):
             share = f"{100 * shares[k]:.0f} % of variance{median}" if k < len(shares) else "no variance"
@@ -214,7 +217,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     gone = int((result.diverged_at >= 0).sum())
     numbers["diverged"] = gone
     numbers["test_accuracy"] = statistics(np.where(result.diverged_at < 0, result.test_accuracy[:, -1], np.nan))
-    numbers["seconds"] = statistics(result.seconds)
+    numbers["seconds"] = statistics(np.array(result.seconds))
     if settings.seeds == 1:
         said.append("One training: one seed decides nothing.")
     if gone:

@@ -49,6 +49,7 @@ def pca(points: Array, components: int = 2) -> PCA:
     (nearly) equal variance are arbitrary up to a rotation, which no convention mends: look at `explained`.
     Points that are all equal have no direction: then `explained` is nan.
     """
+    points = np.asarray(points)
     require(len(points) >= 2, f"principal components need at least two points, not {len(points)}")
     require(bool(np.isfinite(points).all()), "principal components need finite points")
     from sklearn.decomposition import PCA as Exact  # noqa: N811

@@ -64,14 +64,16 @@ class Trainer:
         optimizer: Optimizer,
         loss: str | Callable[[Any, Any], Any] = cross_entropy,
         compiled: bool = True,
+        xla: bool | None = None,
     ) -> None:
         """loss(y_true, y_pred): a Keras name or a function; its mean is minimised, plus the losses that layers add.
 
-        compiled=False runs the same steps one by one as plain Python.
+        compiled=False runs the same steps one by one as plain Python; xla: default :func:`use_xla`.
         """
         require(batch_size >= 1, f"batch_size {batch_size} must be positive")
         self.model, self.batch_size, self.rule = model, batch_size, optimizer
         self.loss, self.compiled = keras.losses.get(loss), compiled
+        self.xla = use_xla(model) if xla is None else xla
         self.variables = [v.value for v in model.trainable_variables]
         self.slots = tuple(
             [tf.Variable(s, trainable=False) for s in group] for group in optimizer.slots(self.variables)
@@ -160,7 +162,7 @@ class Trainer:
             return function(*arguments)
         key = (function.__name__, *((a.shape, a.dtype) for a in arguments))
         if key not in self._functions:
-            whole = tf.function(function, jit_compile=use_xla(self.model), autograph=False)
+            whole = tf.function(function, jit_compile=self.xla, autograph=False)
             with self._tracing:
                 self._functions[key] = whole.get_concrete_function(*arguments)
         return self._functions[key](*arguments)
