@@ -27,6 +27,7 @@ lowest:
 bench: $(VENV)/tested
 	$(BIN)/pip install --quiet -e ".[bench]"
 	$(BIN)/python -m benchmarks.simulate
+	$(BIN)/python -m benchmarks.images
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,31 +172,9 @@ def save(figures: dict[str, Figure], folder: Path, forms: Sequence[str] = ("png"
     from dlhw.store import write_bytes
 
     paths = []
-    for name, files in zip(figures, _render_all(list(figures.values()), forms), strict=True):
-        for form, data in zip(forms, files, strict=True):
+    for name, made in figures.items():
+        for form in forms:
             path = folder / f"{name}.{form}"
-            write_bytes(path, data)
+            write_bytes(path, render(made, form))
             paths.append(path)
     return paths
-
-
-_inherited: list[Figure] = []  # what forked processes draw; a figure takes longer to pickle than to draw
-
-
-def _render_all(figures: list[Figure], forms: Sequence[str]) -> list[list[bytes]]:
-    """Every figure in every form; on forked processes where that is safe, since matplotlib uses one core."""
-    busy = "tensorflow" in sys.modules or threading.active_count() > 1  # a fork copies locks that other threads hold
-    if busy or len(figures) < 2 or sys.platform != "linux" or (os.cpu_count() or 1) < 2:
-        return [[render(made, form) for form in forms] for made in figures]
-    from multiprocessing import get_context
-
-    _inherited[:] = figures
-    try:
-        with get_context("fork").Pool(min(len(figures), os.cpu_count() or 1)) as pool:
-            return pool.starmap(_render_inherited, [(k, tuple(forms)) for k in range(len(figures))], chunksize=1)
-    finally:
-        _inherited.clear()
-
-
-def _render_inherited(k: int, forms: Sequence[str]) -> list[bytes]:
-    return [render(_inherited[k], form) for form in forms]
