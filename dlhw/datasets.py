@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlhw import _readers
+from dlhw._labels import shuffle_labels as shuffle_labels
+from dlhw._labels import stratified as stratified
 from dlhw.errors import UserError, require
 
 SPLIT_SEED = 0
@@ -126,34 +127,6 @@ def check_examples(name: str, examples: int | None) -> None:
         examples is None or low <= examples <= high,
         f"--examples {examples} must lie in {low}..{high}: at least one for each class, at most all of {name}",
     )
-
-
-def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.intp]:
-    """Positions of `examples` of the labels, every class with its share (largest remainders), in random order."""
-    classes, counts = np.unique(labels, return_counts=True)
-    exact = counts * (examples / len(labels))
-    share = np.maximum(np.floor(exact).astype(int), 1)
-    for k in np.argsort(share - exact, kind="stable"):
-        if share.sum() < examples and share[k] < counts[k]:
-            share[k] += 1
-    while share.sum() > examples:  # tiny subsets, where a class was lifted to one
-        share[np.argmax(share - exact)] -= 1
-    rng = np.random.default_rng(seed)
-    drawn = [rng.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, share, strict=True)]
-    return rng.permutation(np.concatenate(drawn))
-
-
-def shuffle_labels(labels: NDArray[Any], noise: float, seed: int) -> NDArray[Any]:
-    """Labels of which a share `noise` in [0, 1], drawn with `seed`, is permuted among itself (Zhang et al. 2017).
-
-    Every class keeps its number of examples. A shuffled label may fall on its own class, by chance one in ten.
-    """
-    require(0 <= noise <= 1, f"--noise {noise:g} must lie in [0, 1]: the share of labels that are shuffled")
-    rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(labels))[: round(noise * len(labels))]
-    shuffled = labels.copy()
-    shuffled[chosen] = labels[rng.permutation(chosen)]
-    return shuffled
 
 
 def checksum(arrays: _readers.Arrays) -> str:

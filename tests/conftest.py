@@ -13,6 +13,24 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
+def inside(tmp_path, monkeypatch, capfd):
+    """Call the command line in this process, which has TensorFlow already: inside("simulate") -> (status, stdout)."""
+
+    def call(*args: object) -> tuple[int, str]:
+        from cli.main import app
+
+        monkeypatch.chdir(tmp_path)
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            app([str(a) for a in args])
+        said = capfd.readouterr()
+        assert ended.value.code in (0, None), said.err
+        return int(ended.value.code or 0), said.out
+
+    return call
+
+
+@pytest.fixture
 def dlhw(tmp_path):
     """Call the command line as a process of its own: dlhw("simulate", "--epochs", 3) -> CompletedProcess.
 

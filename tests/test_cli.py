@@ -117,6 +117,7 @@ def test_a_gpu_that_is_not_there_is_refused(dlhw, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["schema", "json", "keys", "arrays"])
 def test_a_damaged_run_is_refused_in_one_line(damage, dlhw, tmp_path):
     path = library.run("simulate", models=("2",), epochs=3, points=10, seeds=1).save(tmp_path)

@@ -90,6 +90,7 @@ def test_the_start_is_measured_and_the_measured_examples_are_fixed():
     np.testing.assert_allclose(cross_entropy(Y, logits), by_hand, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_another_fit_from_the_same_weights_is_the_same_fit():
     model = net("dense")
     start = model.get_weights()

@@ -101,13 +101,11 @@ def test_every_field_has_an_option_with_help_and_the_same_default(name, dlhw):
 
 
 @pytest.mark.slow
-def test_the_command_line_gives_the_run_of_the_library(tiny, tmp_path, dlhw):
+def test_the_command_line_gives_the_run_of_the_library(tiny, tmp_path, inside):
     words = []
     for key, value in settings.changed(tiny.settings).items():
         words += [settings.flag(key), ",".join(map(str, value)) if isinstance(value, tuple) else value]
-    done = dlhw(tiny.experiment, *words, "--out", tmp_path, "--json")
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    answer = json.loads(inside(tiny.experiment, *words, "--out", tmp_path, "--json")[1])
     loaded = library.load(answer["run"])
     assert loaded.settings == tiny.settings
     assert same(loaded.result, tiny.result)

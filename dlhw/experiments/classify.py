@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dlhw import architectures
 from dlhw.context import Context
-from dlhw.experiments import _images
+from dlhw.experiments import _curves, _images
 from dlhw.settings import option
 from dlhw.summary import Summary, lowest, statistics
 
@@ -55,23 +55,23 @@ def run(settings: Settings, context: Context) -> Result:
     jobs = {f"{net} seed {s}": _images.Job(net, s) for net in settings.models for s in settings.seed_range}
     found = _images.train(settings, jobs, context)
     rows = [[f"{net} seed {s}" for s in settings.seed_range] for net in settings.models]
-    return Result(**_images.curves(found, rows))
+    return Result(**_curves.curves(found, rows))
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """`curves`: loss and accuracy against epoch, training solid, test dashed."""
     labels = [
-        f"{net}: {settings.parameters(net):,} parameters" + _images.gone(result.diverged_at[k])
+        f"{net}: {settings.parameters(net):,} parameters" + _curves.gone(result.diverged_at[k])
         for k, net in enumerate(settings.models)
     ]
     title = f"Training on {settings.where()}"
-    return {"curves": _images.curve_figure(result, labels, title, _images.over(settings.seeds))}
+    return {"curves": _curves.curve_figure(result, labels, title, _curves.over(settings.seeds))}
 
 
 def summary(settings: Settings, result: Result) -> Summary:
     """A row a net; which has the lowest test loss and the fewest errors, as far as the seeds bear it out."""
-    found = _images.ends(result)
-    seconds = _images.seconds(settings, result.seconds)
+    found = _curves.ends(result)
+    seconds = _curves.seconds(settings, result.seconds)
     numbers: dict[str, Any] = {}
     rows = []
     for k, net in enumerate(settings.models):
@@ -83,21 +83,21 @@ def summary(settings: Settings, result: Result) -> Summary:
             **{name: statistics(values[k]) for name, values in found.items()},
             "diverged": gone,
             "seconds": statistics(seconds[k]),
-            "compile_seconds": statistics(_images.seconds(settings, result.compile_seconds)[k]),
+            "compile_seconds": statistics(_curves.seconds(settings, result.compile_seconds)[k]),
         }
-        losses = [_images.mean_std(found[n][k]) for n in ("train_loss", "test_loss", "best_test_loss")]
-        shares = [_images.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy", "best_test_accuracy")]
+        losses = [_curves.mean_std(found[n][k]) for n in ("train_loss", "test_loss", "best_test_loss")]
+        shares = [_curves.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy", "best_test_accuracy")]
         rows.append(
             (net, str(layers), f"{settings.parameters(net):,}", *losses, *shares, f"{gone} of {settings.seeds}")
         )
         rows[-1] += (f"{seconds[k].mean():.0f}",)
     columns: tuple[str, ...] = ("net", "layers", "parameters", "train loss", "test loss", "best test loss")
     columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")
-    title = f"classify {settings.where()}: after {settings.epochs} epochs, {_images.statistic(settings.seeds)}"
+    title = f"classify {settings.where()}: after {settings.epochs} epochs, {_curves.statistic(settings.seeds)}"
     errors = 100 * (1 - found["test_accuracy"])
     said = [
         lowest(settings.models, found["test_loss"], "test loss"),
         lowest(settings.models, errors, "share of test errors (in %)"),
-        *_images.divergences(settings.models, result.diverged_at),
+        *_curves.divergences(settings.models, result.diverged_at),
     ]
     return Summary(title, columns, tuple(rows), tuple(said), numbers)

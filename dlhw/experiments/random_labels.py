@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dlhw import datasets
 from dlhw.context import Context
 from dlhw.errors import require
-from dlhw.experiments import _images
+from dlhw.experiments import _curves, _images
 from dlhw.settings import option
 from dlhw.summary import Summary, number, spread, statistics
 
@@ -70,15 +70,15 @@ def run(settings: Settings, context: Context) -> Result:
     jobs = {f"noise {noise:g} seed {s}": job(noise, s) for noise in settings.noise for s in settings.seed_range}
     found = _images.train(settings, jobs, context)
     rows = [[f"noise {noise:g} seed {s}" for s in settings.seed_range] for noise in settings.noise]
-    return Result(**_images.curves(found, rows))
+    return Result(**_curves.curves(found, rows))
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """`curves`: loss and accuracy against epoch, every noise level, training solid, test dashed, chance dotted."""
-    labels = [_label(v) + _images.gone(result.diverged_at[k]) for k, v in enumerate(settings.noise)]
+    labels = [_label(v) + _curves.gone(result.diverged_at[k]) for k, v in enumerate(settings.noise)]
     title = f"{settings.net} net ({settings.parameters(settings.net):,} parameters) on {settings.where()}"
     chance = 1 / datasets.known(settings.data).classes
-    return {"curves": _images.curve_figure(result, labels, title, _images.over(settings.seeds), chance)}
+    return {"curves": _curves.curve_figure(result, labels, title, _curves.over(settings.seeds), chance)}
 
 
 def _label(noise: float) -> str:
@@ -93,8 +93,8 @@ def epochs_to_fit(result: Result) -> np.ndarray:
 
 def summary(settings: Settings, result: Result) -> Summary:
     """A row a noise level: how far the labels were learnt, and what that was worth on the test set."""
-    found, fitted = _images.ends(result), epochs_to_fit(result)
-    seconds = _images.seconds(settings, result.seconds)
+    found, fitted = _curves.ends(result), epochs_to_fit(result)
+    seconds = _curves.seconds(settings, result.seconds)
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     rows = []
     for k, noise in enumerate(settings.noise):
@@ -104,20 +104,20 @@ def summary(settings: Settings, result: Result) -> Summary:
             "diverged": int((result.diverged_at[k] >= 0).sum()),
             "seconds": statistics(seconds[k]),
         }
-        losses = [_images.mean_std(found[n][k]) for n in ("train_loss", "test_loss")]
-        shares = [_images.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
+        losses = [_curves.mean_std(found[n][k]) for n in ("train_loss", "test_loss")]
+        shares = [_curves.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
         reached = "never" if np.isnan(fitted[k]).all() else spread(fitted[k])
         rows.append((_label(noise), *losses, *shares, reached, f"{seconds[k].mean():.0f}"))
     columns: tuple[str, ...] = ("labels", "train loss", "test loss", "train accuracy, %", "test accuracy, %")
     columns += ("epochs to 99 % train accuracy", "seconds")
-    title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, {_images.statistic(settings.seeds)}"
+    title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, {_curves.statistic(settings.seeds)}"
     said = []
     for k, noise in enumerate(settings.noise):
         said.append(_sentence(settings, noise, found["train_accuracy"][k], found["test_accuracy"][k], fitted[k]))
     if settings.seeds == 1:
         said.append("One training a level: one seed decides nothing.")
     labels = [_label(v) for v in settings.noise]
-    return Summary(title, columns, tuple(rows), (*said, *_images.divergences(labels, result.diverged_at)), numbers)
+    return Summary(title, columns, tuple(rows), (*said, *_curves.divergences(labels, result.diverged_at)), numbers)
 
 
 def _sentence(settings: Settings, noise: float, train: np.ndarray, test: np.ndarray, fitted: np.ndarray) -> str:

@@ -64,7 +64,8 @@ def run(settings: Settings, context: Context) -> Result:
     x, y = _fitting.data(settings, 5)
     stack = {k: np.stack([trained[net][k] for net in settings.models]) for k in trained[settings.models[0]]}
     at_points = stack["prediction"][..., ::5].astype(np.float64)
-    variance = np.var(at_points, axis=-1)
+    with np.errstate(invalid="ignore"):  # of a diverged net: inf - inf
+        variance = np.var(at_points, axis=-1)
     return Result(
         x=x,
         y=y,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dlhw import plot
 from dlhw.context import Context
 from dlhw.errors import require
-from dlhw.experiments import _images
+from dlhw.experiments import _curves, _images
 from dlhw.settings import option
 from dlhw.statistics import spearman
 from dlhw.summary import Summary, lowest, statistics
@@ -63,13 +63,13 @@ def run(settings: Settings, context: Context) -> Result:
     found = _images.train(settings, jobs, context)
     rows = [[f"{net} seed {s}" for s in settings.seed_range] for net in settings.nets]
     counts = np.array([settings.parameters(net) for net in settings.nets])
-    return Result(parameters=counts, **_images.curves(found, rows))
+    return Result(parameters=counts, **_curves.curves(found, rows))
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """`generalization`: loss, accuracy and their gaps at the end against the number of parameters."""
     made, axes = plot.figure(3, height=7.4, heights=(1.2, 1.2, 1.0))
-    x, found = result.parameters, _images.ends(result)
+    x, found = result.parameters, _curves.ends(result)
     for panel, kind, scale in ((axes[0], "loss", 1.0), (axes[1], "accuracy", 100.0)):
         for k, which in enumerate(("train", "test")):
             plot.dots(panel, x, scale * found[f"{which}_{kind}"], which, k)
@@ -90,10 +90,10 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 
 def summary(settings: Settings, result: Result) -> Summary:
     """A row a net, by number of parameters; the rank correlation of size with test error and gap."""
-    found = _images.ends(result)
+    found = _curves.ends(result)
     order = np.argsort(result.parameters, kind="stable")
     gap = found["test_loss"] - found["train_loss"]
-    seconds = _images.seconds(settings, result.seconds)
+    seconds = _curves.seconds(settings, result.seconds)
     numbers: dict[str, Any] = {}
     rows = []
     for k in order:
@@ -105,15 +105,15 @@ def summary(settings: Settings, result: Result) -> Summary:
             "diverged": int((result.diverged_at[k] >= 0).sum()),
             "seconds": statistics(seconds[k]),
         }
-        losses = [_images.mean_std(v) for v in (found["train_loss"][k], found["test_loss"][k], gap[k])]
-        shares = [_images.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
+        losses = [_curves.mean_std(v) for v in (found["train_loss"][k], found["test_loss"][k], gap[k])]
+        shares = [_curves.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
         rows.append((net, f"{result.parameters[k]:,}", *losses, *shares, f"{seconds[k].mean():.1f}"))
     columns: tuple[str, ...] = ("net", "parameters", "train loss", "test loss", "gap", "train accuracy, %")
     columns += ("test accuracy, %", "seconds")
-    title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, {_images.statistic(settings.seeds)}"
+    title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, {_curves.statistic(settings.seeds)}"
     said = [lowest(settings.nets, found["test_loss"], "test loss")]
     for name, values in (("test loss", found["test_loss"]), ("gap of the loss", gap)):
-        rho, low, high = spearman(result.parameters, _images.mean(values), seed=settings.seed)
+        rho, low, high = spearman(result.parameters, _curves.mean(values), seed=settings.seed)
         numbers[f"spearman of parameters and {name}"] = [rho, low, high]
         if np.isfinite(low):
             n, what = len(settings.nets), f"Spearman's correlation of parameters and {name}"
@@ -121,5 +121,5 @@ def summary(settings: Settings, result: Result) -> Summary:
                 "the interval holds zero" if low <= 0 <= high else "more parameters, " + ("less" if rho < 0 else "more")
             )
             said.append(f"{what}: {rho:.2f} ({low:.2f} to {high:.2f}, bootstrap over {n} nets); {holds}.")
-    said += _images.divergences(settings.nets, result.diverged_at)
+    said += _curves.divergences(settings.nets, result.diverged_at)
     return Summary(title, columns, tuple(rows), tuple(said), numbers)

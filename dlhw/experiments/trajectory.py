@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dlhw import architectures, datasets, plot
 from dlhw.context import Context
 from dlhw.errors import require
-from dlhw.experiments import _images
+from dlhw.experiments import _curves, _images
 from dlhw.settings import option
 from dlhw.summary import Summary, number, spread, statistics
 
@@ -84,7 +84,7 @@ def run(settings: Settings, context: Context) -> Result:
 
     jobs = {f"seed {s}": _images.Job(settings.net, s, snapshot_every=settings.every) for s in settings.seed_range}
     found = _images.train(settings, jobs, context)
-    curves = _images.curves(found, [list(jobs)])
+    curves = _curves.curves(found, [list(jobs)])
     curves |= {k: v[0] for k, v in curves.items() if isinstance(v, np.ndarray)}
     epochs = np.arange(0, settings.epochs + 1, settings.every)
     good = np.flatnonzero(curves["diverged_at"] < 0)
@@ -154,7 +154,7 @@ def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
             axes.plot(*path[-1], marker="o", markersize=8, color=color)
             if which == "pooled":
                 _accuracies(axes, path, 100 * result.test_accuracy[s, result.epochs], color)
-        shares = result.pooled_explained[p] if which == "pooled" else _images.median(result.own_explained[p].T)
+        shares = result.pooled_explained[p] if which == "pooled" else _curves.median(result.own_explained[p].T)
         median = "" if which == "pooled" else ", median"
         for k, axis in enumerate((axes.xaxis, axes.yaxis)):
             share = f"{100 * shares[k]:.0f} % of variance{median}" if k < len(shares) else "no variance"
