@@ -117,9 +117,8 @@ def summary(settings: Settings, result: Result) -> Summary:
         numbers[f"spearman of parameters and {name}"] = [rho, low, high]
         if np.isfinite(low):
             n, what = len(settings.nets), f"Spearman's correlation of parameters and {name}"
-            holds = (
-                "the interval holds zero" if low <= 0 <= high else "more parameters, " + ("less" if rho < 0 else "more")
-            )
+            side = "a lower" if rho < 0 else "a higher"
+            holds = "the interval holds zero" if low <= 0 <= high else f"more parameters go with {side} {name}"
             said.append(f"{what}: {rho:.2f} ({low:.2f} to {high:.2f}, bootstrap over {n} nets); {holds}.")
     said += _curves.divergences(settings.nets, result.diverged_at)
     return Summary(title, columns, tuple(rows), tuple(said), numbers)

@@ -148,6 +148,8 @@ def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
                 continue
             color = plot.COLORS[s % len(plot.COLORS)]
             path = np.nan_to_num(path)  # a path of two points has one component; the other is zero
+            if which == "own":  # signs are arbitrary: the start to the left, the bend upwards, so that paths compare
+                path = path * np.where([path[0, 0] > 0, path[np.abs(path[:, 1]).argmax(), 1] < 0], -1, 1)
             label = f"seed {settings.seed + s}" if p == 0 else None
             axes.plot(*path.T, color=color, marker=".", markersize=5, linewidth=1.1, label=label)
             axes.plot(*path[0], marker="o", markersize=8, color=color, markerfacecolor="white")
