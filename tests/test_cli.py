@@ -93,7 +93,7 @@ def test_data_that_are_not_there_are_refused_in_one_line(dlhw, tmp_path):
         done = dlhw(*words, "--data-dir", folder)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert says in done.stderr
-    assert not list(tmp_path.glob("artifacts/*/*/run.json"))
+    assert not (tmp_path / "artifacts").exists()
 
 
 @pytest.mark.slow

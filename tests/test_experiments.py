@@ -130,6 +130,7 @@ def test_finished_parts_are_taken_up(tiny, tmp_path):
 def test_the_summary_is_whole(tiny):
     summary = tiny.summary()
     assert all(len(row) == len(summary.columns) for row in summary.rows)
+    assert not any("nan" in cell for row in summary.rows for cell in row)
     assert summary.sentences
     assert all(s.endswith(".") and "nan" not in s for s in summary.sentences)
     json.loads(store.to_json(summary.numbers))

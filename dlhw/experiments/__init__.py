@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,14 @@ def execute(name: str, settings: Any, context: Context) -> Run:
     return Run(name, settings, result, environment(context))
 
 
+def check_data(settings: Any, folder: Path | None) -> None:
+    """Raise UserError if the data set that the settings name is damaged, or not in the folder that was named."""
+    if hasattr(settings, "data"):
+        from dlhw import datasets
+
+        datasets.check(settings.data, folder)
+
+
 def load(path: str | Path) -> Run:
     """A stored run; no TensorFlow is loaded. UserError if `path` is not a run of this schema."""
     from dlhw import store
@@ -141,4 +150,5 @@ def environment(context: Context) -> dict[str, Any]:
     packages = ("tensorflow", "keras", "numpy")
     versions = {"dlhw": __version__, "python": platform.python_version()}
     versions |= {p: metadata.version(p) for p in packages}
-    return {"versions": versions, "device": describe(context.device), "machine": platform.machine()}
+    jobs = context.jobs or os.cpu_count() or 1  # threads of a sum decide its rounding
+    return {"versions": versions, "device": describe(context.device), "machine": platform.machine(), "jobs": jobs}

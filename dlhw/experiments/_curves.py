@@ -67,13 +67,16 @@ def curve_figure(result: Any, labels: Sequence[str], title: str, over: str, chan
 
 
 def ends(result: Any) -> dict[str, np.ndarray]:
-    """Numbers of every training, (rows, seeds), nan where it diverged: after the last epoch, and the best of any."""
+    """Numbers of every training, (rows, seeds), nan where it diverged: after the last epoch, the best of any, and the
+    late median, that of the last 5 % of the epochs. The best is chosen on the test set itself."""
     good = result.diverged_at < 0
     last = {k: np.where(good, getattr(result, k)[..., -1].astype(np.float64), np.nan) for k in CURVES}
     best = {
         "best_test_loss": result.test_loss.astype(np.float64).min(axis=-1),  # a nan on the way stays nan
         "best_test_accuracy": result.test_accuracy.astype(np.float64).max(axis=-1),
     }
+    tail = max(1, round(0.05 * (result.test_loss.shape[-1] - 1)))
+    best |= {f"late_{k}": np.median(getattr(result, k)[..., -tail:].astype(np.float64), axis=-1) for k in CURVES}
     return last | {k: np.where(good, v, np.nan) for k, v in best.items()}
 
 

@@ -80,8 +80,10 @@ class ImageSettings:
         return architectures.count_image(net, about.shape, about.classes)
 
     def where(self) -> str:
-        """The data set and its size, for figures: `mnist (60000 + 10000)`."""
-        return f"{self.data} ({self.training_examples} + {datasets.known(self.data).test} images)"
+        """The data set, its size and what of it is measured: `mnist (60000 + 10000 images, 10000 + 10000 measured)`."""
+        n, test = self.training_examples, datasets.known(self.data).test
+        some = not self.full_train_metrics and n > 10_000
+        return f"{self.data} ({n} + {test} images" + (f", 10000 + {test} measured)" if some else ")")
 
 
 @dataclass(frozen=True)

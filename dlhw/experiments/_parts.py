@@ -66,7 +66,7 @@ def train_parts(
     missing = [name for name in epochs if found[name] is None]
     if not missing:
         return {name: arrays for name, arrays in found.items() if arrays is not None}
-    jobs = workers(context, len(missing))
+    jobs = workers(context, len(epochs))  # not of the missing ones: the number of threads decides the rounding
     board = _Board(context, epochs, {name: float(n) for name, n in epochs.items() if name not in missing})
     limit_threads(jobs)
     from dlhw.training import Stopped

@@ -91,7 +91,14 @@ def summary(settings: Settings, result: Result) -> Summary:
             (net, str(layers), f"{settings.parameters(net):,}", *losses, *shares, f"{gone} of {settings.seeds}")
         )
         rows[-1] += (f"{seconds[k].mean():.0f}",)
-    columns: tuple[str, ...] = ("net", "layers", "parameters", "train loss", "test loss", "best test loss")
+    columns: tuple[str, ...] = (
+        "net",
+        "layers",
+        "parameters",
+        "train loss",
+        "test loss",
+        "best test loss (chosen on test)",
+    )
     columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")
     title = f"classify {settings.where()}: after {settings.epochs} epochs, {_curves.statistic(settings.seeds)}"
     errors = 100 * (1 - found["test_accuracy"])

@@ -67,9 +67,9 @@ def run(settings: Settings, context: Context) -> Result:
     def job(noise: float, seed: int) -> _images.Job:
         return _images.Job(settings.net, seed, partial(datasets.shuffle_labels, noise=noise, seed=seed))
 
-    jobs = {f"noise {noise:g} seed {s}": job(noise, s) for noise in settings.noise for s in settings.seed_range}
+    jobs = {f"noise {noise!r} seed {s}": job(noise, s) for noise in settings.noise for s in settings.seed_range}
     found = _images.train(settings, jobs, context)
-    rows = [[f"noise {noise:g} seed {s}" for s in settings.seed_range] for noise in settings.noise]
+    rows = [[f"noise {noise!r} seed {s}" for s in settings.seed_range] for noise in settings.noise]
     return Result(**_curves.curves(found, rows))
 
 
@@ -86,9 +86,9 @@ def _label(noise: float) -> str:
 
 
 def epochs_to_fit(result: Result) -> np.ndarray:
-    """First epoch with a training accuracy of 99 %, (L, S); nan where it was never reached."""
+    """First epoch with a training accuracy of 99 %, (L, S); nan: never reached, or diverged."""
     there = result.train_accuracy >= FITTED
-    return np.where(there.any(axis=-1), there.argmax(axis=-1), np.nan)
+    return np.where(there.any(axis=-1) & (result.diverged_at < 0), there.argmax(axis=-1), np.nan)
 
 
 def summary(settings: Settings, result: Result) -> Summary:
@@ -98,17 +98,20 @@ def summary(settings: Settings, result: Result) -> Summary:
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     rows = []
     for k, noise in enumerate(settings.noise):
-        numbers[f"noise {noise:g}"] = {
+        numbers[f"noise {noise!r}"] = {
             **{name: statistics(values[k]) for name, values in found.items()},
             "epochs_to_99": statistics(fitted[k]),
             "diverged": int((result.diverged_at[k] >= 0).sum()),
             "seconds": statistics(seconds[k]),
         }
-        losses = [_curves.mean_std(found[n][k]) for n in ("train_loss", "test_loss")]
+        losses = [
+            _curves.mean_std(found[n][k]) for n in ("train_loss", "test_loss", "late_test_loss", "best_test_loss")
+        ]
         shares = [_curves.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
         reached = "never" if np.isnan(fitted[k]).all() else spread(fitted[k])
         rows.append((_label(noise), *losses, *shares, reached, f"{seconds[k].mean():.0f}"))
-    columns: tuple[str, ...] = ("labels", "train loss", "test loss", "train accuracy, %", "test accuracy, %")
+    columns: tuple[str, ...] = ("labels", "train loss", "test loss", "test loss, median of last 5 %")
+    columns += ("best test loss (chosen on test)", "train accuracy, %", "test accuracy, %")
     columns += ("epochs to 99 % train accuracy", "seconds")
     title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, {_curves.statistic(settings.seeds)}"
     said = []

@@ -81,7 +81,7 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     axes[0].set(ylabel="cross entropy (nats)", xscale="log")
     axes[1].set_ylabel("accuracy (%)")
     axes[2].set(ylabel="gap", xlabel="parameters")
-    axes[0].set_title(f"After {settings.epochs} epochs on {settings.where()}")
+    axes[0].set_title(f"After {settings.epochs} epochs on {settings.where()}{_curves.gone(result.diverged_at)}")
     dots = "dots: seeds, line: median" if settings.seeds > 1 else "one seed"
     for k, panel in enumerate(axes):
         plot.legend(panel, dots if k == 0 else "")
@@ -107,18 +107,22 @@ def summary(settings: Settings, result: Result) -> Summary:
         }
         losses = [_curves.mean_std(v) for v in (found["train_loss"][k], found["test_loss"][k], gap[k])]
         shares = [_curves.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
-        rows.append((net, f"{result.parameters[k]:,}", *losses, *shares, f"{seconds[k].mean():.1f}"))
+        gone = f"{int((result.diverged_at[k] >= 0).sum())} of {settings.seeds}"
+        rows.append((net, f"{result.parameters[k]:,}", *losses, *shares, gone, f"{seconds[k].mean():.1f}"))
     columns: tuple[str, ...] = ("net", "parameters", "train loss", "test loss", "gap", "train accuracy, %")
-    columns += ("test accuracy, %", "seconds")
+    columns += ("test accuracy, %", "diverged", "seconds")
     title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, {_curves.statistic(settings.seeds)}"
     said = [lowest(settings.nets, found["test_loss"], "test loss")]
     for name, values in (("test loss", found["test_loss"]), ("gap of the loss", gap)):
         rho, low, high = spearman(result.parameters, _curves.mean(values), seed=settings.seed)
-        numbers[f"spearman of parameters and {name}"] = [rho, low, high]
+        n = int(np.isfinite(values).any(axis=1).sum())
+        numbers[f"spearman of parameters and {name}"] = {"rho": rho, "low": low, "high": high, "n": n}
         if np.isfinite(low):
-            n, what = len(settings.nets), f"Spearman's correlation of parameters and {name}"
+            what = f"Spearman's correlation of parameters and {name}"
+            side = "a lower" if rho < 0 else "a higher"
             side = "a lower" if rho < 0 else "a higher"
             holds = "the interval holds zero" if low <= 0 <= high else f"more parameters go with {side} {name}"
+            holds += ", but one seed a net decides nothing" if settings.seeds == 1 else ""
             said.append(f"{what}: {rho:.2f} ({low:.2f} to {high:.2f}, bootstrap over {n} nets); {holds}.")
     said += _curves.divergences(settings.nets, result.diverged_at)
     return Summary(title, columns, tuple(rows), tuple(said), numbers)

@@ -20,6 +20,7 @@ from dlhw import architectures, datasets, plot
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _curves, _images
+from dlhw.measure.weights import random_walk_shares
 from dlhw.settings import option
 from dlhw.summary import Summary, number, spread, statistics
 
@@ -161,7 +162,7 @@ def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
         for k, axis in enumerate((axes.xaxis, axes.yaxis)):
             share = f"{100 * shares[k]:.0f} % of variance{median}" if k < len(shares) else "no variance"
             axis.set_label_text(f"component {k + 1} ({share})")
-        axes.set_title(f"{what}: {names[which == 'own']}")
+        axes.set_title(f"{what}: {names[which == 'own']}" + (_curves.gone(result.diverged_at) if p == 0 else ""))
     plot.legend(panels[0], "hollow: start, filled: end" + ("; numbers: test accuracy, %" if which == "pooled" else ""))
     return made
 
@@ -173,16 +174,14 @@ def _accuracies(axes: plot.Axes, path: np.ndarray, percent: np.ndarray, color: s
 
 
 def _scree_figure(settings: Settings, result: Result) -> Figure:
-    from dlhw.measure.weights import random_walk_shares
-
     made, panels = plot.panels(2)
     for p, (axes, what) in enumerate(zip(panels, _what(settings), strict=True)):
-        shown = min(SHOWN, max(result.own_explained.shape[-1], 1))
+        shown, n = min(SHOWN, max(result.own_explained.shape[-1], 1)), len(result.epochs)
         for k, (label, values) in enumerate(
             [
                 ("each path alone", result.own_explained[p][:, :shown]),
                 ("all paths together", result.pooled_explained[p][None, :shown]),
-                ("random walk, 6/(πk)²", random_walk_shares(shown)[None]),
+                (f"random walk of {n} points", random_walk_shares(n)[None, :shown]),
             ]
         ):
             x = np.arange(1, values.shape[-1] + 1)
@@ -202,7 +201,8 @@ def summary(settings: Settings, result: Result) -> Summary:
     for p, what in enumerate(_what(settings)):
         own = result.own_explained[p]
         two = own[:, :2].sum(axis=1)
-        bent = result.travelled[p] / result.moved[p]
+        with np.errstate(invalid="ignore", divide="ignore"):  # a training that never moved
+            bent = result.travelled[p] / result.moved[p]
         apart, before = result.apart[p][off], result.apart_at_start[p][off]
         pooled = float(result.pooled_explained[p][:2].sum())
         numbers[what] = {
@@ -213,7 +213,8 @@ def summary(settings: Settings, result: Result) -> Summary:
             "apart": statistics(apart),
             "apart_at_start": statistics(before),
         }
-        cells = [spread(100 * two, " %"), f"{100 * pooled:.1f} %", spread(result.travelled[p]), spread(result.moved[p])]
+        shared = f"{100 * pooled:.1f} %" if np.isfinite(pooled) else "–"
+        cells = [spread(100 * two, " %"), shared, spread(result.travelled[p]), spread(result.moved[p])]
         rows.append((what, *cells, spread(apart), spread(before)))
         said.append(_sentence(settings, what, two, bent, apart, result.moved[p]))
     gone = int((result.diverged_at >= 0).sum())
@@ -237,7 +238,9 @@ def _sentence(
     if not np.isfinite(two).any():
         return f"{what}: no path to speak of."
     text = f"{what}: two components hold {spread(100 * two, ' %')} of the variance of a path of {points} points"
-    text += "; a random walk in many dimensions would give 76 % (for many points)"
+    if points > 3:
+        null = 100 * random_walk_shares(points)[:2].sum()
+        text += f"; a random walk of as many points would give {null:.0f} %"
     text += f"; the path is {spread(bent)} times as long as the straight line from start to end"
     if np.isfinite(apart).any():
         ratio = float(np.nanmedian(apart) / np.nanmedian(moved))

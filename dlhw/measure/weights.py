@@ -65,13 +65,16 @@ def pca(points: Array, components: int = 2) -> PCA:
     return PCA(rows, explained, found.mean_)
 
 
-def random_walk_shares(n: int) -> Array:
-    """Shares of variance of the components 1..n of a random walk in many dimensions: 6 / (pi k)^2.
+def random_walk_shares(points: int) -> Array:
+    """Shares of variance of the components 1..points-1 of a random walk of so many points in many dimensions.
 
-    The limit of many steps and dimensions (Antognini and Sohl-Dickstein 2018, PCA of high dimensional random walks):
-    a path without any direction gives 61 % and 15 %, so large shares of two components alone show nothing.
+    Share of component k is proportional to 1 / sin^2(pi k / 2n) for n points about their mean, which tends to
+    6/(pi k)^2 for long walks (Antognini and Sohl-Dickstein 2018, PCA of high dimensional random walks). A path without
+    any direction gives 61 % and 15 % then, so large shares of two components alone show nothing.
     """
-    return 6 / (np.pi * np.arange(1, n + 1)) ** 2
+    require(points >= 2, f"a walk needs at least two points, not {points}")
+    shares = 1 / np.sin(np.pi * np.arange(1, points) / (2 * points)) ** 2
+    return shares / shares.sum()
 
 
 def layer_span(kernels: Sequence[tuple[int, ...]], layer: int) -> slice:

@@ -63,11 +63,8 @@ def fit_many(
         stacks = [Stack([models[k] for k in p], x, y, optimizer, gradient_norm, min(chunk, steps)) for p in places]
     for stack in stacks:
         stack.device = device
-    keeper = _Keeper(parts, stacks)
-    try:
-        _run_side_by_side(stacks, steps, workers, progress, keeper)
-    finally:
-        keeper.keep_all()
+    keeper = _Keeper(parts, stacks, steps)
+    _run_side_by_side(stacks, steps, workers, progress, keeper)
     histories: dict[int, History] = {}
     for place, stack in zip(places, stacks, strict=True):
         histories.update(zip(place, stack.histories(), strict=True))
@@ -87,11 +84,11 @@ def _split(groups: list[list[int]], workers: int) -> list[list[int]]:
 class _Keeper:
     """Keeps the state of stacks as parts, and takes up what an earlier call kept."""
 
-    def __init__(self, parts: Parts | None, stacks: Sequence[Stack]) -> None:
+    def __init__(self, parts: Parts | None, stacks: Sequence[Stack], steps: int) -> None:
         self.parts, self.stacks = parts, stacks
         for stack in stacks if parts is not None else ():
             state = parts.get(f"stack-{stack.digest}")  # type: ignore[union-attr]
-            if state is not None:
+            if state is not None and int(state["done"]) <= steps:
                 stack.restore(state)
         self.kept = [stack.done for stack in stacks]
         self.due = [time.perf_counter() + KEEP_SECONDS] * len(stacks)
@@ -135,3 +132,4 @@ def _run_side_by_side(
                     progress(sum(s.done for s in stacks), total, float(np.median([s.newest for s in stacks])))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        keeper.keep_all()  # not reached by a second Ctrl-C while threads still compute: then the last kept state stands

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlhw._labels import STREAM_OF_ORDER, STREAM_OF_SAMPLE
 from dlhw.errors import require
 from dlhw.training.history import Curves, divergence_limit
 from dlhw.training.loop import use_xla
@@ -104,12 +105,12 @@ class Trainer:
         (x, y), test = (tuple(map(self._tensor, pair)) for pair in (train, test))
         n = int(x.shape[0])
         require(self.batch_size <= n, f"batch_size {self.batch_size} exceeds the {n} training examples")
-        some = np.random.default_rng(0).permutation(n)[: measured or n]
+        some = np.random.default_rng([0, STREAM_OF_SAMPLE]).permutation(n)[: measured or n]
         sample = (x, y) if len(some) == n else (tf.gather(x, some), tf.gather(y, some))
         for variable in (v for group in self.slots for v in group):
             variable.assign(tf.zeros_like(variable))
         compile_seconds = self._compile(x, y, sample, test)
-        began, rng = time.perf_counter(), np.random.default_rng(seed)
+        began, rng = time.perf_counter(), np.random.default_rng([seed, STREAM_OF_ORDER])
         steps, rest = divmod(n, self.batch_size)
         table = np.full((epochs + 1, 4), np.nan)
         limit, gone = np.inf, None
@@ -141,10 +142,11 @@ class Trainer:
         return float(loss) / len(x), float(right) / len(x) if y.dtype.is_integer else float("nan")
 
     def _tensor(self, a: Any) -> Any:
-        whole = getattr(a, "dtype", None) is not None and not np.issubdtype(
-            tf.as_dtype(a.dtype).as_numpy_dtype, np.floating
-        )
-        return tf.convert_to_tensor(a) if whole else tf.convert_to_tensor(a, self.model.compute_dtype)
+        """Class labels as int32, whatever integers they are; everything else in the precision of the model."""
+        kind = tf.as_dtype(a.dtype) if hasattr(a, "dtype") else tf.convert_to_tensor(a).dtype
+        if kind.is_integer and not tf.is_tensor(a):
+            return tf.convert_to_tensor(np.asarray(a, np.int32))
+        return tf.cast(a, tf.int32 if kind.is_integer else self.model.compute_dtype)
 
     def _compile(self, x: Any, y: Any, sample: Any, test: Any) -> float:
         """Trace and compile for these shapes, without taking a step."""
