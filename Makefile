@@ -30,6 +30,7 @@ bench: $(VENV)/tested
 	$(BIN)/python -m benchmarks.images
 
 $(VENV)/installed: pyproject.toml
+	@echo "installing TensorFlow and the rest into $(VENV): some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -e .
 	touch $@

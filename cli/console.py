@@ -37,7 +37,7 @@ def silent_start() -> Iterator[None]:
         os.dup2(hidden.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             hidden.seek(0)
             os.write(saved, hidden.read())
             raise

@@ -43,7 +43,10 @@ class _Group(TyperGroup):
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
-            sys.exit(super().main(args, prog_name, standalone_mode=False, **extra) or 0)
+            status = super().main(args, prog_name, standalone_mode=False, **extra) or 0
+            if status == 130:  # Typer turns Ctrl-C into this status, without a word
+                raise KeyboardInterrupt
+            sys.exit(status)
         except UserError as error:
             _fail(str(error))
         except (KeyboardInterrupt, typer.Abort):

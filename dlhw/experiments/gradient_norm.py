@@ -147,7 +147,8 @@ def summary(settings: Settings, result: Result) -> Summary:
         rho, low, high = (f"{v:.2f}" if np.isfinite(v) else "–" for v in result.correlation[s])
         gone = str(result.diverged_at[s]) if not good[s] else "–"
         cells = [number(float(v)) for v in (norm[s, 0], norm[s].max(), late[s], late_loss[s])]
-        rows.append((str(settings.seed + s), *cells, f"{rho} ({low} to {high})", gone))
+        interval = f"{rho} ({low} to {high})" if np.isfinite(result.correlation[s, 1]) else rho
+        rows.append((str(settings.seed + s), *cells, interval, gone))
     numbers = {
         "parameters": architectures.count(architectures.parse(settings.model)),
         "gradient_norm_at_start": statistics(norm[:, 0]),
