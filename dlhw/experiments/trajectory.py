@@ -168,8 +168,8 @@ def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
 
 
 def _accuracies(axes: plot.Axes, path: np.ndarray, percent: np.ndarray, color: str) -> None:
-    """Test accuracy beside the first, the middle and the last point; all of them would cover each other."""
-    for k in sorted({0, len(path) // 2, len(path) - 1}):
+    """Test accuracy beside the first and the last point; those between lie too close for a label."""
+    for k in (0, len(path) - 1):
         axes.annotate(f"{percent[k]:.1f}", path[k], (4, 4), textcoords="offset points", fontsize=6.5, color=color)
 
 
@@ -189,7 +189,7 @@ def _scree_figure(settings: Settings, result: Result) -> Figure:
         axes.set(xlabel="component k", ylabel="share of variance", title=what)
         plot.positive_log(axes, 1e-6)
     band = f"line: median of {settings.seeds} seeds, band from min to max" if settings.seeds > 1 else "one seed"
-    plot.legend(panels[0], band)
+    plot.legend(panels[0], band, loc="lower left")  # the curves fall: that corner is free
     return made
 
 
