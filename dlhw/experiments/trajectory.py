@@ -188,7 +188,7 @@ def _scree_figure(settings: Settings, result: Result) -> Figure:
             plot.band(axes, x, values, label, k, marker=plot.MARKERS[k], markersize=4)
         axes.set(xlabel="component k", ylabel="share of variance", title=what)
         plot.positive_log(axes, 1e-6)
-    band = f"line: median of {settings.seeds} seeds, band from min to max" if settings.seeds > 1 else "one seed"
+    band = f"median of {settings.seeds} seeds, min to max" if settings.seeds > 1 else "one seed"
     plot.legend(panels[0], band, loc="lower left")  # the curves fall: that corner is free
     return made
 
