@@ -10,10 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 import dlhw
-from cli import options
+from cli import experiment, options
 from dlhw.errors import UserError, require
-
-_EXPERIMENTS = "Experiments"
 
 
 class _Group(TyperGroup):
@@ -28,13 +26,13 @@ class _Group(TyperGroup):
         from dlhw import experiments
 
         listed = cmd_name in experiments.names()
-        return _experiment(cmd_name, whole=False) if listed else super().get_command(ctx, cmd_name)
+        return experiment.command(cmd_name, whole=False) if listed else super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         from dlhw import experiments
 
         if args[0] in experiments.names():
-            return args[0], _experiment(args[0], whole=True), args[1:]
+            return args[0], experiment.command(args[0], whole=True), args[1:]
         return super().resolve_command(ctx, args)
 
     def main(  # type: ignore[override]
@@ -92,59 +90,6 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None: ...
-
-
-def _experiment(name: str, whole: bool) -> Any:
-    """The click command of an experiment; without `whole` only what a listing needs, and nothing is imported."""
-    from dlhw import experiments
-
-    one = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    settings = {"help_option_names": ["-h", "--help"]}
-    question = experiments.question(name)
-    if whole:
-        module = experiments.get(name)
-
-        def call(values: dict[str, Any], runtime: options.Runtime) -> None:
-            _run(name, module.Settings(**values), runtime)
-
-        function = options.command(module.Settings, call, module.__doc__ or question)
-    else:
-
-        def function() -> None: ...
-
-    one.command(name, help=function.__doc__, short_help=question, context_settings=settings)(function)
-    command = typer.main.get_command(one)
-    command.rich_help_panel = _EXPERIMENTS  # type: ignore[attr-defined]
-    command.short_help = question
-    return command
-
-
-def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
-    from cli import console
-    from dlhw import experiments, store
-    from dlhw.context import Context, FolderParts
-
-    require(runtime.jobs >= 1, f"--jobs {runtime.jobs} must be at least 1")
-    path = store.folder(runtime.out, name, settings)
-    store.check_free(path, settings, runtime.overwrite)
-    data_dir = Path(runtime.data_dir) if runtime.data_dir else None
-    experiments.check_data(settings, data_dir)
-    with console.silent_start():
-        from dlhw.training import distribution
-    distribution.resolve(runtime.device)
-    talk = not (runtime.quiet or runtime.json)
-    with store.locked(path), console.progress(talk) as report:
-        parts = FolderParts(path / "parts", experiments.tag(name, settings, runtime.device))
-        context = Context(report, parts, runtime.device, runtime.jobs, data_dir)
-        run = experiments.execute(name, settings, context)
-        run.write(path)
-    summary = run.summary()
-    if runtime.json:
-        print(store.to_json({"run": str(path), "experiment": name, "numbers": summary.numbers}, indent=None))
-    elif talk:
-        out = console.stdout()
-        console.print_summary(out, summary)
-        out.print(f"Figures and numbers: {path}", markup=False, soft_wrap=True)
 
 
 @app.command(name="design", rich_help_panel="Tools")

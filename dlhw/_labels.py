@@ -13,6 +13,9 @@ from dlhw.errors import require
 # are measured, and those that are seen first.
 STREAM_OF_LABELS, STREAM_OF_ORDER, STREAM_OF_SAMPLE, STREAM_OF_SUBSETS = 1, 2, 3, 4
 
+MEASURED = 10_000
+"""Training examples on which loss and accuracy are measured, unless told: the first of a fixed permutation."""
+
 
 def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.intp]:
     """Positions of `examples` of the labels, every class with its share (largest remainders), in random order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -76,3 +77,8 @@ class Context:
     device: Device = "auto"
     jobs: int | None = None  # trainings side by side; None: one a core
     data_dir: Path | None = None  # where data sets are read; None: DLHW_DATA_DIR, else the cache of Keras
+
+    @property
+    def workers(self) -> int:
+        """How many trainings run side by side: as asked for, by default one a core."""
+        return self.jobs or os.cpu_count() or 1

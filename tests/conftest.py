@@ -13,6 +13,21 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
+def keras_optimizer():
+    """Keras's own rule: keras_optimizer("sgd", 0.01) -> keras.optimizers.SGD(0.01, momentum=0.9)."""
+    import keras
+
+    made = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
+
+    def build(name: str, rate: float):
+        return (
+            made[name](rate) if name in made else keras.optimizers.SGD(rate, momentum=0.9, nesterov=name == "nesterov")
+        )
+
+    return build
+
+
+@pytest.fixture
 def inside(tmp_path, monkeypatch, capfd):
     """Call the command line in this process, which has TensorFlow already: inside("simulate") -> (status, stdout)."""
 

@@ -64,16 +64,10 @@ def test_the_stack_is_close_to_the_plain_step_in_float32():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_the_optimizers_equal_those_of_keras_for_fifty_steps_of_model_fit(name):
-    theirs = {
-        "sgd": lambda: keras.optimizers.SGD(0.01, momentum=0.9),
-        "nesterov": lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
-        "adam": lambda: keras.optimizers.Adam(0.01),
-        "rmsprop": lambda: keras.optimizers.RMSprop(0.001),
-    }[name]()
+def test_the_optimizers_equal_those_of_keras_for_fifty_steps_of_model_fit(name, keras_optimizer):
     ours, reference = (mlp((6, 4), activation="tanh", seed=1) for _ in range(2))
     (history,) = fit_many([ours], X, Y, steps=50, optimizer=rule(name))
-    reference.compile(theirs, "mse")
+    reference.compile(keras_optimizer(name, rule(name).learning_rate), "mse")
     fitted = reference.fit(X, Y, batch_size=len(X), epochs=50, shuffle=False, verbose=0)
     np.testing.assert_allclose(history.loss[:-1], fitted.history["loss"], rtol=2e-4)
     np.testing.assert_allclose(weights_of(ours), weights_of(reference), rtol=2e-3, atol=2e-5)

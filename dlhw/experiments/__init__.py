@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,5 +149,9 @@ def environment(context: Context) -> dict[str, Any]:
     packages = ("tensorflow", "keras", "numpy")
     versions = {"dlhw": __version__, "python": platform.python_version()}
     versions |= {p: metadata.version(p) for p in packages}
-    jobs = context.jobs or os.cpu_count() or 1  # threads of a sum decide its rounding
-    return {"versions": versions, "device": describe(context.device), "machine": platform.machine(), "jobs": jobs}
+    return {
+        "versions": versions,
+        "device": describe(context.device),
+        "machine": platform.machine(),
+        "jobs": context.workers,
+    }

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from dlhw import plot
 from dlhw.experiments import _parts
 from dlhw.summary import number
 
 CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """R rows (nets, or noise levels), S seeds, E epochs; entry 0 of a curve is the start, nan follows a divergence."""
+
+    train_loss: NDArray[np.floating]  # (R, S, E + 1) cross entropy in nats
+    train_accuracy: NDArray[np.floating]  # (R, S, E + 1) share in [0, 1]
+    test_loss: NDArray[np.floating]  # (R, S, E + 1)
+    test_accuracy: NDArray[np.floating]  # (R, S, E + 1)
+    diverged_at: NDArray[np.integer]  # (R, S) epoch, or -1
+    seconds: tuple[float, ...]  # (R S,) of wall time, row by row, trainings side by side
+    compile_seconds: tuple[float, ...]  # (R S,)
 
 
 def curves(found: dict[str, dict[str, np.ndarray]], names: Sequence[Sequence[str]]) -> dict[str, Any]:

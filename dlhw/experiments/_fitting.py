@@ -91,7 +91,7 @@ def train(
             device=distribution.resolve(context.device),
             optimizer=optimizer(settings.optimizer, settings.learning_rate, settings.momentum),
             gradient_norm=gradient_norm,
-            workers=context.jobs,
+            workers=context.workers,
             progress=context.progress,
             parts=context.parts,
         )

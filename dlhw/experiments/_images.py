@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from dlhw import architectures, datasets
+from dlhw._labels import MEASURED
 from dlhw.context import Context
 from dlhw.errors import require
-from dlhw.experiments import _parts
-from dlhw.experiments._curves import CURVES
+from dlhw.experiments import _curves, _parts
 from dlhw.settings import check, option
 
 
@@ -82,8 +82,8 @@ class ImageSettings:
     def where(self) -> str:
         """The data set, its size and what of it is measured: `mnist (60000 + 10000 images, 10000 + 10000 measured)`."""
         n, test = self.training_examples, datasets.known(self.data).test
-        some = not self.full_train_metrics and n > 10_000
-        return f"{self.data} ({n} + {test} images" + (f", 10000 + {test} measured)" if some else ")")
+        some = not self.full_train_metrics and n > MEASURED
+        return f"{self.data} ({n} + {test} images" + (f", {MEASURED} + {test} measured)" if some else ")")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,13 @@ def train(settings: ImageSettings, jobs: dict[str, Job], context: Context) -> di
     shared = _Shared(settings, context)
     epochs = dict.fromkeys(jobs, settings.epochs)
     return _parts.train_parts(epochs, lambda part: shared.train(jobs[part.name], part), context, shared.prepare)
+
+
+def train_rows(settings: ImageSettings, rows: Mapping[str, Callable[[int], Job]], context: Context) -> dict[str, Any]:
+    """The fields of :class:`_curves.Curves`: every row (name -> job of a seed) times every seed of the settings."""
+    names = {row: {s: f"{row} seed {s}" for s in settings.seed_range} for row in rows}
+    jobs = {names[row][s]: job(s) for row, job in rows.items() for s in settings.seed_range}
+    return _curves.curves(train(settings, jobs, context), [list(seeds.values()) for seeds in names.values()])
 
 
 class _Shared:
@@ -155,18 +162,18 @@ class _Shared:
             shapes = architectures.kernels(job.net, self.data.shape, self.data.classes)
             trainer.model.set_weights(models.draw_weights(shapes, init=s.init, seed=job.seed))
             labels = self.data.y_train if job.labels is None else job.labels(self.data.y_train)
-            keep = every(job.snapshot_every or 1, lambda _, model: weights.append(flat(model)))
+            keep = lambda _, model: weights.append(flat(model))  # noqa: E731
             curves = trainer.fit(
                 (self.images[0], labels),
                 (self.images[1], self.data.y_test),
                 epochs=s.epochs,
                 seed=job.seed,
-                measured=None if s.full_train_metrics else 10_000,
-                hooks=[keep] if job.snapshot_every else [],
+                measured=None if s.full_train_metrics else MEASURED,
+                hooks=[every(job.snapshot_every, keep)] if job.snapshot_every else [],
                 progress=part.report,
                 stop=part.stop,
             )
-        arrays = {k: getattr(curves, k).astype(np.float32) for k in CURVES}
+        arrays = {k: getattr(curves, k).astype(np.float32) for k in _curves.CURVES}
         arrays["diverged_at"] = np.array(-1 if curves.diverged_at is None else curves.diverged_at)
         arrays["seconds"], arrays["compile_seconds"] = np.array(curves.seconds), np.array(curves.compile_seconds)
         return arrays | ({"weights": np.stack(weights)} if weights else {})

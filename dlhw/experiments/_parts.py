@@ -66,7 +66,7 @@ def train_parts(
     missing = [name for name in epochs if found[name] is None]
     if not missing:
         return {name: arrays for name, arrays in found.items() if arrays is not None}
-    jobs = workers(context, len(epochs))  # not of the missing ones: the number of threads decides the rounding
+    jobs = min(context.workers, len(epochs))  # not of the missing ones: the number of threads decides the rounding
     board = _Board(context, epochs, {name: float(n) for name, n in epochs.items() if name not in missing})
     limit_threads(jobs)
     from dlhw.training import Stopped
@@ -98,11 +98,6 @@ def train_parts(
     for error in sorted((e for e in errors if e), key=lambda e: isinstance(e, Stopped)):
         raise error  # the cause, not those who stopped because of it
     return {name: arrays for name, arrays in found.items() if arrays is not None}
-
-
-def workers(context: Context, parts: int) -> int:
-    """How many parts train at once: as asked for, by default one a core."""
-    return max(1, min(context.jobs or os.cpu_count() or 1, parts))
 
 
 def limit_threads(jobs: int) -> None:

@@ -8,11 +8,10 @@ Reference: LeCun et al. 1998, Gradient-based learning applied to document recogn
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from dlhw import architectures
 from dlhw.context import Context
@@ -35,16 +34,8 @@ class Settings(_images.ImageSettings):
 
 
 @dataclass(frozen=True)
-class Result:
-    """N nets, S seeds, E epochs; entry 0 of a curve is the start."""
-
-    train_loss: NDArray[np.floating]  # (N, S, E + 1) cross entropy in nats
-    train_accuracy: NDArray[np.floating]  # (N, S, E + 1) share in [0, 1]
-    test_loss: NDArray[np.floating]  # (N, S, E + 1)
-    test_accuracy: NDArray[np.floating]  # (N, S, E + 1)
-    diverged_at: NDArray[np.integer]  # (N, S) epoch, or -1
-    seconds: tuple[float, ...]  # (N S,) of wall time, row by row, trainings side by side
-    compile_seconds: tuple[float, ...]  # (N S,)
+class Result(_curves.Curves):
+    """A row a net."""
 
 
 TINY = Settings(data="digits", models=("2c3-p2-8", "10"), examples=200, epochs=2, learning_rate=0.05, seeds=2)
@@ -52,10 +43,7 @@ TINY = Settings(data="digits", models=("2c3-p2-8", "10"), examples=200, epochs=2
 
 def run(settings: Settings, context: Context) -> Result:
     """Train every net from every seed."""
-    jobs = {f"{net} seed {s}": _images.Job(net, s) for net in settings.models for s in settings.seed_range}
-    found = _images.train(settings, jobs, context)
-    rows = [[f"{net} seed {s}" for s in settings.seed_range] for net in settings.models]
-    return Result(**_curves.curves(found, rows))
+    return Result(**_images.train_rows(settings, {net: partial(_images.Job, net) for net in settings.models}, context))
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:

@@ -93,7 +93,9 @@ def _draw(axes: plot.Axes, values: np.ndarray, window: int, k: int, name: str) -
     x = steps[window // 2 : window // 2 + smooth.shape[1]]
     if len(values) > 1:
         low, high = np.fmin.reduce(smooth), np.fmax.reduce(smooth)  # nan only where all are
-        axes.fill_between(x, low, high, color="#777777", alpha=0.22, linewidth=0, label=f"range of {len(values)} seeds")
+        axes.fill_between(
+            x, low, high, color="#777777", alpha=0.22, linewidth=0, label=f"range of the medians, {len(values)} seeds"
+        )
     axes.plot(x, smooth[0], color=style["color"], label=f"rolling median over {window} iterations")
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from dlhw import datasets
 from dlhw.context import Context
@@ -46,16 +45,8 @@ class Settings(_images.ImageSettings):
 
 
 @dataclass(frozen=True)
-class Result:
-    """L noise levels, S seeds, E epochs; entry 0 of a curve is the start."""
-
-    train_loss: NDArray[np.floating]  # (L, S, E + 1) cross entropy in nats, against the labels trained on
-    train_accuracy: NDArray[np.floating]  # (L, S, E + 1) share in [0, 1], against the labels trained on
-    test_loss: NDArray[np.floating]  # (L, S, E + 1) against true labels
-    test_accuracy: NDArray[np.floating]  # (L, S, E + 1)
-    diverged_at: NDArray[np.integer]  # (L, S) epoch, or -1
-    seconds: tuple[float, ...]  # (L S,) of wall time, row by row, trainings side by side
-    compile_seconds: tuple[float, ...]  # (L S,)
+class Result(_curves.Curves):
+    """A row a noise level. Training loss and accuracy are those of the labels trained on; test labels are true."""
 
 
 TINY = Settings(data="digits", net="10", examples=100, epochs=2, learning_rate=0.01, seeds=2)
@@ -67,10 +58,8 @@ def run(settings: Settings, context: Context) -> Result:
     def job(noise: float, seed: int) -> _images.Job:
         return _images.Job(settings.net, seed, partial(datasets.shuffle_labels, noise=noise, seed=seed))
 
-    jobs = {f"noise {noise!r} seed {s}": job(noise, s) for noise in settings.noise for s in settings.seed_range}
-    found = _images.train(settings, jobs, context)
-    rows = [[f"noise {noise!r} seed {s}" for s in settings.seed_range] for noise in settings.noise]
-    return Result(**_curves.curves(found, rows))
+    rows = {f"noise {noise!r}": partial(job, noise) for noise in settings.noise}
+    return Result(**_images.train_rows(settings, rows, context))
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:

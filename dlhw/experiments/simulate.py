@@ -119,7 +119,7 @@ def _fit_figure(settings: Settings, result: Result) -> Figure:
         if good.any():
             plot.band(top, result.x, result.prediction[k][good], label, k)
             plot.band(bottom, result.x, result.prediction[k][good] - result.y, label, k)
-    top.set_ylabel(f"f(x), scale {settings.scale}")
+    top.set_ylabel("f(x)" if settings.scale == "raw" else "f(x) / max |f|")
     bottom.axhline(0, color=plot.TRUTH, linewidth=0.8)
     bottom.set(xlabel="x", ylabel="prediction − target", xlim=settings.domain)
     top.set_title(f"{targets.formula(settings.func)} after {settings.epochs} epochs")

@@ -8,6 +8,7 @@ machine-learning practice and the classical bias-variance trade-off.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,17 +42,10 @@ class Settings(_images.ImageSettings):
 
 
 @dataclass(frozen=True)
-class Result:
-    """N nets, S seeds, E epochs; entry 0 of a curve is the start."""
+class Result(_curves.Curves):
+    """A row a net."""
 
-    parameters: NDArray[np.integer]  # (N,)
-    train_loss: NDArray[np.floating]  # (N, S, E + 1) cross entropy in nats
-    train_accuracy: NDArray[np.floating]  # (N, S, E + 1) share in [0, 1]
-    test_loss: NDArray[np.floating]  # (N, S, E + 1)
-    test_accuracy: NDArray[np.floating]  # (N, S, E + 1)
-    diverged_at: NDArray[np.integer]  # (N, S) epoch, or -1
-    seconds: tuple[float, ...]  # (N S,) of wall time, row by row, trainings side by side
-    compile_seconds: tuple[float, ...]  # (N S,)
+    parameters: NDArray[np.integer]  # (R,)
 
 
 TINY = Settings(data="digits", nets=("4-3", "8-4", "16-5"), examples=200, epochs=2, learning_rate=0.05, seeds=2)
@@ -59,11 +53,8 @@ TINY = Settings(data="digits", nets=("4-3", "8-4", "16-5"), examples=200, epochs
 
 def run(settings: Settings, context: Context) -> Result:
     """Train every net from every seed."""
-    jobs = {f"{net} seed {s}": _images.Job(net, s) for net in settings.nets for s in settings.seed_range}
-    found = _images.train(settings, jobs, context)
-    rows = [[f"{net} seed {s}" for s in settings.seed_range] for net in settings.nets]
-    counts = np.array([settings.parameters(net) for net in settings.nets])
-    return Result(parameters=counts, **_curves.curves(found, rows))
+    found = _images.train_rows(settings, {net: partial(_images.Job, net) for net in settings.nets}, context)
+    return Result(parameters=np.array([settings.parameters(net) for net in settings.nets]), **found)
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
@@ -119,7 +110,6 @@ def summary(settings: Settings, result: Result) -> Summary:
         numbers[f"spearman of parameters and {name}"] = {"rho": rho, "low": low, "high": high, "n": n}
         if np.isfinite(low):
             what = f"Spearman's correlation of parameters and {name}"
-            side = "a lower" if rho < 0 else "a higher"
             side = "a lower" if rho < 0 else "a higher"
             holds = "the interval holds zero" if low <= 0 <= high else f"more parameters go with {side} {name}"
             holds += ", but one seed a net decides nothing" if settings.seeds == 1 else ""

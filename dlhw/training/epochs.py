@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlhw._labels import STREAM_OF_ORDER, STREAM_OF_SAMPLE
+from dlhw._labels import MEASURED, STREAM_OF_ORDER, STREAM_OF_SAMPLE
 from dlhw.errors import require
 from dlhw.training.history import Curves, divergence_limit
 from dlhw.training.loop import use_xla
@@ -24,8 +24,6 @@ from dlhw.training.optimizers import Optimizer
 Hook = Callable[[int, keras.Model], None]
 """Called with the epoch (0 is the start) and the model, after the measurements of that epoch."""
 
-MEASURED = 10_000
-"""Training examples on which loss and accuracy are measured, unless told: the first of a fixed permutation."""
 _MEASURE_BATCH = 1000
 
 

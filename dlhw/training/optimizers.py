@@ -51,16 +51,16 @@ class Optimizer:
         lr, mu = self.learning_rate, self.momentum
         for k, (v, g) in enumerate(zip(variables, gradients, strict=True)):
 
-            def c(value: Any, dtype: Any = v.dtype) -> Any:
-                return tf.cast(value, dtype)
+            def c(value: float, dtype: Any = v.dtype) -> Any:
+                return tf.constant(value, dtype)  # tf.cast would round a Python number to float32 on the way
 
             if self.name == "adam":
                 tf.raw_ops.ResourceApplyAdam(
                     var=v.handle,
                     m=slots[0][k].handle,
                     v=slots[1][k].handle,
-                    beta1_power=c(self.beta_1) ** c(count),
-                    beta2_power=c(self.beta_2) ** c(count),
+                    beta1_power=c(self.beta_1) ** tf.cast(count, v.dtype),
+                    beta2_power=c(self.beta_2) ** tf.cast(count, v.dtype),
                     lr=c(lr),
                     beta1=c(self.beta_1),
                     beta2=c(self.beta_2),
