@@ -29,6 +29,17 @@ def assign(model: Any, vector: Array) -> None:
         variable.assign(piece.reshape(variable.shape))
 
 
+def layer_parts(model: Any) -> dict[str, slice]:
+    """Where the trainable weights of each layer stand in the vector of :func:`flat`, by the name of the layer."""
+    parts, start = {}, 0
+    for layer in model.layers:
+        size = sum(math.prod(v.shape) for v in layer.trainable_variables)
+        if size:
+            parts[layer.name] = slice(start, start + size)
+        start += size
+    return parts
+
+
 @dataclass(frozen=True)
 class PCA:
     """Principal components of n points in P dimensions."""
