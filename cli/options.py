@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from dlhw.settings import flag, label
+
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:
@@ -50,11 +52,12 @@ def parameters(cls: type, panel: str | None = None) -> list[inspect.Parameter]:
         parse: dict[str, Any] = (
             {} if kind not in (int, float) else {"parser": number_parser(kind), "metavar": f"<{kind.__name__}>"}
         )
-        flag = "--" + field.name.replace("_", "-")
+        shown = field.metadata.get("shown", True)
         if field.metadata.get("positional"):
-            info: Any = typer.Argument(help=text)
+            info: Any = typer.Argument(help=text, show_default=shown, metavar=label(field))
         else:
-            info = typer.Option(flag, help=text, rich_help_panel=panel, **parse)
+            name = field.metadata.get("flags") or flag(field.name)
+            info = typer.Option(name, help=text, rich_help_panel=panel, show_default=shown, **parse)
         made.append(
             inspect.Parameter(
                 field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
@@ -74,7 +77,8 @@ def values_of(cls: type, given: dict[str, Any]) -> dict[str, Any]:
     for field in dataclasses.fields(cls):
         kind, value = hints[field.name], given[field.name]
         if is_list(kind):
-            value = tuple(element(get_args(kind)[0], v, field.name) for v in split_commas(value))
+            words = value if field.metadata.get("whole") else split_commas(value)
+            value = tuple(element(get_args(kind)[0], v, label(field)) for v in words)
         elif isinstance(value, list):
             value = tuple(value)
         values[field.name] = value
@@ -97,7 +101,7 @@ def element(kind: type, text: str, name: str) -> Any:
     try:
         return number_parser(kind)(text) if kind in (int, float) else text
     except typer.BadParameter as error:
-        raise typer.BadParameter(error.message, param_hint=f"'--{name.replace('_', '-')}'") from None
+        raise typer.BadParameter(error.message, param_hint=f"'{name}'") from None
 
 
 def command(settings: type, call: Callable[[dict[str, Any], Runtime], None], doc: str) -> Callable[..., None]:

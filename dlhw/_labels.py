@@ -17,6 +17,11 @@ MEASURED = 10_000
 """Training examples on which loss and accuracy are measured, unless told: the first of a fixed permutation."""
 
 
+def fixed_sample(n: int, size: int) -> NDArray[np.intp]:
+    """Positions of `size` of `n` training examples on which something is measured: the same for every seed."""
+    return np.random.default_rng([0, STREAM_OF_SAMPLE]).permutation(n)[:size]
+
+
 def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.intp]:
     """Positions of `examples` of the labels, every class with its share (largest remainders), in random order."""
     classes, counts = np.unique(labels, return_counts=True)

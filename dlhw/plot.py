@@ -53,13 +53,19 @@ def style() -> Iterator[None]:
         yield
 
 
-def figure(rows: int = 1, *, height: float = 3.9, heights: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
-    """An empty figure, WIDTH by `height` inches, with `rows` panels that share the horizontal axis."""
+def figure(
+    rows: int = 1, *, height: float = 3.9, heights: Sequence[float] | None = None, right: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure, WIDTH by `height` inches, with `rows` panels that share the horizontal axis.
+
+    right: leave room for a second vertical axis (:func:`twin`).
+    """
     with style():
         # Fixed margins and label places, in inches: to find them, matplotlib measures all text and draws twice.
         made = Figure(figsize=(WIDTH, height))
         FigureCanvasAgg(made)
-        made.subplots_adjust(0.85 / WIDTH, 0.55 / height, 1 - 0.32 / WIDTH, 1 - 0.35 / height, hspace=0.09)
+        margin = 0.85 if right else 0.32
+        made.subplots_adjust(0.85 / WIDTH, 0.55 / height, 1 - margin / WIDTH, 1 - 0.35 / height, hspace=0.09)
         ratios = {"height_ratios": heights} if heights else None
         axes = made.subplots(rows, 1, sharex=True, squeeze=False, gridspec_kw=ratios)[:, 0]
         for one in axes:
@@ -69,14 +75,35 @@ def figure(rows: int = 1, *, height: float = 3.9, heights: Sequence[float] | Non
     return made, list(axes)
 
 
-def panels(columns: int, *, height: float = 3.9) -> tuple[Figure, list[Axes]]:
-    """An empty figure with `columns` panels side by side, each with axes of its own."""
+def panels(columns: int, *, height: float = 3.9, right: bool = False) -> tuple[Figure, list[Axes]]:
+    """An empty figure with `columns` panels side by side, each with axes of its own; `right` as in :func:`figure`."""
     with style():
         made = Figure(figsize=(WIDTH * max(1.0, 0.68 * columns), height))
         FigureCanvasAgg(made)
         width = made.get_figwidth()
-        made.subplots_adjust(0.75 / width, 0.55 / height, 1 - 0.2 / width, 1 - 0.35 / height, wspace=0.26)
+        margin, space = (0.75, 0.5) if right else (0.2, 0.26)
+        made.subplots_adjust(0.75 / width, 0.55 / height, 1 - margin / width, 1 - 0.35 / height, wspace=space)
         return made, list(made.subplots(1, columns, squeeze=False)[0])
+
+
+def twin(axes: Axes, label: str, k: int) -> Axes:
+    """A second vertical axis on the right, without grid; both axes are coloured like their curves, 0 and `k`."""
+    with style():
+        right = axes.twinx()
+    right.grid(False)
+    right.spines["right"].set_visible(True)
+    right.set_ylabel(label)
+    for one, color in ((axes.yaxis, COLORS[0]), (right.yaxis, COLORS[k])):
+        one.label.set_color(color)
+        one.set_tick_params(colors=color, which="both")
+    return right
+
+
+def mark(axes: Axes, x: float, text: str) -> None:
+    """A dotted vertical line at x with `text` at its foot."""
+    axes.axvline(x, color=TRUTH, linewidth=0.8, linestyle=":")
+    where: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "xytext": (3, 2)}
+    axes.annotate(text, (x, 0.0), fontsize=8.2, color=TRUTH, **where)
 
 
 def line(k: int) -> dict[str, Any]:
@@ -114,14 +141,25 @@ def band(axes: Axes, x: Array, values: Array, label: str, k: int = 0, **look: An
         axes.plot(x, np.nanmedian(values, axis=0), label=label, **style_)
 
 
-def dots(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0) -> None:
-    """Every seed a dot, the median over seeds a line: x (n,), values (n, seeds), drawn in order of x; nan left out."""
+def dots(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **look: Any) -> None:
+    """Every seed a dot, the median over seeds a line: x (n,), values (n, seeds), drawn in order of x; nan left out.
+
+    linestyle="" leaves the line out, markersize=0 the dots.
+    """
     order = np.argsort(x, kind="stable")
     x, values = np.asarray(x)[order], values[order]
     some = np.isfinite(values).any(axis=1)
-    look = line(k)
-    axes.plot(x[some], np.nanmedian(values[some], axis=1), label=label, **look)
-    axes.plot(x, values, color=look["color"], linestyle="", marker=MARKERS[k % len(MARKERS)], markersize=4, alpha=0.75)
+    style_ = line(k) | look
+    size = style_.pop("markersize", 4)
+    marks = {"color": style_["color"], "marker": MARKERS[k % len(MARKERS)], "markersize": size}
+    axes.plot(x[some], np.nanmedian(values[some], axis=1), label=label, **style_)
+    axes.plot(x, values, linestyle="", alpha=0.75, **marks)
+
+
+def sizes(axes: Axes, x: NDArray[Any]) -> None:
+    """Ticks at the values x themselves on a logarithmic horizontal axis, such as batch sizes."""
+    axes.set_xticks(list(x), labels=[f"{v:g}" for v in x])
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def rolling_median(values: Array, width: int) -> Array:
@@ -132,11 +170,18 @@ def rolling_median(values: Array, width: int) -> Array:
     return np.concatenate([np.median(windows[..., s : s + block, :], axis=-1) for s in starts], axis=-1)
 
 
-def legend(axes: Axes, note: str = "", **where: Any) -> None:
-    """A legend where it hides least, unless told; `note` stands above it, small, and says what is drawn."""
-    if not axes.get_legend_handles_labels()[0]:
+def legend(axes: Axes, note: str = "", also: Axes | None = None, **where: Any) -> None:
+    """A legend where it hides least, unless told; `note` stands above it, small, and says what is drawn.
+
+    `also` names the left axes of a :func:`twin`, whose curves are listed first.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    if also is not None:
+        first, names = also.get_legend_handles_labels()
+        handles, labels = first + handles, names + labels
+    if not handles:
         return  # every curve diverged
-    made = axes.legend(handlelength=2.6, title=note or None, **({"loc": "best"} | where))
+    made = axes.legend(handles, labels, handlelength=2.6, title=note or None, **({"loc": "best"} | where))
     made.get_title().set(fontsize=8.2, color="#555555")
     made.set_alignment("left")
 

@@ -15,13 +15,22 @@ _LONGEST_NAME = 80
 
 
 def option(default: Any, help: str, **metadata: Any) -> Any:
-    """A field of a Settings class with its default and help; positional=True makes it arguments, not an option."""
+    """A field of a Settings class with its default and help.
+
+    positional=True makes it arguments, not an option; whole=True keeps commas within a value of a list;
+    flags="--yes/--no" names both sides of a bool; shown="..." is what help shows as the default.
+    """
     return dataclasses.field(default=default, metadata={"help": help, **metadata})
 
 
 def flag(name: str) -> str:
     """The option of a field: learning_rate -> --learning-rate."""
     return "--" + name.replace("_", "-")
+
+
+def label(field: dataclasses.Field[Any]) -> str:
+    """What a message calls a field: the option, or SIZES for positional arguments."""
+    return field.name.upper() if field.metadata.get("positional") else flag(field.name)
 
 
 def build(cls: type, values: dict[str, Any]) -> Any:
@@ -38,7 +47,7 @@ def check(settings: Any) -> None:
     """Hold every field to its annotation (numbers finite, choices among the allowed); lists become tuples."""
     hints = get_type_hints(type(settings))
     for field in dataclasses.fields(settings):
-        value = _convert(hints[field.name], getattr(settings, field.name), flag(field.name))
+        value = _convert(hints[field.name], getattr(settings, field.name), label(field))
         object.__setattr__(settings, field.name, value)
 
 

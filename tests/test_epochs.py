@@ -139,6 +139,27 @@ def test_hooks_come_every_k_epochs_and_a_stop_is_obeyed():
         trainer.fit((X, Y), TEST, epochs=5, stop=lambda: True)
 
 
+@pytest.mark.parametrize("updates", [1, 3, 4, 6, 7, 8])
+def test_a_training_ends_after_so_many_updates(updates, monkeypatch):
+    """Four steps an epoch, the last of two examples: as many updates as asked for, compiled or not."""
+    taken, update = [], Trainer._update
+    monkeypatch.setattr(Trainer, "_update", lambda self, *a: (taken.append(a[1].shape[0]), update(self, *a)))
+    ends = []
+    for compiled in (False, True):
+        taken.clear()
+        model = net("dense")
+        Trainer(model, batch_size=16, optimizer=rule(), compiled=compiled).fit(
+            (X, Y), TEST, epochs=-(-updates // 4), updates=updates
+        )
+        if not compiled:
+            assert taken == ([16, 16, 16, 2] * 2)[:updates]
+        ends.append(model.get_weights())
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    with pytest.raises(UserError, match="4 updates do not reach into epoch 2"):
+        Trainer(net("dense"), batch_size=16, optimizer=rule()).fit((X, Y), TEST, epochs=2, updates=4)
+
+
 def test_a_training_that_diverges_ends_and_is_named():
     curves = Trainer(net("dense"), batch_size=16, optimizer=rule(rate=1e9)).fit((X, Y), TEST, epochs=4)
     assert curves.diverged_at is not None

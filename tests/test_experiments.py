@@ -92,7 +92,7 @@ def test_every_field_has_an_option_with_help_and_the_same_default(name, dlhw):
     text = dlhw(name, "--help", block="tensorflow keras").stdout
     flat = " ".join(text.replace("│", " ").split())
     for field in dataclasses.fields(module.Settings):
-        assert settings.flag(field.name) in flat
+        assert (f"[{field.name.upper()}]" if field.metadata.get("positional") else settings.flag(field.name)) in flat
         assert " ".join(field.metadata["help"].split()[:2]) in flat
     signature = options.command(module.Settings, lambda *_: None, "").__signature__
     given = {p.name: p.default for p in signature.parameters.values()}
@@ -102,9 +102,10 @@ def test_every_field_has_an_option_with_help_and_the_same_default(name, dlhw):
 
 @pytest.mark.slow
 def test_the_command_line_gives_the_run_of_the_library(tiny, tmp_path, inside):
-    words = []
+    words, fields = [], {f.name: f for f in dataclasses.fields(tiny.settings)}
     for key, value in settings.changed(tiny.settings).items():
-        words += [settings.flag(key), ",".join(map(str, value)) if isinstance(value, tuple) else value]
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        words += [text] if fields[key].metadata.get("positional") else [settings.flag(key), text]
     answer = json.loads(inside(tiny.experiment, *words, "--out", tmp_path, "--json")[1])
     loaded = library.load(answer["run"])
     assert loaded.settings == tiny.settings

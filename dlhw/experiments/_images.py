@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dlhw import architectures, datasets
-from dlhw._labels import MEASURED
+from dlhw._labels import MEASURED, fixed_sample
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _curves, _parts
@@ -19,14 +19,13 @@ from dlhw.settings import check, option
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """Settings of trainings on images in mini-batches."""
+    """Settings of trainings on images, whatever their batch size."""
 
     data: Literal["mnist", "fashion-mnist", "cifar10", "digits", "mnist-5k"] = option(
         "mnist", "Data set; digits and mnist-5k need no network."
     )
     examples: int = option(0, "Training examples, a stratified subset; 0 takes all.")
     epochs: int = option(20, "Passes over the training set.")
-    batch_size: int = option(64, "Examples of one step.")
     learning_rate: float = option(0.001, "Step size of the optimizer.")
     momentum: float = option(0.9, "Momentum of sgd and nesterov.")
     optimizer: Literal["sgd", "nesterov", "adam", "rmsprop"] = option("sgd", "Optimizer.")
@@ -42,17 +41,11 @@ class ImageSettings:
 
     def __post_init__(self) -> None:
         check(self)
-        about = datasets.known(self.data)
         require(1 <= self.epochs <= 100_000, f"--epochs {self.epochs} must lie in 1..100000")
         require(self.learning_rate > 0, f"--learning-rate {self.learning_rate:g} must be positive")
         require(0 <= self.momentum < 1, f"--momentum {self.momentum:g} must lie in [0, 1)")
         require(self.examples >= 0, f"--examples {self.examples} must be positive, or 0 for all")
         datasets.check_examples(self.data, self.examples or None)
-        n = self.examples or about.train
-        require(
-            1 <= self.batch_size <= n,
-            f"--batch-size {self.batch_size} must lie in 1..{n}, the training examples of {self.data}",
-        )
         require(0 <= self.seed < 2**31, f"--seed {self.seed} must lie in 0..{2**31 - 1}")
         require(1 <= self.seeds <= 1000, f"--seeds {self.seeds} must lie in 1..1000")
 
@@ -63,6 +56,11 @@ class ImageSettings:
         about = datasets.known(self.data)
         for net in nets:
             architectures.kernels(net, about.shape, about.classes)
+
+    def check_batch(self, size: int, name: str) -> None:
+        """Refuse a batch that the training set cannot fill."""
+        n = self.training_examples
+        require(1 <= size <= n, f"{name} {size} must lie in 1..{n}, the training examples of {self.data}")
 
     @property
     def training_examples(self) -> int:
@@ -87,23 +85,50 @@ class ImageSettings:
 
 
 @dataclass(frozen=True)
+class BatchSettings(ImageSettings):
+    """Settings of trainings that all have one batch size."""
+
+    batch_size: int = option(64, "Examples of one step.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_batch(self.batch_size, "--batch-size")
+
+
+Watch = Callable[[int, Any, datasets.Data], dict[str, np.ndarray]]
+"""(epoch, model, data) -> arrays to keep with the training; called at the start (0) and after every epoch."""
+
+
+@dataclass(frozen=True)
 class Job:
-    """One training: which net, from which seed, on which labels."""
+    """One training: which net, from which seed, on which labels, and how."""
 
     net: str
-    seed: int
+    seed: int  # of the start and of the order of the examples
+    batch_size: int
+    learning_rate: float
+    epochs: int
+    start: int | None = None  # seed of the weights, if not `seed`
+    updates: int | None = None  # steps, if they end within the last epoch
     labels: Callable[[np.ndarray], np.ndarray] | None = None  # true training labels -> those trained on
     snapshot_every: int = 0  # epochs; 0: keep no weights
+    watch: Watch | None = None
+
+
+def job(settings: BatchSettings, net: str, seed: int, **more: Any) -> Job:
+    """The training that the settings say, of `net` from `seed`."""
+    return Job(net, seed, settings.batch_size, settings.learning_rate, settings.epochs, **more)
 
 
 def train(settings: ImageSettings, jobs: dict[str, Job], context: Context) -> dict[str, dict[str, np.ndarray]]:
     """Train every job, side by side, and return arrays by name.
 
     train_loss, train_accuracy, test_loss, test_accuracy (epochs + 1,); diverged_at, seconds, compile_seconds: scalars;
-    with snapshots also weights (snapshots, P). The training loss is that of the labels trained on.
+    with snapshots also weights (snapshots, P); with a watch also what it gave. The training loss is that of the labels
+    trained on.
     """
-    shared = _Shared(settings, context)
-    epochs = dict.fromkeys(jobs, settings.epochs)
+    shared = Shared(settings, context)
+    epochs = {name: job.epochs for name, job in jobs.items()}
     return _parts.train_parts(epochs, lambda part: shared.train(jobs[part.name], part), context, shared.prepare)
 
 
@@ -114,7 +139,7 @@ def train_rows(settings: ImageSettings, rows: Mapping[str, Callable[[int], Job]]
     return _curves.curves(train(settings, jobs, context), [list(seeds.values()) for seeds in names.values()])
 
 
-class _Shared:
+class Shared:
     """Data and compiled trainers of a run: a thread that trains the same net again compiles nothing again."""
 
     def __init__(self, settings: ImageSettings, context: Context) -> None:
@@ -136,17 +161,28 @@ class _Shared:
         with tf.device(self.device):
             self.images = tf.constant(self.data.x_train), tf.constant(self.data.x_test)
 
-    def trainer(self, net: str) -> Any:
+    def sample(self) -> tuple[Any, np.ndarray]:
+        """The training examples that are measured: images as a tensor, true labels."""
+        import tensorflow as tf
+
+        n = self.settings.training_examples
+        if self.settings.full_train_metrics or n <= MEASURED:
+            return self.images[0], self.data.y_train
+        some = fixed_sample(n, MEASURED)
+        return tf.gather(self.images[0], some), self.data.y_train[some]
+
+    def trainer(self, job: Job) -> Any:
         from dlhw import models
         from dlhw.training import Trainer, optimizer, use_xla
 
-        if getattr(self.own, "net", None) != net:
+        kind = job.net, job.batch_size, job.learning_rate
+        if getattr(self.own, "kind", None) != kind:
             s = self.settings
-            model = models.image_net(net, self.data.shape, self.data.classes, activation=s.activation, init=s.init)
-            rule = optimizer(s.optimizer, s.learning_rate, s.momentum)
-            steps = s.epochs * -(-s.training_examples // s.batch_size)
+            model = models.image_net(job.net, self.data.shape, self.data.classes, activation=s.activation, init=s.init)
+            rule = optimizer(s.optimizer, job.learning_rate, s.momentum)
+            steps = job.epochs * -(-s.training_examples // job.batch_size)
             xla = use_xla(model, steps)
-            self.own.net, self.own.trainer = net, Trainer(model, batch_size=s.batch_size, optimizer=rule, xla=xla)
+            self.own.kind, self.own.trainer = kind, Trainer(model, batch_size=job.batch_size, optimizer=rule, xla=xla)
         return self.own.trainer
 
     def train(self, job: Job, part: _parts.Part) -> dict[str, np.ndarray]:
@@ -157,23 +193,30 @@ class _Shared:
         from dlhw.training import every
 
         s, weights = self.settings, []
+        watched: dict[str, np.ndarray] = {}
         with tf.device(self.device):
-            trainer = self.trainer(job.net)
+            trainer = self.trainer(job)
             shapes = architectures.kernels(job.net, self.data.shape, self.data.classes)
-            trainer.model.set_weights(models.draw_weights(shapes, init=s.init, seed=job.seed))
+            start = job.seed if job.start is None else job.start
+            trainer.model.set_weights(models.draw_weights(shapes, init=s.init, seed=start))
             labels = self.data.y_train if job.labels is None else job.labels(self.data.y_train)
             keep = lambda _, model: weights.append(flat(model))  # noqa: E731
+            hooks = [every(job.snapshot_every, keep)] if job.snapshot_every else []
+            if job.watch is not None:
+                watch = job.watch
+                hooks.append(lambda epoch, model: watched.update(watch(epoch, model, self.data)))
             curves = trainer.fit(
                 (self.images[0], labels),
                 (self.images[1], self.data.y_test),
-                epochs=s.epochs,
+                epochs=job.epochs,
+                updates=job.updates,
                 seed=job.seed,
                 measured=None if s.full_train_metrics else MEASURED,
-                hooks=[every(job.snapshot_every, keep)] if job.snapshot_every else [],
+                hooks=hooks,
                 progress=part.report,
                 stop=part.stop,
             )
         arrays = {k: getattr(curves, k).astype(np.float32) for k in _curves.CURVES}
         arrays["diverged_at"] = np.array(-1 if curves.diverged_at is None else curves.diverged_at)
         arrays["seconds"], arrays["compile_seconds"] = np.array(curves.seconds), np.array(curves.compile_seconds)
-        return arrays | ({"weights": np.stack(weights)} if weights else {})
+        return arrays | watched | ({"weights": np.stack(weights)} if weights else {})

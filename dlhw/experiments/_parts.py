@@ -37,6 +37,8 @@ class _Board:
 
     context: Context
     epochs: dict[str, int]  # of every part
+    unit: str  # of those: epochs, unless told
+    what: str  # the parts: trainings, unless told
     done: dict[str, float] = field(default_factory=dict)
     losses: dict[str, float] = field(default_factory=dict)
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -50,24 +52,32 @@ class _Board:
             ended = sum(self.done[k] >= self.epochs[k] for k in self.done)
             median = float(np.median(list(self.losses.values()))) if self.losses else np.nan
             if self.context.progress is not None:
-                note = f"{ended} of {len(self.epochs)} trainings ended"
-                self.context.progress(sum(self.done.values()), sum(self.epochs.values()), median, "epochs", note)
+                note = f"{ended} of {len(self.epochs)} {self.what} ended"
+                self.context.progress(sum(self.done.values()), sum(self.epochs.values()), median, self.unit, note)
 
 
 def train_parts(
-    epochs: dict[str, int], train: Callable[[Part], Arrays], context: Context, prepare: Callable[[], None] | None = None
+    epochs: dict[str, int],
+    train: Callable[[Part], Arrays],
+    context: Context,
+    prepare: Callable[[], None] | None = None,
+    *,
+    unit: str = "epochs",
+    what: str = "trainings",
 ) -> dict[str, Arrays]:
     """Arrays of every part by name: those kept by an earlier run, and the others from `train`, `jobs` at a time.
 
-    epochs: how many each part takes, by name. `prepare` runs once, before the first training, and not if none is
-    missing. When one part fails, or Ctrl-C comes, the others end their epoch and stop; what has ended is kept.
+    epochs: how many each part takes, by name; `unit` and `what` say it otherwise. `prepare` runs once, before the first
+    training, and not if none is missing. When one part fails, or Ctrl-C comes, the others end their epoch and stop;
+    what has ended is kept.
     """
     found = {name: context.parts.get(name) for name in epochs}
     missing = [name for name in epochs if found[name] is None]
     if not missing:
         return {name: arrays for name, arrays in found.items() if arrays is not None}
     jobs = min(context.workers, len(epochs))  # not of the missing ones: the number of threads decides the rounding
-    board = _Board(context, epochs, {name: float(n) for name, n in epochs.items() if name not in missing})
+    done = {name: float(n) for name, n in epochs.items() if name not in missing}
+    board = _Board(context, epochs, unit, what, done)
     limit_threads(jobs)
     from dlhw.training import Stopped
 

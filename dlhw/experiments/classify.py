@@ -21,7 +21,7 @@ from dlhw.summary import Summary, lowest, statistics
 
 
 @dataclass(frozen=True)
-class Settings(_images.ImageSettings):
+class Settings(_images.BatchSettings):
     """What `dlhw classify` takes."""
 
     models: tuple[str, ...] = option(
@@ -43,7 +43,8 @@ TINY = Settings(data="digits", models=("2c3-p2-8", "10"), examples=200, epochs=2
 
 def run(settings: Settings, context: Context) -> Result:
     """Train every net from every seed."""
-    return Result(**_images.train_rows(settings, {net: partial(_images.Job, net) for net in settings.models}, context))
+    rows = {net: partial(_images.job, settings, net) for net in settings.models}
+    return Result(**_images.train_rows(settings, rows, context))
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:

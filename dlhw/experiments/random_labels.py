@@ -25,7 +25,7 @@ FITTED = 0.99  # training accuracy at which labels count as learnt
 
 
 @dataclass(frozen=True)
-class Settings(_images.ImageSettings):
+class Settings(_images.BatchSettings):
     """What `dlhw random-labels` takes."""
 
     epochs: int = option(100, "Passes over the training set.")
@@ -56,7 +56,8 @@ def run(settings: Settings, context: Context) -> Result:
     """Train the net on every noise level from every seed."""
 
     def job(noise: float, seed: int) -> _images.Job:
-        return _images.Job(settings.net, seed, partial(datasets.shuffle_labels, noise=noise, seed=seed))
+        shuffled = partial(datasets.shuffle_labels, noise=noise, seed=seed)
+        return _images.job(settings, settings.net, seed, labels=shuffled)
 
     rows = {f"noise {noise!r}": partial(job, noise) for noise in settings.noise}
     return Result(**_images.train_rows(settings, rows, context))

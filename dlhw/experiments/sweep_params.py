@@ -25,7 +25,7 @@ from dlhw.summary import Summary, lowest, statistics
 
 
 @dataclass(frozen=True)
-class Settings(_images.ImageSettings):
+class Settings(_images.BatchSettings):
     """What `dlhw sweep-params` takes."""
 
     epochs: int = option(10, "Passes over the training set.")
@@ -53,7 +53,7 @@ TINY = Settings(data="digits", nets=("4-3", "8-4", "16-5"), examples=200, epochs
 
 def run(settings: Settings, context: Context) -> Result:
     """Train every net from every seed."""
-    found = _images.train_rows(settings, {net: partial(_images.Job, net) for net in settings.nets}, context)
+    found = _images.train_rows(settings, {net: partial(_images.job, settings, net) for net in settings.nets}, context)
     return Result(parameters=np.array([settings.parameters(net) for net in settings.nets]), **found)
 
 

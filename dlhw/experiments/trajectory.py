@@ -28,7 +28,7 @@ SHOWN = 10  # components of a scree plot
 
 
 @dataclass(frozen=True)
-class Settings(_images.ImageSettings):
+class Settings(_images.BatchSettings):
     """What `dlhw trajectory` takes."""
 
     epochs: int = option(24, "Passes over the training set.")
@@ -83,7 +83,9 @@ def run(settings: Settings, context: Context) -> Result:
     """Train from every seed, and project the paths."""
     from dlhw.measure import weights
 
-    jobs = {f"seed {s}": _images.Job(settings.net, s, snapshot_every=settings.every) for s in settings.seed_range}
+    jobs = {
+        f"seed {s}": _images.job(settings, settings.net, s, snapshot_every=settings.every) for s in settings.seed_range
+    }
     found = _images.train(settings, jobs, context)
     curves = _curves.curves(found, [list(jobs)])
     curves |= {k: v[0] for k, v in curves.items() if isinstance(v, np.ndarray)}

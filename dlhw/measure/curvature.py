@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+from dlhw._compiled import Compiled
 from dlhw.errors import require
 from dlhw.measure.objective import BATCH, Loss, Objective, chunks
 
@@ -55,7 +56,7 @@ def hessian_matrix(model: keras.Model, loss: Loss, x: Any, y: Any, *, batch_size
         rows = outer.jacobian(gradient, objective.variables, unconnected_gradients="zero")
         return tf.concat([tf.reshape(r, [objective.size, -1]) for r in rows], 1)
 
-    compiled = tf.function(matrix, autograph=False)
+    compiled = Compiled(matrix)
     parts = [np.asarray(compiled(*part), np.float64) for part in chunks(objective.data, batch_size)]
     total = np.sum(parts, axis=0) / objective.n
     return (total + total.T) / 2

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlhw._compiled import Compiled
 from dlhw.errors import require
 from dlhw.measure.objective import BATCH, Loss, Objective, chunks, length, per_example, tensors
 
@@ -125,7 +126,7 @@ def _floats(model: keras.Model, x: Any) -> Any:
 def _norms(function: Callable[..., Any], data: tuple[Any, ...], batch_size: int) -> Norms:
     require(batch_size >= 1, f"batch_size {batch_size} must be positive")
     length(data)
-    compiled = tf.function(function, autograph=False)
+    compiled = Compiled(function)
     return Norms(np.concatenate([compiled(*part).numpy() for part in chunks(data, batch_size)]))
 
 

@@ -35,8 +35,8 @@ def line(
 
     0 and 1 are added to `alphas` where they are missing. Weights that do not train, such as the moving statistics of
     batch normalization, are interpolated too ("interpolate"), or computed anew from x at every alpha ("recompute"),
-    with dropout silent: interpolated statistics are not those of the interpolated net, and can alone make a barrier. The
-    model serves as the place to compute; it is afterwards as it was, even if something raises.
+    with dropout silent: interpolated statistics are not those of the interpolated net, and can alone make a barrier.
+    The model serves as the place to compute; it is afterwards as it was, even if something raises.
     progress gets (alphas done, newest loss).
     """
     require(

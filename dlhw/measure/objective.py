@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlhw._compiled import Compiled
 from dlhw.errors import require
 from dlhw.measure.weights import assign, flat
 
@@ -105,7 +106,7 @@ class Objective:
         self.shapes = [v.shape.as_list() for v in self.variables]
         self.sizes = [int(np.prod(s)) for s in self.shapes]
         self.size = sum(self.sizes)
-        self._functions: dict[Any, Any] = {}
+        self._functions: dict[str, Compiled] = {}
 
     @property
     def theta(self) -> Array:
@@ -150,9 +151,9 @@ class Objective:
             total = [a + b for a, b in zip(total, found, strict=True)] if total else found
         return [a / self.n for a in total]
 
-    def _compiled(self, function: Callable[..., Any]) -> Any:
+    def _compiled(self, function: Callable[..., Any]) -> Compiled:
         if function.__name__ not in self._functions:
-            self._functions[function.__name__] = tf.function(function, autograph=False, reduce_retracing=False)
+            self._functions[function.__name__] = Compiled(function)
         return self._functions[function.__name__]
 
     def _losses(self, x: Any, y: Any) -> tuple[Any, Any]:

@@ -41,9 +41,9 @@ def keskar(
 
     The maximum is sought in the box |z_i| <= epsilon (|(A^+ theta)_i| + 1) by SciPy's L-BFGS-B with `iterations`
     iterations (10 in the paper), from a random point of the box: at z = 0 of a trained net the gradient all but
-    vanishes, and the search would end where it began. subspace=None: A = 1, all P directions; subspace=p: A of shape (P, p),
-    random orthonormal columns, A^+ = A^T. phi is in per cent of 1 + f and can only be too small, never too large, since
-    the largest loss met is a lower bound of the maximum. Deterministic for a seed.
+    vanishes, and the search would end where it began. subspace=None: A = 1, all P directions; subspace=p: A of shape
+    (P, p), random orthonormal columns, A^+ = A^T. phi is in per cent of 1 + f. The largest loss met is a lower bound of
+    the maximum, so phi can only be too small. Deterministic for a seed.
 
     Raises UserError unless epsilon > 0.
     """

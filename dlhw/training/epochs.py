@@ -6,7 +6,6 @@ updated in place by TensorFlow's fused kernels. Between epochs loss and accuracy
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlhw._labels import MEASURED, STREAM_OF_ORDER, STREAM_OF_SAMPLE
+from dlhw._compiled import Compiled
+from dlhw._labels import MEASURED, STREAM_OF_ORDER, fixed_sample
 from dlhw.errors import require
 from dlhw.training.history import Curves, divergence_limit
 from dlhw.training.loop import use_xla
@@ -53,8 +53,6 @@ class Trainer:
     long as the arrays have the same shapes.
     """
 
-    _tracing = threading.Lock()  # tracing is pure Python; two at once only fight for the interpreter lock
-
     def __init__(
         self,
         model: keras.Model,
@@ -77,7 +75,7 @@ class Trainer:
         self.slots = tuple(
             [tf.Variable(s, trainable=False) for s in group] for group in optimizer.slots(self.variables)
         )
-        self._functions: dict[Any, Callable[..., Any]] = {}
+        self._functions: dict[str, Compiled] = {}
 
     def fit(
         self,
@@ -85,6 +83,7 @@ class Trainer:
         test: tuple[Any, Any],
         *,
         epochs: int,
+        updates: int | None = None,
         seed: int = 0,
         measured: int | None = MEASURED,
         hooks: Sequence[Hook] = (),
@@ -94,7 +93,8 @@ class Trainer:
         """Train the model in place for `epochs` epochs.
 
         train, test: (x, y), arrays or tensors, whole in memory; batches of `batch_size` in an order drawn anew for each
-        epoch from `seed`, the remainder as a smaller last batch. measured: how many training examples are measured;
+        epoch from `seed`, the remainder as a smaller last batch. updates: the training ends after so many steps, within
+        its last epoch; `epochs` must hold them. measured: how many training examples are measured;
         None: all. `progress` gets (epochs done, test loss). Each call starts with fresh memory of the optimizer.
         A training that diverges ends there; its curves go on as nan.
 
@@ -103,7 +103,7 @@ class Trainer:
         (x, y), test = (tuple(map(self._tensor, pair)) for pair in (train, test))
         n = int(x.shape[0])
         require(self.batch_size <= n, f"batch_size {self.batch_size} exceeds the {n} training examples")
-        some = np.random.default_rng([0, STREAM_OF_SAMPLE]).permutation(n)[: measured or n]
+        some = fixed_sample(n, measured or n)
         sample = (x, y) if len(some) == n else (tf.gather(x, some), tf.gather(y, some))
         for variable in (v for group in self.slots for v in group):
             variable.assign(tf.zeros_like(variable))
@@ -111,12 +111,18 @@ class Trainer:
         began, rng = time.perf_counter(), np.random.default_rng([seed, STREAM_OF_ORDER])
         steps, rest = divmod(n, self.batch_size)
         table = np.full((epochs + 1, 4), np.nan)
+        left = epochs * (steps + (rest > 0)) if updates is None else updates
+        require(
+            left > (epochs - 1) * (steps + (rest > 0)),
+            f"{updates} updates do not reach into epoch {epochs} of {steps + (rest > 0)} steps",
+        )
         limit, gone = np.inf, None
         for epoch in range(epochs + 1):
             if epoch:
                 order = rng.permutation(n).astype(np.int32)
                 count = (epoch - 1) * (steps + (rest > 0))
-                counts = tf.constant(count), tf.constant(steps), tf.constant(rest > 0)
+                last = rest > 0 and left - count > steps
+                counts = tf.constant(count), tf.constant(min(steps, left - count)), tf.constant(last)
                 self._call(self._run_epoch, *counts, x, y, tf.constant(order))
             row = [*self.measure(*sample), *self.measure(*test)]
             limit = divergence_limit(row[0], 1.0) if epoch == 0 else limit
@@ -160,12 +166,9 @@ class Trainer:
         """`function` of tensors, compiled once for their shapes."""
         if not self.compiled:
             return function(*arguments)
-        key = (function.__name__, *((a.shape, a.dtype) for a in arguments))
-        if key not in self._functions:
-            whole = tf.function(function, jit_compile=self.xla, autograph=False)
-            with self._tracing:
-                self._functions[key] = whole.get_concrete_function(*arguments)
-        return self._functions[key](*arguments)
+        if function.__name__ not in self._functions:
+            self._functions[function.__name__] = Compiled(function, xla=self.xla)
+        return self._functions[function.__name__](*arguments)
 
     def _update(self, count: Any, x: Any, y: Any) -> None:
         with tf.GradientTape(watch_accessed_variables=False) as tape:

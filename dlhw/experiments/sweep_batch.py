@@ -1,0 +1,303 @@
+"""Do nets trained in large batches end in sharper places, and are they more sensitive to their inputs?
+
+One net, trained with every batch size at one learning rate, for equally many epochs or updates. Sensitivity is the mean
+of |d loss_i / d x_i|, one gradient an example, on the test set, whatever the batch size. The gradient of a batch mean,
+which carries a factor 1/B and makes the popular figure, is drawn beside it.
+References: Keskar et al. 2017, On large-batch training for deep learning; Novak et al. 2018, Sensitivity and
+generalization in neural networks; Dinh et al. 2017, Sharp minima can generalize for deep nets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlhw import datasets, plot
+from dlhw._labels import fixed_sample
+from dlhw.context import Context
+from dlhw.errors import require
+from dlhw.experiments import _curves, _images
+from dlhw.settings import option
+from dlhw.statistics import spearman
+from dlhw.summary import Summary, number, spread, statistics
+
+SCALARS = ("sensitivity", "sensitivity_error", "batch_mean_gradient", "jacobian", "start_sensitivity")
+CURVED = ("eigenvalue", "eigenvalue_residual")
+
+
+@dataclass(frozen=True)
+class Settings(_images.ImageSettings):
+    """What `dlhw sweep-batch` takes."""
+
+    net: str = option("10c5-p2-20c5-p2-50", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
+    sizes: tuple[int, ...] = option((64, 100, 500, 4000, 8000), "Batch sizes.", positional=True)
+    equal: Literal["epochs", "updates"] = option(
+        "epochs", "What all trainings share: epochs, or updates, those of the median size in --epochs epochs."
+    )
+    epsilon: tuple[float, ...] = option((0.001, 0.0005), "Sizes of the box of Keskar's sharpness.")
+    curvature_examples: int = option(2000, "Training examples on which sharpness and curvature are measured.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_nets((self.net,), "--net")
+        require(len(self.sizes) > 1, "SIZES needs at least two batch sizes to compare, such as 64 500")
+        for size in self.sizes:
+            self.check_batch(size, "SIZES: batch size")
+        twice = [s for s in self.sizes if self.sizes.count(s) > 1]
+        require(not twice, f"SIZES names {twice[0] if twice else ''} twice")
+        require(len(self.epsilon) > 0, "--epsilon is empty; give at least one box, such as 0.001")
+        require(len(set(self.epsilon)) == len(self.epsilon), "--epsilon names a box twice")
+        for epsilon in self.epsilon:
+            require(epsilon > 0, f"--epsilon {epsilon:g} must be positive")
+        n = self.curvature_examples
+        require(n >= 1, f"--curvature-examples {n} must be positive")
+
+    def updates(self, size: int) -> int:
+        """How many updates the training with `size` takes."""
+        if self.equal == "epochs":
+            return self.epochs * -(-self.training_examples // size)
+        middle = sorted(self.sizes)[(len(self.sizes) - 1) // 2]
+        return self.epochs * -(-self.training_examples // middle)
+
+
+@dataclass(frozen=True)
+class Result:
+    """B batch sizes, S seeds, K boxes. Nothing of a training that diverged is finite."""
+
+    train_loss: NDArray[np.floating]  # (B, S) cross entropy in nats, after the last update
+    train_accuracy: NDArray[np.floating]  # (B, S) share in [0, 1]
+    test_loss: NDArray[np.floating]  # (B, S)
+    test_accuracy: NDArray[np.floating]  # (B, S)
+    sensitivity: NDArray[np.floating]  # (B, S) mean |d loss_i / d x_i| over the test set, nats per unit of a pixel
+    sensitivity_error: NDArray[np.floating]  # (B, S) its standard error over the test images
+    batch_mean_gradient: NDArray[np.floating]  # (B, S) the same of the mean loss of batches of B: the mistake
+    jacobian: NDArray[np.floating]  # (B, S) mean |d softmax / d x_i| over the test set
+    start_sensitivity: NDArray[np.floating]  # (B, S) sensitivity before the first update
+    keskar: NDArray[np.floating]  # (B, S, K) phi, per cent of 1 + f, on the fixed training subset
+    eigenvalue: NDArray[np.floating]  # (B, S) largest of the Hessian, on the same subset
+    eigenvalue_residual: NDArray[np.floating]  # (B, S) |H v - lambda v|: an eigenvalue lies that close
+    diverged_at: NDArray[np.integer]  # (B, S) epoch, or -1
+    seconds: tuple[float, ...]  # (B S,) of wall time, measures included, size by size
+
+
+TINY = Settings(
+    data="digits",
+    net="8",
+    sizes=(20, 50),
+    examples=100,
+    epochs=2,
+    learning_rate=0.05,
+    seeds=2,
+    epsilon=(0.01,),
+    curvature_examples=50,
+)
+
+
+def run(settings: Settings, context: Context) -> Result:
+    """Train with every batch size from every seed, and measure each net where its training ends."""
+    names = {(b, s): f"batch {b} seed {s}" for b in settings.sizes for s in settings.seed_range}
+    jobs = {name: _job(settings, *key) for key, name in names.items()}
+    found = _images.train(settings, jobs, context)
+    shape = len(settings.sizes), settings.seeds
+
+    def table(key: str, width: int = 1) -> np.ndarray:
+        gone = np.full(width, np.nan)
+        rows = [np.ravel(found[n][key]) if found[n]["diverged_at"] < 0 else gone for n in names.values()]
+        return np.reshape(rows, (*shape, width))
+
+    return Result(
+        **{k: np.reshape([_last(found[n], k) for n in names.values()], shape) for k in _curves.CURVES},
+        **{k: table(k)[..., 0] for k in (*SCALARS, *CURVED)},
+        keskar=table("keskar", len(settings.epsilon)),
+        diverged_at=np.reshape([found[n]["diverged_at"] for n in names.values()], shape),
+        seconds=tuple(float(found[n]["seconds"]) for n in names.values()),
+    )
+
+
+def _job(settings: Settings, size: int, seed: int) -> _images.Job:
+    updates = settings.updates(size)
+    epochs = -(-updates // -(-settings.training_examples // size))
+    watch = partial(_watch, settings, size, epochs)
+    job = _images.Job(settings.net, seed, size, settings.learning_rate, epochs, updates=updates, watch=watch)
+    return job
+
+
+def _last(arrays: dict[str, np.ndarray], key: str) -> float:
+    return float(arrays[key][-1]) if arrays["diverged_at"] < 0 else np.nan
+
+
+def _watch(
+    settings: Settings, size: int, last: int, epoch: int, model: Any, data: datasets.Data
+) -> dict[str, np.ndarray]:
+    """What is measured before the first update, and after the last."""
+    from dlhw import measure
+    from dlhw.training import cross_entropy
+
+    if epoch not in (0, last):
+        return {}
+    test = data.x_test, data.y_test
+    whole = measure.sensitivity(model, cross_entropy, *test)
+    if epoch == 0:
+        return {"start_sensitivity": np.array(whole.mean)}
+    some = fixed_sample(len(data.x_train), settings.curvature_examples)
+    subset = data.x_train[some], data.y_train[some]
+    wrong = measure.batch_mean_sensitivity(model, cross_entropy, *test, batch_size=size)
+    boxes = [measure.keskar(model, cross_entropy, *subset, epsilon=e).value for e in settings.epsilon]
+    top = measure.eigenpairs(measure.hessian(model, cross_entropy, *subset), steps=40, tolerance=1e-3)
+    return {
+        "sensitivity": np.array(whole.mean),
+        "sensitivity_error": np.array(whole.standard_error),
+        "batch_mean_gradient": np.array(wrong.mean),
+        "jacobian": np.array(measure.jacobian_norm(model, test[0]).mean),
+        "keskar": np.array(boxes),
+        "eigenvalue": top.values[0],
+        "eigenvalue_residual": top.residuals[0],
+    }
+
+
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """`sensitivity`: loss, accuracy and sensitivity against batch size, with the popular mistake; `sharpness`."""
+    return {"sensitivity": _sensitivity_figure(settings, result), "sharpness": _sharpness_figure(settings, result)}
+
+
+def _over(settings: Settings) -> str:
+    same = f"{settings.epochs} epochs each" if settings.equal == "epochs" else f"{settings.updates(1)} updates each"
+    return same + ("; dots: seeds, line: median" if settings.seeds > 1 else "; one seed")
+
+
+def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
+    made, panels = plot.figure(2, height=7.2, right=True)
+    x = np.array(settings.sizes)
+    for panel, kind, scale in zip(panels, ("loss", "accuracy"), (1.0, 100.0), strict=True):
+        for which, dashes in (("train", "-"), ("test", (0, (4, 1.8)))):
+            values = scale * getattr(result, f"{which}_{kind}")
+            plot.dots(panel, x, values, f"{kind}, {which}", 0, linestyle=dashes)
+        right = plot.twin(panel, "sensitivity (nats per unit of a pixel)", 1)
+        plot.dots(right, x, result.sensitivity, "sensitivity, one gradient an example", 1, linestyle="-")
+        plot.dots(
+            right,
+            x,
+            result.batch_mean_gradient,
+            "the popular mistake: gradient of the batch mean, ∝ 1/B",
+            1,
+            linestyle="--",
+            linewidth=0.8,
+            markersize=0,
+        )
+        start = np.nanmedian(result.start_sensitivity) if np.isfinite(result.start_sensitivity).any() else np.nan
+        if np.isfinite(start):
+            right.axhline(
+                start, color=plot.COLORS[1], linewidth=0.9, linestyle=":", label="sensitivity before training"
+            )
+            plot.positive_log(right, 0)
+        panel.set(xscale="log", ylabel="cross entropy (nats)" if kind == "loss" else "accuracy (%)")
+        if kind == "loss":
+            plot.legend(right, _over(settings), panel, loc="lower left")
+    panels[0].set_title(f"{settings.net} on {settings.where()}{_curves.gone(result.diverged_at)}")
+    plot.sizes(panels[-1], x)
+    panels[-1].set_xlabel("batch size")
+    return made
+
+
+def _sharpness_figure(settings: Settings, result: Result) -> Figure:
+    made, (top, middle, bottom) = plot.figure(3, height=7.4)
+    x = np.array(settings.sizes)
+    for k, epsilon in enumerate(settings.epsilon):
+        plot.dots(top, x, result.keskar[..., k], f"box ε = {epsilon:g}", k)
+    plot.dots(middle, x, result.eigenvalue, "", 2)
+    plot.dots(bottom, x, result.jacobian, "", 3)
+    for panel, label in ((top, "Keskar's sharpness φ (%)"), (middle, "largest Hessian eigenvalue")):
+        panel.set_ylabel(label)
+        plot.positive_log(panel, 0)
+    bottom.set(xscale="log", xlabel="batch size", ylabel="|d softmax / d x|, mean")
+    plot.legend(top, _over(settings))
+    n = min(settings.curvature_examples, settings.training_examples)
+    top.set_title(f"{settings.data}: φ and λ on {n} training images, Jacobian on the test set")
+    plot.sizes(bottom, x)
+    return made
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """A row a batch size; what each measure has to do with the batch size and with the generalization gap."""
+    gap = result.test_loss - result.train_loss
+    measures = {"sensitivity": result.sensitivity, "Jacobian norm": result.jacobian}
+    measures |= {f"Keskar's sharpness (ε = {e:g})": result.keskar[..., k] for k, e in enumerate(settings.epsilon)}
+    measures["largest eigenvalue"] = result.eigenvalue
+    numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
+    rows = []
+    for k, size in enumerate(settings.sizes):
+        gone = int((result.diverged_at[k] >= 0).sum())
+        kept = {n: getattr(result, n)[k] for n in (*_curves.CURVES, *SCALARS, *CURVED)}
+        kept |= {f"keskar_{e!r}": result.keskar[k, :, i] for i, e in enumerate(settings.epsilon)}
+        seconds = _curves.seconds(settings, result.seconds)[k]
+        numbers[f"batch {size}"] = {
+            "updates": settings.updates(size),
+            **{n: statistics(v) for n, v in (kept | {"gap": gap[k], "seconds": seconds}).items()},
+            "diverged": gone,
+        }
+        shown = (kept["train_loss"], kept["test_loss"])
+        more = (kept["sensitivity"], kept["batch_mean_gradient"], kept["jacobian"])
+        sharp = [kept[f"keskar_{e!r}"] for e in settings.epsilon] + [kept["eigenvalue"]]
+        cells = [_curves.mean_std(v) for v in shown] + [_curves.percent(kept["test_accuracy"])]
+        cells += [_curves.mean_std(v) for v in (*more, *sharp)]
+        rows.append((str(size), f"{settings.updates(size):,}", *cells, f"{gone} of {settings.seeds}"))
+    columns: tuple[str, ...] = ("batch", "updates", "train loss", "test loss", "test accuracy, %", "sensitivity")
+    columns += ("mistake: of the batch mean", "Jacobian", *(f"φ, ε = {e:g}" for e in settings.epsilon))
+    columns += ("largest eigenvalue", "diverged")
+    said = _trends(settings, result)
+    for name, values in measures.items():
+        rho, low, high = spearman(values.ravel(), gap.ravel(), seed=settings.seed)
+        n = int((np.isfinite(values) & np.isfinite(gap)).sum())
+        numbers[f"spearman of {name} and gap"] = {"rho": rho, "low": low, "high": high, "n": n}
+        said += _with_gap(settings, name, rho, low, high, n)
+    if settings.seeds == 1:
+        said.append("One training a batch size: one seed decides nothing.")
+    said += _curves.divergences([f"batch {s}" for s in settings.sizes], result.diverged_at)
+    title = f"sweep-batch on {settings.where()}: equal {settings.equal}, {_curves.statistic(settings.seeds)}"
+    return Summary(title, columns, tuple(rows), tuple(said), numbers)
+
+
+def _trends(settings: Settings, result: Result) -> list[str]:
+    """How sensitivity and its popular mistake go with the batch size, and what the sizes do not share."""
+    small, large = (f(range(len(settings.sizes)), key=settings.sizes.__getitem__) for f in (min, max))
+    a, b = settings.sizes[small], settings.sizes[large]
+    said = []
+    true, wrong = result.sensitivity, result.batch_mean_gradient
+    if np.isfinite(true[small]).any() and np.isfinite(true[large]).any():
+        low, high = true[small][np.isfinite(true[small])], true[large][np.isfinite(true[large])]
+        side = "lower" if (high < low.min()).all() else "higher" if (high > low.max()).all() else ""
+        how = f"every seed {side} at {b}" if side else "the ranges overlap"
+        how = how if settings.seeds > 1 else "in this one seed"
+        said.append(f"Sensitivity: {spread(true[small])} at batch {a}, {spread(true[large])} at {b}; {how}.")
+        start = result.start_sensitivity[np.isfinite(result.start_sensitivity)]
+        said.append(f"Before training it is {spread(start)}; a net that hardly moves keeps about that value.")
+        fall = np.nanmedian(wrong[small]) / np.nanmedian(wrong[large])
+        said.append(
+            f"The popular mistake, the gradient of the batch mean, is {number(float(fall))} times smaller at {b} than "
+            f"at {a}; the factor 1/B alone gives {b / a:.3g}."
+        )
+    if settings.equal == "epochs":
+        said.append(
+            f"Equal epochs: batch {a} took {settings.updates(a)} updates, batch {b} {settings.updates(b)}. Large "
+            "batches are trained less, so batch size and length of training cannot be told apart; --equal updates can."
+        )
+    else:
+        said.append(f"Equal updates, {settings.updates(a)} each: large batches see more examples.")
+    return said
+
+
+def _with_gap(settings: Settings, name: str, rho: float, low: float, high: float, n: int) -> list[str]:
+    if not np.isfinite(rho):
+        return []
+    what = f"Spearman's correlation of {name} and the gap of the loss over {n} trainings: {rho:.2f}"
+    if not np.isfinite(low):
+        return [f"{what}, no interval under ten trainings."]
+    holds = (
+        "the interval holds zero" if low <= 0 <= high else f"a {'larger' if rho > 0 else 'smaller'} gap goes with it"
+    )
+    return [f"{what} ({low:.2f} to {high:.2f}, bootstrap over trainings, as if they were independent); {holds}."]

@@ -1,0 +1,142 @@
+"""`interpolate` and `sweep-batch`: that their numbers are those of the nets that they say.
+
+- Another experiment (`classify`) trains the same nets: losses at the ends of a line, and after a batch size, are its
+  own. Would miss what the two share: that is for test_epochs.py.
+- The popular mistake is 1/B of the sensitivity where B divides the test set.
+The instruments themselves are held against known numbers in test_measure.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dlhw import experiments
+from dlhw.context import Context, FolderParts
+from dlhw.errors import UserError
+
+LINES, SWEEP, CLASSIFY = (experiments.get(name) for name in ("interpolate", "sweep-batch", "classify"))
+
+
+def run(module, name, **values):
+    return experiments.execute(name, dataclasses.replace(module.TINY, **values), Context())
+
+
+def classify(batch_size, rate, seed=0):
+    """The nets of both TINY settings, trained by another experiment."""
+    return run(
+        CLASSIFY, "classify", models=("8",), examples=100, batch_size=batch_size, learning_rate=rate, seed=seed, seeds=1
+    ).result
+
+
+@pytest.mark.slow
+def test_the_ends_of_a_line_are_the_trained_nets():
+    pairs = ("batch-size=64,20", "learning-rate=0.05,0.2")
+    found = run(LINES, "interpolate", by=pairs, seeds=1, alphas=(0.5,)).result
+    np.testing.assert_array_equal(found.alphas, [0, 0.5, 1])
+    a = classify(64, 0.05)
+    for name in LINES.MEASURES:
+        value = getattr(found, name)
+        np.testing.assert_allclose(value[:, 0, 0], getattr(a, name)[0, 0, -1], rtol=1e-5)  # A is one net in both pairs
+    assert found.train_loss[0, 0, 2] != found.train_loss[1, 0, 2]
+    assert found.train_loss[0, 0, 2] != pytest.approx(float(classify(20, 0.05).train_loss[0, 0, -1]), rel=1e-5)
+    shared = run(LINES, "interpolate", by=pairs, seeds=1, alphas=(0.5,), own_start=False).result
+    assert (shared.distance < found.distance / 2).all()
+    np.testing.assert_allclose(shared.train_loss[:, 0, 0], a.train_loss[0, 0, -1], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_pair_with_a_training_that_diverged_has_no_line_and_says_so():
+    tiny = dataclasses.replace(LINES.TINY, by=("learning-rate=0.05,1e30", "batch-size=20,50"), activation="softplus")
+    done = experiments.execute("interpolate", tiny, Context())
+    assert np.isnan(done.result.train_loss[0]).all()
+    assert np.isfinite(done.result.train_loss[1]).all()
+    text = " ".join(done.summary().sentences)
+    assert "2 of 2 trainings of a pair learning-rate=0.05,1e30 diverged" in text
+    assert "learning-rate=0.05,1e30: no line" in text
+    assert done.figures()
+
+
+def test_pairs_are_parsed_or_refused_with_a_reason():
+    assert LINES.parse("batch-size=64,512") == ("batch-size", (64, 512))
+    for wrong, why in [
+        ("batch-size=64", "1 values"),
+        ("batch-size=64,64", "the same"),
+        ("batch-size=1.5,2", "whole"),
+        ("learning-rate=0,1", "positive"),
+        ("learning-rate=inf,1", "finite"),
+        ("momentum=0,1", "unknown"),
+        ("batch-size=a,b", "no two numbers"),
+    ]:
+        with pytest.raises(UserError, match=why):
+            LINES.parse(wrong)
+    with pytest.raises(UserError, match=r"70000 must lie in 1\.\.60000"):
+        LINES.Settings(by=("batch-size=64,70000",))
+    with pytest.raises(UserError, match="finite"):
+        LINES.Settings(alphas=(0.0, float("nan")))
+
+
+@pytest.mark.slow
+def test_a_sweep_measures_the_nets_that_it_trained():
+    found = run(SWEEP, "sweep-batch", seeds=1, sizes=(20, 50, 100)).result
+    for k, size in enumerate((20, 50, 100)):
+        other = classify(size, 0.05)
+        for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+            np.testing.assert_allclose(getattr(found, name)[k, 0], getattr(other, name)[0, 0, -1], rtol=1e-5)
+    np.testing.assert_allclose(found.batch_mean_gradient[0], found.sensitivity[0] / 20, rtol=1e-5)  # 20 divides 360
+    assert (found.start_sensitivity == found.start_sensitivity[0]).all()
+    assert (found.keskar > 0).all()
+    assert (found.eigenvalue_residual < 0.01 * found.eigenvalue).all()
+
+
+@pytest.mark.slow
+def test_equal_updates_are_equal():
+    settings = dataclasses.replace(SWEEP.TINY, sizes=(10, 25, 40), equal="updates", epochs=3)
+    assert [settings.updates(s) for s in settings.sizes] == [12, 12, 12]
+    assert [SWEEP.Settings(sizes=(64, 8000)).updates(s) for s in (64, 8000)] == [20 * 938, 20 * 8]
+    done = experiments.execute("sweep-batch", settings, Context())
+    assert np.isfinite(done.result.sensitivity).all()
+    assert "Equal updates, 12 each" in " ".join(done.summary().sentences)
+
+
+@pytest.mark.slow
+def test_lines_are_taken_up_where_they_were_left(tmp_path):
+    parts = FolderParts(tmp_path, "tag")
+    first = experiments.execute("interpolate", LINES.TINY, Context(parts=parts))
+    names = sorted(p.name.rsplit("-", 1)[0] for p in tmp_path.glob("*.npz"))
+    assert names == ["line 0 seed 0", "line 0 seed 1", *(f"training {k} seed {s}" for k in (0, 1) for s in (0, 1))]
+    next(tmp_path.glob("line 0 seed 1*")).unlink()
+    units = set()
+    again = experiments.execute("interpolate", LINES.TINY, Context(lambda *a: units.add(a[3]), parts))
+    assert units == {"points"}
+    np.testing.assert_array_equal(again.result.test_loss, first.result.test_loss)
+
+
+def test_sentences_on_both_sides_of_the_rules():
+    """Made-up numbers: the text follows them."""
+    settings = dataclasses.replace(SWEEP.TINY, sizes=(10, 1000), examples=1000, seeds=2)
+    shape = (2, 2)
+    flat = {k: np.ones(shape) for k in ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "jacobian")}
+    result = SWEEP.Result(
+        **flat,
+        sensitivity=np.array([[1.0, 1.1], [2.0, 2.2]]),
+        sensitivity_error=np.zeros(shape),
+        batch_mean_gradient=np.array([[0.1, 0.11], [0.002, 0.0022]]),
+        start_sensitivity=np.full(shape, 0.5),
+        keskar=np.ones((2, 2, 1)),
+        eigenvalue=np.ones(shape),
+        eigenvalue_residual=np.zeros(shape),
+        diverged_at=np.full(shape, -1),
+        seconds=(1.0,) * 4,
+    )
+    text = " ".join(SWEEP.summary(settings, result).sentences)
+    assert "every seed higher at 1000" in text
+    assert "50 times smaller at 1000 than at 10; the factor 1/B alone gives 100" in text
+    crossed = dataclasses.replace(result, sensitivity=np.array([[1.0, 2.1], [2.0, 2.2]]))
+    assert "the ranges overlap" in " ".join(SWEEP.summary(settings, crossed).sentences)
+    barrier = {"curvature_at_a": np.ones(2), "curvature_at_b": np.ones(2), "lowest_test_accuracy_between": np.ones(2)}
+    for high, what in [([0.5, 0.6], "a barrier in every seed"), ([0.0, 0.01], "no barrier"), ([0.0, 1.0], "disagree")]:
+        said = LINES._sentences(LINES.TINY, "pair", {**barrier, "train_barrier_over_chord": np.array(high)})
+        assert what in " ".join(said)
