@@ -279,6 +279,17 @@ def test_keskar_on_a_bowl(epsilon):
         measure.keskar(model, "mse", x, y, epsilon=0)
 
 
+def test_keskar_in_a_tiny_box_is_the_corner_of_the_gradient(net):
+    """To first order the maximum over the box is sum |g_i| box_i, which the search has to reach in many dimensions."""
+    model, x, y = net
+    objective = measure.Objective(model, cross_entropy, x, y)
+    loss, gradient = objective.gradient()
+    for epsilon in (1e-6, 1e-4):
+        rise = epsilon * np.abs(gradient) @ (np.abs(objective.theta) + 1)
+        found = measure.keskar(model, cross_entropy, x, y, epsilon=epsilon)
+        assert found.value == pytest.approx(100 * rise / (1 + loss), rel=0.01)
+
+
 def test_sam_and_ball_on_a_bowl():
     model, x, y, diagonal = bowl()
     assert measure.sam(model, "mse", x, y).value == pytest.approx(0, abs=1e-15)
