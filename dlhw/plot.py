@@ -144,7 +144,7 @@ def band(axes: Axes, x: Array, values: Array, label: str, k: int = 0, **look: An
 def dots(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **look: Any) -> None:
     """Every seed a dot, the median over seeds a line: x (n,), values (n, seeds), drawn in order of x; nan left out.
 
-    linestyle="" leaves the line out, markersize=0 the dots.
+    linestyle="" draws the medians as bars, for things that no line should join; markersize=0 leaves out the dots.
     """
     order = np.argsort(x, kind="stable")
     x, values = np.asarray(x)[order], values[order]
@@ -152,6 +152,8 @@ def dots(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **l
     style_ = line(k) | look
     size = style_.pop("markersize", 4)
     marks = {"color": style_["color"], "marker": MARKERS[k % len(MARKERS)], "markersize": size}
+    if not style_["linestyle"]:
+        style_ |= {"marker": "_", "markersize": 13, "markeredgewidth": 1.8}
     axes.plot(x[some], np.nanmedian(values[some], axis=1), label=label, **style_)
     axes.plot(x, values, linestyle="", alpha=0.75, **marks)
 

@@ -14,6 +14,12 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 BLOCKS = dict.fromkeys(re.findall(r"```console\n(.*?)```", README, re.S))
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
 NAMES = names()
+SMALLER = {
+    "classify": ["--models", "8c3-p2-50"],
+    "random-labels": ["--net", "8"],
+    "sweep-batch": ["--net", "8"],
+    "interpolate": ["--net", "8", "--by", "batch-size=20,50"],
+}
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
@@ -28,13 +34,14 @@ def test_the_commands_run(inside, tmp_path):
     assert len(COMMANDS) >= 8
     for line in COMMANDS:
         words = shlex.split(line)[1:]
+        if words[0] == "sweep-batch":
+            words = ["sweep-batch", "20", "50"]  # a hundred images do not fill a batch of 500
         if words[0] in NAMES:
             words += ["--epochs", "4", "--seeds", "1"]
-        if words[0] in NAMES and hasattr(get(words[0]).Settings(), "batch_size"):
+        if words[0] in NAMES and hasattr(get(words[0]).Settings(), "data"):
             # Tests have no MNIST; the nets of the report do not all fit images of 8x8.
             words += ["--data", "digits", "--examples", "100"]
-            net = {"classify": ["--models", "8c3-p2-50"], "random-labels": ["--net", "8"]}.get(words[0], [])
-            words += net if "--models" not in words else []
+            words += SMALLER.get(words[0], []) if "--models" not in words else []
         assert inside(*words)[0] == 0, line
 
 
@@ -45,6 +52,10 @@ def test_the_python_runs(code):
     exec(compile(code, "README.md", "exec"), names)
     if "run" in names:
         assert set(names["figures"]) == {"loss", "fit"}
+    elif "phi" in names:
+        assert names["slope"].mean > 0
+        assert names["top"].converged.all()
+        assert names["phi"].value > 0
     elif "curves" in names:
         assert names["curves"].test_accuracy[-1] > 0.8
         assert len(names["path"]) == 4
