@@ -28,6 +28,7 @@ bench: $(VENV)/tested
 	$(BIN)/pip install --quiet -e ".[bench]"
 	$(BIN)/python -m benchmarks.simulate
 	$(BIN)/python -m benchmarks.images
+	$(BIN)/python -m benchmarks.measures
 
 $(VENV)/installed: pyproject.toml
 	@echo "installing TensorFlow and the rest into $(VENV): some minutes"
