@@ -14,6 +14,7 @@ import pytest
 
 from dlhw.errors import UserError
 from dlhw.experiments import _parts
+from dlhw.measure import gradient_norm
 from dlhw.models import image_net
 from dlhw.training import OPTIMIZERS, Stopped, Trainer, cross_entropy, every, fit, optimizer
 
@@ -158,6 +159,27 @@ def test_a_training_ends_after_so_many_updates(updates, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
     with pytest.raises(UserError, match="4 updates do not reach into epoch 2"):
         Trainer(net("dense"), batch_size=16, optimizer=rule()).fit((X, Y), TEST, epochs=2, updates=4)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_loss_and_gradient_norm_of_every_update_are_those_of_its_batch(compiled, monkeypatch):
+    """The first update's by the instrument itself; the last batch of an epoch is smaller and is recorded too."""
+    batches, update = [], Trainer._update
+    monkeypatch.setattr(Trainer, "_update", lambda self, c, x, y: (batches.append((x, y)), update(self, c, x, y))[1])
+    model = net("conv")
+    start = model.get_weights()
+    trainer = Trainer(model, batch_size=16, optimizer=rule(), record=True, compiled=compiled)
+    curves = trainer.fit((X, Y), TEST, epochs=2, updates=7, seed=4)
+    assert curves.gradient_norm.shape == (7,)
+    assert np.isfinite(curves.step_loss).all()
+    np.testing.assert_allclose(np.sum(curves.layer_gradient_norms**2, axis=1), curves.gradient_norm**2, rtol=1e-10)
+    order = np.random.default_rng([4, 2]).permutation(50)[:16]  # the stream of the order of examples
+    model.set_weights(start)
+    total, layers = gradient_norm(model, cross_entropy, X[order], Y[order])
+    np.testing.assert_allclose([curves.gradient_norm[0], *curves.layer_gradient_norms[0]], [total, *layers], rtol=1e-9)
+    assert curves.step_loss[0] == pytest.approx(trainer.measure(X[order], Y[order])[0], rel=1e-9)
+    if not compiled:
+        assert [len(x) for x, _ in batches] == [16, 16, 16, 2, 16, 16, 16]
 
 
 def test_a_training_that_diverges_ends_and_is_named():

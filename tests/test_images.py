@@ -191,3 +191,23 @@ def test_epochs_to_99_percent_are_counted_from_the_curve():
     flat_ = np.ones_like(accuracy)
     result = module.Result(flat_, accuracy, flat_, accuracy, np.full((2, 1), -1), (1.0, 1.0), (0.5, 0.5))
     np.testing.assert_array_equal(module.epochs_to_fit(result), [[2], [np.nan]])
+
+
+@pytest.mark.slow
+def test_gradient_norms_on_images_are_those_of_the_batches():
+    """Another experiment, `classify`, starts the same nets: their loss on all images is near that of a large batch."""
+    tiny = {"data": "digits", "epochs": 10, "batch_size": 600, "learning_rate": 0.05, "seeds": 2, "seed": 3}
+    module = experiments.get("gradient-norm")
+    found = experiments.execute("gradient-norm", module.Settings(model="8-4", **tiny), Context())
+    assert found.result.gradient_norm.shape == (2, 10)
+    assert found.settings.parameters == architectures.count((8, 4), 64, 10)
+    squares = np.sum(found.result.layer_gradient_norms.astype(float) ** 2, axis=-1)
+    np.testing.assert_allclose(np.sqrt(squares), found.result.gradient_norm, rtol=1e-5)
+    classify = experiments.get("classify")
+    start = experiments.execute(
+        "classify", classify.Settings(models=("8-4",), **{**tiny, "epochs": 1, "batch_size": 1437}), Context()
+    ).result.train_loss[0, :, 0]
+    np.testing.assert_allclose(found.result.loss[:, 0], start, rtol=0.02)  # a batch of 600 against all 1437
+    assert "batches of 600" in found.summary().title
+    with pytest.raises(UserError, match=r"--batch-size 2000 must lie in 1\.\.1437"):
+        module.Settings(data="digits", batch_size=2000)

@@ -38,7 +38,7 @@ def test_the_commands_run(inside, tmp_path):
             words = ["sweep-batch", "20", "50"]  # a hundred images do not fill a batch of 500
         if words[0] in NAMES:
             words += ["--epochs", "4", "--seeds", "1"]
-        if words[0] in NAMES and hasattr(get(words[0]).Settings(), "data"):
+        if words[0] in NAMES and hasattr(get(words[0]).Settings(), "examples"):
             # Tests have no MNIST; the nets of the report do not all fit images of 8x8.
             words += ["--data", "digits", "--examples", "100"]
             words += SMALLER.get(words[0], []) if "--models" not in words else []

@@ -111,9 +111,9 @@ def execute(name: str, settings: Any, context: Context) -> Run:
 
 def check_data(settings: Any, folder: Path | None) -> None:
     """Raise UserError if the data set that the settings name is damaged, or not in the folder that was named."""
-    if hasattr(settings, "data"):
-        from dlhw import datasets
+    from dlhw import datasets
 
+    if getattr(settings, "data", None) in datasets.SETS:
         datasets.check(settings.data, folder)
 
 

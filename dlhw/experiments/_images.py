@@ -95,6 +95,7 @@ class BatchSettings(ImageSettings):
         self.check_batch(self.batch_size, "--batch-size")
 
 
+RECORDS = ("step_loss", "gradient_norm", "layer_gradient_norms")
 Watch = Callable[[int, Any, datasets.Data], dict[str, np.ndarray]]
 """(epoch, model, data) -> arrays to keep with the training; called at the start (0) and after every epoch."""
 
@@ -113,6 +114,7 @@ class Job:
     labels: Callable[[np.ndarray], np.ndarray] | None = None  # true training labels -> those trained on
     snapshot_every: int = 0  # epochs; 0: keep no weights
     watch: Watch | None = None
+    record: bool = False  # loss and gradient norms of every update
 
 
 def job(settings: BatchSettings, net: str, seed: int, **more: Any) -> Job:
@@ -124,7 +126,8 @@ def train(settings: ImageSettings, jobs: dict[str, Job], context: Context) -> di
     """Train every job, side by side, and return arrays by name.
 
     train_loss, train_accuracy, test_loss, test_accuracy (epochs + 1,); diverged_at, seconds, compile_seconds: scalars;
-    with snapshots also weights (snapshots, P); with a watch also what it gave. The training loss is that of the labels
+    with snapshots also weights (snapshots, P); with a watch also what it gave; with a record also step_loss and
+    gradient_norm (updates,), layer_gradient_norms (updates, layers). The training loss is that of the labels
     trained on.
     """
     shared = Shared(settings, context)
@@ -175,14 +178,15 @@ class Shared:
         from dlhw import models
         from dlhw.training import Trainer, optimizer, use_xla
 
-        kind = job.net, job.batch_size, job.learning_rate
+        kind = job.net, job.batch_size, job.learning_rate, job.record
         if getattr(self.own, "kind", None) != kind:
             s = self.settings
             model = models.image_net(job.net, self.data.shape, self.data.classes, activation=s.activation, init=s.init)
             rule = optimizer(s.optimizer, job.learning_rate, s.momentum)
             steps = job.epochs * -(-s.training_examples // job.batch_size)
             xla = use_xla(model, steps)
-            self.own.kind, self.own.trainer = kind, Trainer(model, batch_size=job.batch_size, optimizer=rule, xla=xla)
+            made = Trainer(model, batch_size=job.batch_size, optimizer=rule, xla=xla, record=job.record)
+            self.own.kind, self.own.trainer = kind, made
         return self.own.trainer
 
     def train(self, job: Job, part: _parts.Part) -> dict[str, np.ndarray]:
@@ -217,6 +221,8 @@ class Shared:
                 stop=part.stop,
             )
         arrays = {k: getattr(curves, k).astype(np.float32) for k in _curves.CURVES}
+        if job.record:
+            arrays |= {k: getattr(curves, k).astype(np.float32) for k in RECORDS}
         arrays["diverged_at"] = np.array(-1 if curves.diverged_at is None else curves.diverged_at)
         arrays["seconds"], arrays["compile_seconds"] = np.array(curves.seconds), np.array(curves.compile_seconds)
         return arrays | watched | ({"weights": np.stack(weights)} if weights else {})

@@ -2,20 +2,22 @@
 
 Held fixed: net, data and optimizer. Every iteration records the Euclidean norm over all trainable tensors of the
 gradient of the loss that is minimised, before the update, and one norm a layer; the squares of the layers add up.
+A function is fitted on its full batch. With --data the net learns images, and loss and norm are those of the batch.
 The report's settings: sin(5 pi x)/(2x), 5000 epochs, SGD with learning rate 0.01 and momentum 0.9 (NTU MLDS HW1-2).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlhw import architectures, plot, targets
+from dlhw import architectures, datasets, plot, targets
 from dlhw.context import Context
-from dlhw.experiments import _fitting
+from dlhw.experiments import _fitting, _images
 from dlhw.settings import option
 from dlhw.statistics import spearman
 from dlhw.summary import Summary, number, spread, statistics
@@ -28,23 +30,54 @@ BLOCK = 100  # iterations resampled together: neighbours depend on each other
 class Settings(_fitting.FitSettings):
     """What `dlhw gradient-norm` takes."""
 
-    epochs: int = option(5000, "Training steps; the batch is full, so a step is an epoch.")
+    epochs: int = option(5000, "Training steps: of a function an epoch each, for its batch is full.")
     model: str = option("middle", "Net: deep, middle, shallow, or hidden widths such as 10-18-15-4.")
+    data: Literal["function", "mnist", "fashion-mnist", "cifar10", "digits", "mnist-5k"] = option(
+        "function", "function: the points of --func; else a data set of images, with cross entropy."
+    )
+    batch_size: int = option(64, "Images of one step; of a function all points are.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         architectures.parse(self.model)
+        if self.data != "function":
+            self.images()  # refuses a batch that the set cannot fill
+
+    def images(self) -> _images.BatchSettings:
+        """The same training, as experiments on images say it: passes over the set that hold all steps."""
+        names = ("learning_rate", "momentum", "optimizer", "init", "activation", "seed", "seeds", "batch_size")
+        n = datasets.known(self.data).train
+        epochs = -(-self.epochs // -(-n // min(max(self.batch_size, 1), n)))
+        return _images.BatchSettings(data=self.data, epochs=epochs, **{k: getattr(self, k) for k in names})  # type: ignore[arg-type]
+
+    @property
+    def net(self) -> str:
+        """Hidden widths, as nets for images take them."""
+        return "-".join(map(str, architectures.parse(self.model)))
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the net on these data."""
+        if self.data == "function":
+            return architectures.count(architectures.parse(self.model))
+        return self.images().parameters(self.net)
+
+    def where(self) -> str:
+        """What is learnt: the formula, or the data set."""
+        if self.data == "function":
+            return targets.formula(self.func)
+        return f"{self.data}, batches of {self.batch_size}"
 
 
 @dataclass(frozen=True)
 class Result:
     """S seeds, T epochs, L layers. Entry k belongs to the weights before update k + 1."""
 
-    loss: NDArray[np.floating]  # (S, T) MSE on the training points
-    gradient_norm: NDArray[np.floating]  # (S, T) of that MSE
+    loss: NDArray[np.floating]  # (S, T) MSE on the training points; of images cross entropy of the batch in nats
+    gradient_norm: NDArray[np.floating]  # (S, T) of that loss
     layer_gradient_norms: NDArray[np.floating]  # (S, T, L)
     correlation: NDArray[np.floating]  # (S, 3) Spearman of log norm and log loss; lower and upper end of 95 %
-    diverged_at: NDArray[np.integer]  # (S,) epoch, or -1
+    diverged_at: NDArray[np.integer]  # (S,) step, or -1; of images the epoch
     seconds: float
     compile_seconds: float
 
@@ -54,8 +87,12 @@ TINY = Settings(model="3-2", epochs=150, points=20, seeds=2)
 
 def run(settings: Settings, context: Context) -> Result:
     """Train the net from every seed and keep loss and gradient norms of every iteration."""
-    trained = _fitting.train(settings, (settings.model,), context, gradient_norm=True)[settings.model]
-    loss, norm = trained["loss"][:, :-1], trained["gradient_norm"]
+    if settings.data == "function":
+        trained = _fitting.train(settings, (settings.model,), context, gradient_norm=True)[settings.model]
+        trained["loss"] = trained["loss"][:, :-1]
+    else:
+        trained = _train_on_images(settings, context)
+    loss, norm = trained["loss"], trained["gradient_norm"]
     gone = trained["diverged_at"]
     # Ranks do not change under a logarithm, so the raw values are correlated; a diverged run has no number.
     correlation = np.array(
@@ -75,9 +112,30 @@ def run(settings: Settings, context: Context) -> Result:
     )
 
 
+def _train_on_images(settings: Settings, context: Context) -> dict[str, np.ndarray]:
+    images = settings.images()
+    jobs = {
+        f"seed {s}": _images.job(images, settings.net, s, updates=settings.epochs, record=True)
+        for s in images.seed_range
+    }
+    found = _images.train(images, jobs, context)
+    keys = (*_images.RECORDS, "diverged_at", "seconds", "compile_seconds")
+    made = {k: np.stack([found[name][k] for name in jobs]) for k in keys}
+    longest = {k: made[k].max() for k in ("seconds", "compile_seconds")}
+    return made | longest | {"loss": made["step_loss"]}
+
+
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """`gradient-norm`: norm above loss, one iteration axis. `layers`: the norm of each layer, base seed."""
     return {"gradient-norm": _norm_figure(settings, result), "layers": _layer_figure(settings, result)}
+
+
+def _loss_name(settings: Settings) -> str:
+    return "training MSE" if settings.data == "function" else "cross entropy of the batch (nats)"
+
+
+def _step_name(settings: Settings) -> str:
+    return "iteration (one full-batch step)" if settings.data == "function" else "iteration (one batch)"
 
 
 def _window(settings: Settings) -> int:
@@ -103,17 +161,16 @@ def _norm_figure(settings: Settings, result: Result) -> Figure:
     made, (top, bottom) = plot.figure(2, height=5.4)
     window = _window(settings)
     for k, (axes, values, label) in enumerate(
-        [(top, result.gradient_norm, "gradient norm"), (bottom, result.loss, "training MSE")]
+        [(top, result.gradient_norm, "gradient norm"), (bottom, result.loss, _loss_name(settings))]
     ):
         _draw(axes, values, window, k, label)
         plot.positive_log(axes, 1e-12)
         axes.set_ylabel(label)
         plot.legend(axes)
-    bottom.set(xlabel="iteration (one full-batch step)", xlim=(0, settings.epochs))
-    count = architectures.count(architectures.parse(settings.model))
+    bottom.set(xlabel=_step_name(settings), xlim=(0, settings.epochs))
     gone = int((result.diverged_at >= 0).sum())
     more = f"; {gone} of {settings.seeds} diverged" if gone else ""
-    top.set_title(f"{settings.model} net ({count} parameters) on {targets.formula(settings.func)}{more}")
+    top.set_title(f"{settings.model} net ({settings.parameters:,} parameters) on {settings.where()}{more}")
     return made
 
 
@@ -126,7 +183,7 @@ def _layer_figure(settings: Settings, result: Result) -> Figure:
         axes.plot(x, row, label=f"layer {k + 1}", **plot.line(k))
     plot.positive_log(axes, 1e-12)
     axes.set(
-        xlabel="iteration (one full-batch step)",
+        xlabel=_step_name(settings),
         ylabel="gradient norm of the layer",
         xlim=(0, settings.epochs),
     )
@@ -152,7 +209,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         interval = f"{rho} ({low} to {high})" if np.isfinite(result.correlation[s, 1]) else rho
         rows.append((str(settings.seed + s), *cells, interval, gone))
     numbers = {
-        "parameters": architectures.count(architectures.parse(settings.model)),
+        "parameters": settings.parameters,
         "gradient_norm_at_start": statistics(norm[:, 0]),
         "gradient_norm_largest": statistics(norm.max(axis=1)),
         "gradient_norm_late": statistics(late),
@@ -164,7 +221,8 @@ def summary(settings: Settings, result: Result) -> Summary:
         "seconds": result.seconds,
         "compile_seconds": result.compile_seconds,
     }
-    title = f"gradient-norm of the {settings.model} net on {settings.func}: {settings.epochs} iterations"
+    what = settings.func if settings.data == "function" else settings.where()
+    title = f"gradient-norm of the {settings.model} net on {what}: {settings.epochs} iterations"
     return Summary(title, columns, tuple(rows), tuple(_sentences(settings, result)), numbers)
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from dlhw._compiled import Compiled
 from dlhw._labels import MEASURED, STREAM_OF_ORDER, fixed_sample
 from dlhw.errors import require
+from dlhw.measure.gradients import layer_slices, norms
 from dlhw.training.history import Curves, divergence_limit
 from dlhw.training.loop import use_xla
 from dlhw.training.optimizers import Optimizer
@@ -60,16 +61,19 @@ class Trainer:
         batch_size: int,
         optimizer: Optimizer,
         loss: str | Callable[[Any, Any], Any] = cross_entropy,
+        record: bool = False,
         compiled: bool = True,
         xla: bool | None = None,
     ) -> None:
         """loss(y_true, y_pred): a Keras name or a function; its mean is minimised, plus the losses that layers add.
 
+        record: keep loss and gradient norms of every update, taken on its batch before it.
         compiled=False runs the same steps one by one as plain Python; xla: default :func:`use_xla`.
         """
         require(batch_size >= 1, f"batch_size {batch_size} must be positive")
         self.model, self.batch_size, self.rule = model, batch_size, optimizer
-        self.loss, self.compiled = keras.losses.get(loss), compiled
+        self.loss, self.compiled, self.record = keras.losses.get(loss), compiled, record
+        self.layers = layer_slices(model)
         self.xla = use_xla(model) if xla is None else xla
         self.variables = [v.value for v in model.trainable_variables]
         self.slots = tuple(
@@ -110,7 +114,7 @@ class Trainer:
         compile_seconds = self._compile(x, y, sample, test)
         began, rng = time.perf_counter(), np.random.default_rng([seed, STREAM_OF_ORDER])
         steps, rest = divmod(n, self.batch_size)
-        table = np.full((epochs + 1, 4), np.nan)
+        table, blocks = np.full((epochs + 1, 4), np.nan), []
         left = epochs * (steps + (rest > 0)) if updates is None else updates
         require(
             left > (epochs - 1) * (steps + (rest > 0)),
@@ -123,7 +127,8 @@ class Trainer:
                 count = (epoch - 1) * (steps + (rest > 0))
                 last = rest > 0 and left - count > steps
                 counts = tf.constant(count), tf.constant(min(steps, left - count)), tf.constant(last)
-                self._call(self._run_epoch, *counts, x, y, tf.constant(order))
+                rows = self._call(self._run_epoch, *counts, x, y, tf.constant(order))
+                blocks += [rows[0].numpy()[: left - count]] if self.record else []
             row = [*self.measure(*sample), *self.measure(*test)]
             limit = divergence_limit(row[0], 1.0) if epoch == 0 else limit
             if not row[0] <= limit:
@@ -137,7 +142,17 @@ class Trainer:
             if stop() and epoch < epochs:
                 raise Stopped
         a, b, c, d = table.T
-        return Curves(a, b, c, d, gone, time.perf_counter() - began, compile_seconds)
+        seconds = time.perf_counter() - began
+        return Curves(a, b, c, d, gone, seconds, compile_seconds, **self._recorded(blocks, left))
+
+    def _recorded(self, blocks: list[np.ndarray], updates: int) -> dict[str, np.ndarray]:
+        """Loss and norms of every update; nan after a divergence."""
+        if not self.record:
+            return {}
+        whole = np.full((updates, 2 + len(self.layers)), np.nan)
+        for found in [np.concatenate(blocks)] if blocks else []:
+            whole[: len(found)] = found
+        return {"step_loss": whole[:, 0], "gradient_norm": whole[:, 1], "layer_gradient_norms": whole[:, 2:]}
 
     def measure(self, x: Any, y: Any) -> tuple[float, float]:
         """Mean loss and accuracy on (x, y) in inference mode; accuracy is nan where y are no classes."""
@@ -170,31 +185,39 @@ class Trainer:
             self._functions[function.__name__] = Compiled(function, xla=self.xla)
         return self._functions[function.__name__](*arguments)
 
-    def _update(self, count: Any, x: Any, y: Any) -> None:
+    def _update(self, count: Any, x: Any, y: Any) -> Any:
+        """One step; with `record` its loss and norms, (2 + layers,)."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
             losses = self.loss(y, self.model(x, training=True))
             value = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
         gradients = tape.gradient(value, self.variables, unconnected_gradients="zero")
-        self.rule.apply(count, self.variables, [tf.convert_to_tensor(g) for g in gradients], self.slots)
+        gradients = [tf.convert_to_tensor(g) for g in gradients]
+        row = None
+        if self.record:
+            total, layers = norms(gradients, self.layers)
+            row = tf.concat([[value, total], layers], 0)
+        self.rule.apply(count, self.variables, gradients, self.slots)
+        return row
 
     def _run_epoch(self, done: Any, steps: Any, remainder: Any, x: Any, y: Any, order: Any) -> Any:
-        """`steps` full batches and, if `remainder`, the smaller last one."""
-        size, rest = self.batch_size, int(order.shape[0]) % self.batch_size
+        """`steps` full batches and, if `remainder`, the smaller last one; with `record` a row for each of them."""
+        n, size = int(order.shape[0]), self.batch_size
+        rest = n % size
+        empty = tf.zeros((-(-n // size), 2 + len(self.layers)), self.variables[0].dtype)
 
-        def body(i: Any) -> Any:
-            rows = tf.slice(order, [i * size], [size])
-            self._update(done + i + 1, tf.gather(x, rows), tf.gather(y, rows))
-            return (i + 1,)
+        def step(i: Any, rows: Any, *table: Any) -> Any:
+            row = self._update(done + i + 1, tf.gather(x, rows), tf.gather(y, rows))
+            return (i + 1, *(tf.tensor_scatter_nd_update(t, [[i]], [row]) for t in table))
 
-        def last() -> Any:
-            rows = order[-rest:]
-            self._update(done + steps + 1, tf.gather(x, rows), tf.gather(y, rows))
-            return tf.constant(0)
+        def body(i: Any, *table: Any) -> Any:
+            return step(i, tf.slice(order, [i * size], [size]), *table)
 
-        tf.while_loop(lambda i: i < steps, body, (tf.constant(0),))
+        state = (tf.constant(0), empty) if self.record else (tf.constant(0),)
+        state = tf.while_loop(lambda i, *_: i < steps, body, state)
         if rest:
-            tf.cond(remainder, last, lambda: tf.constant(0))
+            state = tf.cond(remainder, lambda: step(state[0], order[-rest:], *state[1:]), lambda: tuple(state))
+        return state[1:] or tf.constant(0)
 
     def _run_measure(self, x: Any, y: Any) -> tuple[Any, Any]:
         n = int(x.shape[0])

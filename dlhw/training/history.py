@@ -43,6 +43,9 @@ class Curves:
     diverged_at: int | None  # first epoch after which the training loss was not finite or over the limit
     seconds: float  # of wall time in epochs and their measurements
     compile_seconds: float  # of wall time in tracing and compilation
+    step_loss: NDArray[np.floating] | None = None  # (U,) what each of U updates minimised: the mean over its batch
+    gradient_norm: NDArray[np.floating] | None = None  # (U,) of that loss, before the update
+    layer_gradient_norms: NDArray[np.floating] | None = None  # (U, layers) squares add up
 
 
 def first_divergence(loss: NDArray[np.floating], limit: float) -> int | None:
