@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
@@ -54,18 +54,23 @@ def style() -> Iterator[None]:
 
 
 def figure(
-    rows: int = 1, *, height: float = 3.9, heights: Sequence[float] | None = None, right: bool = False
+    rows: int = 1,
+    *,
+    height: float = 3.9,
+    heights: Sequence[float] | None = None,
+    right: bool = False,
+    head: float = 0.35,
 ) -> tuple[Figure, list[Axes]]:
     """An empty figure, WIDTH by `height` inches, with `rows` panels that share the horizontal axis.
 
-    right: leave room for a second vertical axis (:func:`twin`).
+    right: leave room for a second vertical axis (:func:`twin`); head: inches above the panels (:func:`header`).
     """
     with style():
         # Fixed margins and label places, in inches: to find them, matplotlib measures all text and draws twice.
         made = Figure(figsize=(WIDTH, height))
         FigureCanvasAgg(made)
         margin = 0.85 if right else 0.32
-        made.subplots_adjust(0.85 / WIDTH, 0.55 / height, 1 - margin / WIDTH, 1 - 0.35 / height, hspace=0.09)
+        made.subplots_adjust(0.85 / WIDTH, 0.55 / height, 1 - margin / WIDTH, 1 - head / height, hspace=0.09)
         ratios = {"height_ratios": heights} if heights else None
         axes = made.subplots(rows, 1, sharex=True, squeeze=False, gridspec_kw=ratios)[:, 0]
         for one in axes:
@@ -75,14 +80,14 @@ def figure(
     return made, list(axes)
 
 
-def panels(columns: int, *, height: float = 3.9, right: bool = False) -> tuple[Figure, list[Axes]]:
-    """An empty figure with `columns` panels side by side, each with axes of its own; `right` as in :func:`figure`."""
+def panels(columns: int, *, height: float = 3.9, right: bool = False, head: float = 0.35) -> tuple[Figure, list[Axes]]:
+    """An empty figure with `columns` panels side by side, each with axes of its own; the rest as in :func:`figure`."""
     with style():
         made = Figure(figsize=(WIDTH * max(1.0, 0.68 * columns), height))
         FigureCanvasAgg(made)
         width = made.get_figwidth()
         margin, space = (0.75, 0.5) if right else (0.2, 0.26)
-        made.subplots_adjust(0.75 / width, 0.55 / height, 1 - margin / width, 1 - 0.35 / height, wspace=space)
+        made.subplots_adjust(0.75 / width, 0.55 / height, 1 - margin / width, 1 - head / height, wspace=space)
         return made, list(made.subplots(1, columns, squeeze=False)[0])
 
 
@@ -172,20 +177,25 @@ def rolling_median(values: Array, width: int) -> Array:
     return np.concatenate([np.median(windows[..., s : s + block, :], axis=-1) for s in starts], axis=-1)
 
 
-def legend(axes: Axes, note: str = "", also: Axes | None = None, **where: Any) -> None:
-    """A legend where it hides least, unless told; `note` stands above it, small, and says what is drawn.
-
-    `also` names the left axes of a :func:`twin`, whose curves are listed first.
-    """
-    handles, labels = axes.get_legend_handles_labels()
-    if also is not None:
-        first, names = also.get_legend_handles_labels()
-        handles, labels = first + handles, names + labels
-    if not handles:
+def legend(axes: Axes, note: str = "", **where: Any) -> None:
+    """A legend where it hides least, unless told; `note` stands above it, small, and says what is drawn."""
+    if not axes.get_legend_handles_labels()[0]:
         return  # every curve diverged
-    made = axes.legend(handles, labels, handlelength=2.6, title=note or None, **({"loc": "best"} | where))
+    made = axes.legend(handlelength=2.6, title=note or None, **({"loc": "best"} | where))
     made.get_title().set(fontsize=8.2, color="#555555")
     made.set_alignment("left")
+
+
+def header(made: Figure, title: str, note: str, axes: Sequence[Axes], columns: int = 2) -> None:
+    """Title, note and one legend of the curves of `axes` above all panels, where curves leave no room for it."""
+    height, left = made.get_figheight(), made.subplotpars.left
+    with style():
+        made.text(left, 1 - 0.1 / height, title, va="top", fontsize=STYLE["axes.titlesize"])
+        made.text(left, 1 - 0.33 / height, note, va="top", fontsize=8.2, color="#555555")
+        pairs = [pair for one in axes for pair in zip(*one.get_legend_handles_labels(), strict=True)]
+        if pairs:
+            where: Any = {"loc": "upper left", "bbox_to_anchor": (left, 1 - 0.53 / height), "borderaxespad": 0}
+            made.legend(*zip(*pairs, strict=True), ncols=columns, handlelength=2.6, borderpad=0, **where)
 
 
 def positive_log(axes: Axes, low: float) -> None:
@@ -194,10 +204,10 @@ def positive_log(axes: Axes, low: float) -> None:
     if np.isfinite(low) and low > 0:
         axes.set_ylim(bottom=max(axes.get_ylim()[0], low))
     bottom, top = axes.get_ylim()
-    if top < 10 * bottom:  # less than a decade: powers of ten would all read 2.3 × 10⁰
-        axes.yaxis.set_major_locator(MaxNLocator(6))
+    if top < 300 * bottom:  # few decades: powers of ten would read 2.3 × 10⁰, and be too few
+        axes.yaxis.set_major_locator(MaxNLocator(6) if top < 10 * bottom else LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
 
 
 def whole_numbers(axes: Axes) -> None:

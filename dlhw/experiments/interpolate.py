@@ -207,9 +207,11 @@ def _line(
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """`line`: loss (log, left) and accuracy (right) against alpha, a panel a pair, training solid, test dashed."""
-    made, axes = plot.panels(len(settings.by), height=4.4, right=True)
+    made, axes = plot.panels(len(settings.by), height=4.6, right=True, head=1.2)
+    twins = []
     for r, (text, left) in enumerate(zip(settings.by, axes, strict=True)):
         right = plot.twin(left, "accuracy (%)", 1)
+        twins.append(right)
         for side, kind, scale, k in ((left, "loss", 1.0, 0), (right, "accuracy", 100.0, 1)):
             for which, dashes in (("train", "-"), ("test", (0, (4, 1.8)))):
                 values = scale * getattr(result, f"{which}_{kind}")[r]
@@ -222,10 +224,9 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
             plot.mark(left, alpha, f"{name}: {value:g}")
         left.set(xlabel="α", ylabel="cross entropy (nats)", xlim=(result.alphas[0], result.alphas[-1]))
         left.set_title(f"{key} {a:g} to {b:g}{_curves.gone(result.diverged_at[r])}")
-        over = f"{'own starts' if settings.own_start else 'shared start'}; {_curves.over(settings.seeds)}"
-        plot.legend(right, over if r == 0 else "", left)
-    made.suptitle(f"Between two nets on {settings.where()}", x=0.01, y=0.995, ha="left", va="top", fontsize=10.5)
-    made.subplots_adjust(top=1 - 0.62 / 4.4)
+    start = "A and B start from weights of their own" if settings.own_start else "A and B start from the same weights"
+    title = f"Along the line between two nets on {settings.where()}"
+    plot.header(made, title, f"{start}; {_curves.over(settings.seeds)}", (axes[0], twins[0]))
     return {"line": made}
 
 

@@ -171,19 +171,20 @@ def _over(settings: Settings) -> str:
 
 
 def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
-    made, panels = plot.figure(2, height=7.2, right=True)
-    x = np.array(settings.sizes)
+    made, panels = plot.figure(2, height=7.4, right=True, head=1.15)
+    x, twins = np.array(settings.sizes), []
     for panel, kind, scale in zip(panels, ("loss", "accuracy"), (1.0, 100.0), strict=True):
         for which, dashes in (("train", "-"), ("test", (0, (4, 1.8)))):
             values = scale * getattr(result, f"{which}_{kind}")
             plot.dots(panel, x, values, f"{kind}, {which}", 0, linestyle=dashes)
         right = plot.twin(panel, "sensitivity (nats per unit of a pixel)", 1)
+        twins.append(right)
         plot.dots(right, x, result.sensitivity, "sensitivity, one gradient an example", 1, linestyle="-")
         plot.dots(
             right,
             x,
             result.batch_mean_gradient,
-            "the popular mistake: gradient of the batch mean, ∝ 1/B",
+            "popular mistake: of the batch mean (∝ 1/B)",
             1,
             linestyle="--",
             linewidth=0.8,
@@ -196,9 +197,8 @@ def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
             )
             plot.positive_log(right, 0)
         panel.set(xscale="log", ylabel="cross entropy (nats)" if kind == "loss" else "accuracy (%)")
-        if kind == "loss":
-            plot.legend(right, _over(settings), panel, loc="lower left")
-    panels[0].set_title(f"{settings.net} on {settings.where()}{_curves.gone(result.diverged_at)}")
+    title = f"{settings.net} on {settings.where()}{_curves.gone(result.diverged_at)}"
+    plot.header(made, title, f"{_over(settings)}; sensitivity on the test set", (panels[0], twins[0]))
     plot.sizes(panels[-1], x)
     panels[-1].set_xlabel("batch size")
     return made
