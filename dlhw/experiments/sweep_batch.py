@@ -184,7 +184,7 @@ def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
             right,
             x,
             result.batch_mean_gradient,
-            "popular mistake: of the batch mean (∝ 1/B)",
+            "popular mistake: batch mean, ∝ 1/B",
             1,
             linestyle="--",
             linewidth=0.8,
