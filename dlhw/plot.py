@@ -199,7 +199,12 @@ def header(made: Figure, title: str, note: str, axes: Sequence[Axes], columns: i
 
 
 def positive_log(axes: Axes, low: float) -> None:
-    """A logarithmic vertical axis whose lower end is `low` or above the smallest value drawn."""
+    """A logarithmic vertical axis whose lower end is `low` or above the smallest value drawn.
+
+    Where nothing that is drawn is positive the axis stays linear.
+    """
+    if not any(np.any(np.asarray(line.get_ydata(), float) > 0) for line in axes.lines):
+        return
     axes.set_yscale("log")
     if np.isfinite(low) and low > 0:
         axes.set_ylim(bottom=max(axes.get_ylim()[0], low))

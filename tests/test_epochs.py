@@ -140,7 +140,7 @@ def test_hooks_come_every_k_epochs_and_a_stop_is_obeyed():
         trainer.fit((X, Y), TEST, epochs=5, stop=lambda: True)
 
 
-@pytest.mark.parametrize("updates", [1, 3, 4, 6, 7, 8])
+@pytest.mark.parametrize("updates", [3, 4, 6])
 def test_a_training_ends_after_so_many_updates(updates, monkeypatch):
     """Four steps an epoch, the last of two examples: as many updates as asked for, compiled or not."""
     taken, update = [], Trainer._update
@@ -157,8 +157,6 @@ def test_a_training_ends_after_so_many_updates(updates, monkeypatch):
         ends.append(model.get_weights())
     for a, b in zip(*ends, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-    with pytest.raises(UserError, match="4 updates do not reach into epoch 2"):
-        Trainer(net("dense"), batch_size=16, optimizer=rule()).fit((X, Y), TEST, epochs=2, updates=4)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -187,6 +185,14 @@ def test_a_training_that_diverges_ends_and_is_named():
     assert curves.diverged_at is not None
     assert np.isfinite(curves.train_loss[: curves.diverged_at]).all()
     assert np.isnan(curves.test_loss[curves.diverged_at :]).all()
+
+
+def test_updates_that_do_not_end_within_the_last_epoch_are_refused():
+    for updates in (4, 9):
+        with pytest.raises(UserError, match=f"{updates} updates do not end within epoch 2 of 4 steps"):
+            Trainer(net("dense"), batch_size=16, optimizer=rule(), compiled=False).fit(
+                (X, Y), TEST, epochs=2, updates=updates
+            )
 
 
 def test_a_batch_larger_than_the_data_is_refused():

@@ -22,7 +22,7 @@ keras = pytest.importorskip("keras")
 import tensorflow as tf  # noqa: E402
 
 from dlhw import measure  # noqa: E402
-from dlhw.measure.landscape import alpha_grid  # noqa: E402
+from dlhw.measure import alpha_grid  # noqa: E402
 from dlhw.models import image_net, mlp  # noqa: E402
 from dlhw.training import cross_entropy  # noqa: E402
 
@@ -176,8 +176,75 @@ def test_every_kind_of_keras_loss_gives_one_loss_an_example(softmax):
         ]
     ]
     np.testing.assert_allclose(values, values[0], rtol=1e-9)
-    with pytest.raises(UserError, match=r"shape \(\) for 11 examples"):
+    with pytest.raises(UserError, match=r"shape \(\) for outputs of shape \(11, 3\)"):
         measure.sensitivity(model, lambda a, b: tf.reduce_mean(cross_entropy(a, b)), x, y)
+
+
+def test_targets_meet_outputs_of_one_number_as_in_keras():
+    """(n,) against (n, 1) would broadcast to (n, n); the mean of the losses is that of `evaluate`."""
+    model = mlp((3,), inputs=2, seed=1)
+    x, y = RNG.normal(size=(9, 2)).astype("float32"), np.sign(RNG.normal(size=9)).astype("float32")
+    for name in ("hinge", "squared_hinge", "mse", "binary_crossentropy"):
+        model.compile(loss=name)
+        expected = model.evaluate(x, y, verbose=0)
+        assert measure.Objective(model, name, x, y).value().loss == pytest.approx(expected, rel=1e-5), name
+    assert measure.Objective(model, lambda a, b: (a - b) ** 2, x, y).value().loss == pytest.approx(
+        measure.Objective(model, "mse", x, y).value().loss, rel=1e-6
+    )
+    with pytest.raises(UserError, match="'hing' is unknown"):
+        measure.Objective(model, "hing", x, y)
+
+
+def test_whole_numbers_that_are_no_classes_have_no_accuracy():
+    one, many = mlp((3,), inputs=2), mlp((3,), inputs=2, outputs=3)
+    x = RNG.normal(size=(9, 2))
+    for model, y, loss in [
+        (one, RNG.integers(0, 2, 9), "mse"),
+        (one, RNG.integers(0, 9, (9, 1)), "mse"),
+        (many, np.eye(3, dtype=int)[RNG.integers(0, 3, 9)], "mse"),
+    ]:
+        assert np.isnan(measure.Objective(model, loss, x, y).value().accuracy)
+    assert 0 <= measure.Objective(many, cross_entropy, x, RNG.integers(0, 3, (9, 1))).value().accuracy <= 1
+
+
+def test_models_of_several_inputs_and_mixed_precision():
+    a, b = keras.Input((2,)), keras.Input((3,))
+    model = keras.Model([a, b], keras.layers.Dense(1)(keras.layers.concatenate([a, b])))
+    x, y = [RNG.normal(size=(6, 2)), RNG.normal(size=(6, 3))], RNG.normal(size=(6, 1))
+    wide = np.hstack([*x, np.ones((6, 1))])
+    np.testing.assert_allclose(
+        measure.hessian_matrix(model, "mse", x, y, batch_size=4), 2 / 6 * wide.T @ wide, rtol=1e-4, atol=1e-6
+    )
+    with pytest.raises(UserError, match="several inputs"):
+        measure.sensitivity(model, "mse", x, y)
+    with pytest.raises(UserError, match="several outputs"):
+        measure.Objective(keras.Model(a, [a, keras.layers.Dense(1)(a)]), "mse", x[0], y).value()
+    c = keras.Input((2,))
+    half = keras.Model(c, keras.layers.Dense(1, dtype="mixed_bfloat16")(c))
+    rows = np.hstack([x[0], np.ones((6, 1))])
+    found = measure.eigenpairs(measure.hessian(half, "mse", x[0], y), tolerance=0.05)
+    assert found.values[0] == pytest.approx(np.linalg.eigvalsh(2 / 6 * rows.T @ rows)[-1], rel=0.05)
+
+
+def test_weights_of_no_layer_count():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(1, use_bias=False)
+            self.scale = self.add_weight(shape=(1,), initializer="ones")
+
+        def call(self, x, training=False):
+            return self.dense(x) * self.scale
+
+    model = Own()
+    x, y = RNG.normal(size=(5, 2)).astype("float32"), RNG.normal(size=(5, 1)).astype("float32")
+    model(x)
+    with tf.GradientTape() as tape:
+        value = tf.reduce_mean((model(x) - y) ** 2)
+    parts = [np.linalg.norm(g) for g in tape.gradient(value, [v.value for v in model.trainable_variables])]
+    total, layers = measure.gradient_norm(model, "mse", x, y)
+    assert total == pytest.approx(np.linalg.norm(parts), rel=1e-5)
+    np.testing.assert_allclose(sorted(layers), sorted(parts), rtol=1e-5)
 
 
 def test_accuracy_and_regularizers():
@@ -197,10 +264,41 @@ def test_accuracy_and_regularizers():
 def test_models_in_float64():
     one = image_net("2c3-5", (8, 8, 1), 3)
     other = measure.widened(one)
-    assert {v.dtype for v in other.weights} == {"float64"}
     x = RNG.normal(size=(4, 8, 8, 1))
-    np.testing.assert_allclose(np.asarray(other(x)), np.asarray(one(x.astype("float32"))), rtol=1e-4, atol=1e-6)
+    exact = image_net("2c3-5", (8, 8, 1), 3, dtype="float64")  # the same weights, built so from the start
+    np.testing.assert_allclose(np.asarray(other(x)), np.asarray(exact(x)), rtol=1e-12)
     np.testing.assert_array_equal(measure.flat(one), measure.flat(other))
+
+
+def test_nested_models_become_float64_throughout():
+    inputs, sequence = keras.Input((4,)), keras.Input((5, 4))
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="tanh")])
+    recurrent = keras.layers.Bidirectional(keras.layers.LSTM(2))(keras.layers.TimeDistributed(inner)(sequence))
+    for model, x in [
+        (keras.Model(inputs, keras.layers.Dense(2)(inner(inputs))), RNG.normal(size=(3, 4))),
+        (keras.Model(sequence, recurrent), RNG.normal(size=(3, 5, 4))),
+        (keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), RNG.normal(size=(3, 4))),
+    ]:
+        wide = measure.widened(model)
+        assert {v.dtype for v in wide.weights} == {"float64"}
+        tiny = 1e-10 * RNG.normal(size=x.shape)  # under the rounding of float32: any narrow layer would swallow it
+        assert np.abs(np.asarray(wide(x + tiny) - wide(x))).max() > 0
+    np.testing.assert_allclose(
+        np.asarray(wide(x)), x @ model.weights[0].numpy().astype(float) + model.weights[1].numpy(), rtol=1e-12
+    )
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    own = Own()
+    own(np.ones((1, 3), "float32"))
+    with pytest.raises(UserError, match="functional"):
+        measure.widened(own)
 
 
 def test_lanczos_on_known_matrices():
@@ -215,9 +313,10 @@ def test_lanczos_on_known_matrices():
             np.linalg.norm(found.vectors @ MATRIX - found.values[:, None] * found.vectors, axis=1),
             atol=1e-12,
         )
-    many = measure.eigenpairs(np.diag([5.0, 5.0, 5.0, 1.0, 1.0]), 4, tolerance=1e-9)  # multiplicities
-    np.testing.assert_allclose(many.values, [5, 5, 5, 1], atol=1e-9)
+    many = measure.eigenpairs(np.diag(np.repeat([5.0, 4, 3, 2, 1], 20)), 4, tolerance=1e-9)  # multiplicities
+    np.testing.assert_allclose(many.values, [5, 5, 5, 5], atol=1e-9)
     np.testing.assert_allclose(many.vectors @ many.vectors.T, np.eye(4), atol=1e-9)
+    np.testing.assert_allclose(measure.eigenpairs([[1, 2], [2, 1]], 2).values, [3, -1])
 
 
 def test_what_has_not_converged_says_so():
@@ -259,6 +358,23 @@ def test_spectral_density_counts_eigenvalues():
     )
 
 
+def test_a_density_finer_than_its_grid_is_refused():
+    with pytest.raises(UserError, match="width=1e-05 is under the step"):
+        measure.spectral_density(MATRIX, width=1e-5)
+
+
+def test_keskar_is_never_negative():
+    """At the top of a peak every other point is lower: the maximum over the box is where it starts."""
+    model, x, y, _ = bowl()
+    found = measure.keskar(model, lambda a, b: keras.ops.exp(-1e6 * (a - b) ** 2), x, y, epsilon=0.1)
+    assert found.loss == pytest.approx(1)
+    assert found.value == pytest.approx(0, abs=1e-9)
+    with pytest.raises(UserError, match="divides by 1"):
+        measure.keskar(model, lambda a, b: (a - b) ** 2 - 2, x, y)
+    measure.assign(model, measure.flat(model) * np.nan)
+    assert np.isnan(measure.keskar(model, "mse", x, y).value)
+
+
 @pytest.mark.parametrize("epsilon", [1e-3, 0.1])
 def test_keskar_on_a_bowl(epsilon):
     model, x, y, diagonal = bowl()
@@ -275,7 +391,7 @@ def test_keskar_on_a_bowl(epsilon):
     best = max(np.sum(diagonal / 2 * c**2) for c in corners)
     some = measure.keskar(model, "mse", x, y, epsilon=epsilon, subspace=2, seed=3).value
     assert min(np.sum(diagonal / 2 * c**2) for c in corners) * 100 * (1 - 1e-6) <= some <= 100 * best * (1 + 1e-6)
-    with pytest.raises(UserError, match="epsilon 0 must be positive"):
+    with pytest.raises(UserError, match=r"epsilon 0 must lie in \(0, 1\]"):
         measure.keskar(model, "mse", x, y, epsilon=0)
 
 
@@ -345,6 +461,8 @@ def test_barriers_that_are_known():
     values = np.array([[100.0, 1.0, 5.0, 2.0, 100.0], [0.0, 1.0, 1.0, 2.0, 9.0]])
     np.testing.assert_allclose(measure.barrier_over_mean(alphas, values), [3.5, 0.5])
     np.testing.assert_allclose(measure.barrier_over_chord(alphas, values), [3.5, 0.0])
+    with pytest.raises(UserError, match="alphas hold no 0"):
+        measure.barrier_over_mean(np.array([0.5, 1.0]), np.ones(2))
     for wrong in (np.nan, np.inf):
         with pytest.raises(UserError, match="finite"):
             alpha_grid([0.0, wrong])
@@ -370,7 +488,7 @@ def test_batch_statistics_of_a_line():
     inputs = keras.Input((3,))
     h = keras.layers.Dense(4, name="inner")(inputs)
     h = keras.layers.BatchNormalization(name="norm")(h)
-    outputs = keras.layers.Dense(2)(keras.layers.Dropout(0.5)(h))
+    outputs = keras.layers.Dense(2)(keras.layers.GaussianNoise(1.0)(keras.layers.Dropout(0.5)(h)))
     model = keras.Model(inputs, outputs)
     x, y = RNG.normal(size=(40, 3)).astype("float32"), RNG.integers(0, 2, 40)
     a = [RNG.uniform(0.1, 1, w.shape) for w in model.get_weights()]
@@ -381,14 +499,19 @@ def test_batch_statistics_of_a_line():
         seen.append([v.numpy() for v in model.get_layer("norm").non_trainable_variables])
 
     for how in ("interpolate", "recompute"):
-        measure.line(model, a, b, cross_entropy, x, y, [0.25], batch_norm=how, batch_size=20, progress=look)
+        measure.line(model, a, b, cross_entropy, x, y, [0.25], batch_norm=how, batch_size=39, progress=look)
     np.testing.assert_allclose(seen[1], [0.75 * p + 0.25 * q for p, q in zip(a[4:6], b[4:6], strict=True)], rtol=1e-6)
     kernel, bias = (0.75 * p + 0.25 * q for p, q in zip(a[:2], b[:2], strict=True))
-    parts = (x @ kernel + bias).reshape(2, 20, 4)
-    np.testing.assert_allclose(seen[4], [parts.mean((0, 1)), parts.var(1).mean(0)], rtol=1e-4)
+    enters = x @ kernel + bias  # the last chunk holds one example, whose own variance is 0
+    np.testing.assert_allclose(seen[4], [enters.mean(0), enters.var(0)], rtol=1e-4)
     assert model.get_layer("norm").momentum == 0.99
-    rates = [layer.rate for layer in model.layers if hasattr(layer, "rate")]
-    assert rates == [0.5]
+    twice = [
+        measure.line(model, a, b, cross_entropy, x, y, [0.25], batch_norm="recompute").loss for _ in range(2)
+    ]  # dropout and noise are silent
+    np.testing.assert_array_equal(*twice)
+    again = keras.Model(inputs, model(inputs))
+    with pytest.raises(UserError, match="norm stands in a nested model"):
+        measure.line(again, again, again, cross_entropy, x, y, [0.5], batch_norm="recompute")
 
 
 def test_layers_of_a_flat_vector():

@@ -122,7 +122,9 @@ def job(settings: BatchSettings, net: str, seed: int, **more: Any) -> Job:
     return Job(net, seed, settings.batch_size, settings.learning_rate, settings.epochs, **more)
 
 
-def train(settings: ImageSettings, jobs: dict[str, Job], context: Context) -> dict[str, dict[str, np.ndarray]]:
+def train(
+    settings: ImageSettings, jobs: dict[str, Job], context: Context, shared: Shared | None = None
+) -> dict[str, dict[str, np.ndarray]]:
     """Train every job, side by side, and return arrays by name.
 
     train_loss, train_accuracy, test_loss, test_accuracy (epochs + 1,); diverged_at, seconds, compile_seconds: scalars;
@@ -130,7 +132,7 @@ def train(settings: ImageSettings, jobs: dict[str, Job], context: Context) -> di
     gradient_norm (updates,), layer_gradient_norms (updates, layers). The training loss is that of the labels
     trained on.
     """
-    shared = Shared(settings, context)
+    shared = shared or Shared(settings, context)
     epochs = {name: job.epochs for name, job in jobs.items()}
     return _parts.train_parts(epochs, lambda part: shared.train(jobs[part.name], part), context, shared.prepare)
 
@@ -150,6 +152,9 @@ class Shared:
         self.own = threading.local()
 
     def prepare(self) -> None:
+        """Load the data, once."""
+        if hasattr(self, "data"):
+            return
         import tensorflow as tf
 
         from dlhw.training import distribution
@@ -178,12 +183,12 @@ class Shared:
         from dlhw import models
         from dlhw.training import Trainer, optimizer, use_xla
 
-        kind = job.net, job.batch_size, job.learning_rate, job.record
+        s = self.settings
+        steps = job.epochs * -(-s.training_examples // job.batch_size)
+        kind = job.net, job.batch_size, job.learning_rate, job.record, steps
         if getattr(self.own, "kind", None) != kind:
-            s = self.settings
             model = models.image_net(job.net, self.data.shape, self.data.classes, activation=s.activation, init=s.init)
             rule = optimizer(s.optimizer, job.learning_rate, s.momentum)
-            steps = job.epochs * -(-s.training_examples // job.batch_size)
             xla = use_xla(model, steps)
             made = Trainer(model, batch_size=job.batch_size, optimizer=rule, xla=xla, record=job.record)
             self.own.kind, self.own.trainer = kind, made

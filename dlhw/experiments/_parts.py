@@ -64,18 +64,21 @@ def train_parts(
     *,
     unit: str = "epochs",
     what: str = "trainings",
+    among: int = 0,
 ) -> dict[str, Arrays]:
     """Arrays of every part by name: those kept by an earlier run, and the others from `train`, `jobs` at a time.
 
     epochs: how many each part takes, by name; `unit` and `what` say it otherwise. `prepare` runs once, before the first
     training, and not if none is missing. When one part fails, or Ctrl-C comes, the others end their epoch and stop;
-    what has ended is kept.
+    what has ended is kept. among: how many parts share the cores, if not these: in a process that trains nothing, since
+    all trainings are kept, what follows must meet the threads that it met in the first process, or it rounds otherwise.
     """
     found = {name: context.parts.get(name) for name in epochs}
     missing = [name for name in epochs if found[name] is None]
     if not missing:
         return {name: arrays for name, arrays in found.items() if arrays is not None}
-    jobs = min(context.workers, len(epochs))  # not of the missing ones: the number of threads decides the rounding
+    # Not of the missing ones alone: the number of threads decides the rounding.
+    jobs = min(context.workers, among or len(epochs))
     done = {name: float(n) for name, n in epochs.items() if name not in missing}
     board = _Board(context, epochs, unit, what, done)
     limit_threads(jobs)

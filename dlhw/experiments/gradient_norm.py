@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from dlhw import architectures, datasets, plot, targets
 from dlhw.context import Context
+from dlhw.errors import require
 from dlhw.experiments import _fitting, _images
-from dlhw.settings import option
+from dlhw.settings import changed, option
 from dlhw.statistics import spearman
 from dlhw.summary import Summary, number, spread, statistics
 
@@ -40,14 +41,25 @@ class Settings(_fitting.FitSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         architectures.parse(self.model)
-        if self.data != "function":
-            self.images()  # refuses a batch that the set cannot fill
+        require(self.batch_size >= 1, f"--batch-size {self.batch_size} must be positive")
+        if self.data == "function":
+            require(self.batch_size == 64, "--batch-size needs --data: a function is fitted on all points at once")
+            return
+        for name in {"func", "points", "domain", "scale"} & changed(self).keys():
+            require(False, f"--{name} belongs to a function, and --data {self.data} names images; drop one")
+        passes = -(-self.epochs // self.steps_per_pass)
+        require(passes <= 100_000, f"--epochs {self.epochs} are {passes} passes over {self.data}; at most 100000")
+        self.images()  # refuses a batch that the set cannot fill
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Batches of one pass over the images."""
+        return -(-datasets.known(self.data).train // self.batch_size)
 
     def images(self) -> _images.BatchSettings:
         """The same training, as experiments on images say it: passes over the set that hold all steps."""
         names = ("learning_rate", "momentum", "optimizer", "init", "activation", "seed", "seeds", "batch_size")
-        n = datasets.known(self.data).train
-        epochs = -(-self.epochs // -(-n // min(max(self.batch_size, 1), n)))
+        epochs = -(-self.epochs // self.steps_per_pass)
         return _images.BatchSettings(data=self.data, epochs=epochs, **{k: getattr(self, k) for k in names})  # type: ignore[arg-type]
 
     @property
@@ -77,7 +89,7 @@ class Result:
     gradient_norm: NDArray[np.floating]  # (S, T) of that loss
     layer_gradient_norms: NDArray[np.floating]  # (S, T, L)
     correlation: NDArray[np.floating]  # (S, 3) Spearman of log norm and log loss; lower and upper end of 95 %
-    diverged_at: NDArray[np.integer]  # (S,) step, or -1; of images the epoch
+    diverged_at: NDArray[np.integer]  # (S,) step, or -1; of images the last step of the pass
     seconds: float
     compile_seconds: float
 
@@ -121,6 +133,8 @@ def _train_on_images(settings: Settings, context: Context) -> dict[str, np.ndarr
     found = _images.train(images, jobs, context)
     keys = (*_images.RECORDS, "diverged_at", "seconds", "compile_seconds")
     made = {k: np.stack([found[name][k] for name in jobs]) for k in keys}
+    last = np.minimum(made["diverged_at"] * settings.steps_per_pass, settings.epochs)
+    made["diverged_at"] = np.where(made["diverged_at"] < 0, -1, last)
     longest = {k: made[k].max() for k in ("seconds", "compile_seconds")}
     return made | longest | {"loss": made["step_loss"]}
 

@@ -8,7 +8,6 @@ References: Goodfellow et al. 2015, Qualitatively characterizing neural network 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +18,13 @@ from numpy.typing import NDArray
 from dlhw import plot
 from dlhw.context import Context
 from dlhw.errors import UserError, require
-from dlhw.experiments import _curves, _images, _parts
-from dlhw.measure.paths import barrier_over_chord, barrier_over_mean
+from dlhw.experiments import _curves, _flatness, _images, _parts
+from dlhw.measure.paths import alpha_grid, barrier_over_chord, barrier_over_mean
 from dlhw.settings import option
 from dlhw.summary import Summary, spread, statistics
 
-MEASURES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 CLEAR = 0.05  # nats: a barrier over the chord under this counts as none, over it in every seed as one
-OTHER = 2**31  # second and further trainings of a seed draw from seed + k OTHER, which is no seed that a user can give
+OTHER = 2**40  # second and further trainings of a seed draw from seed + k OTHER, which is no seed that a user can give
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Settings(_images.BatchSettings):
     @property
     def grid(self) -> np.ndarray:
         """The alphas in order, 0 and 1 among them, (G,)."""
-        return np.unique([*self.alphas, 0.0, 1.0])
+        return alpha_grid(self.alphas)
 
     def ends(self, text: str) -> list[tuple[int, float]]:
         """Batch size and learning rate of A and of B."""
@@ -94,7 +92,7 @@ def parse(text: str) -> tuple[str, tuple[float, float]]:
 
 @dataclass(frozen=True)
 class Result:
-    """R pairs, S seeds, G alphas. Nothing of a pair of which one training diverged is finite."""
+    """R pairs, S seeds, G alphas. Nothing of a line is finite if one of its ends diverged."""
 
     alphas: NDArray[np.floating]  # (G,)
     train_loss: NDArray[np.floating]  # (R, S, G) cross entropy in nats
@@ -103,7 +101,7 @@ class Result:
     test_accuracy: NDArray[np.floating]  # (R, S, G)
     curvature: NDArray[np.floating]  # (R, S, 2) second derivative of the training loss by alpha, at A and B
     distance: NDArray[np.floating]  # (R, S) |A - B|
-    diverged_at: NDArray[np.integer]  # (R, S) epoch at which A or B diverged, or -1
+    diverged_at: NDArray[np.integer]  # (R, S) first epoch at which A or B diverged, or -1
     seconds: tuple[float, ...]  # of every training, seeds of one after the other
     line_seconds: tuple[float, ...]  # (R S,)
 
@@ -131,8 +129,8 @@ def run(settings: Settings, context: Context) -> Result:
                 settings.net, seed, size, rate, settings.epochs, start=start, snapshot_every=settings.epochs
             )
             jobs[_name(k, s)] = job
-    trained = _images.train(settings, jobs, context)
     shared = _images.Shared(settings, context)
+    trained = _images.train(settings, jobs, context, shared)
     pairs = {
         f"line {r} seed {s}": [trained[_name(trainings.index(end), s)] for end in settings.ends(text)]
         for r, text in enumerate(settings.by)
@@ -140,69 +138,31 @@ def run(settings: Settings, context: Context) -> Result:
     }
     lines = _parts.train_parts(
         {name: 2 * len(settings.grid) for name in pairs},
-        lambda part: _line(settings, shared, pairs[part.name], part),
+        lambda part: _flatness.along(settings.net, settings.grid, shared, pairs[part.name], part),
         context,
         shared.prepare,
         unit="points",
         what="lines",
+        among=len(jobs),
     )
     shape = len(settings.by), settings.seeds
-    arrays = {k: np.reshape([lines[n][k] for n in pairs], (*shape, -1)) for k in (*MEASURES, "curvature")}
+    arrays = {k: np.reshape([lines[n][k] for n in pairs], (*shape, -1)) for k in (*_curves.CURVES, "curvature")}
     return Result(
         alphas=settings.grid,
         **arrays,
         distance=np.reshape([lines[n]["distance"] for n in pairs], shape),
-        diverged_at=np.reshape([max(int(end["diverged_at"]) for end in ends) for ends in pairs.values()], shape),
+        diverged_at=np.reshape([_first_divergence(ends) for ends in pairs.values()], shape),
         seconds=tuple(float(trained[name]["seconds"]) for name in jobs),
         line_seconds=tuple(float(lines[n]["seconds"]) for n in pairs),
     )
 
 
+def _first_divergence(ends: list[dict[str, np.ndarray]]) -> int:
+    return min((int(end["diverged_at"]) for end in ends if end["diverged_at"] >= 0), default=-1)
+
+
 def _name(training: int, seed: int) -> str:
     return f"training {training} seed {seed}"
-
-
-def _line(
-    settings: Settings, shared: _images.Shared, ends: list[dict[str, np.ndarray]], part: _parts.Part
-) -> dict[str, np.ndarray]:
-    """All measures along one line; nan where an end diverged."""
-    import tensorflow as tf
-
-    from dlhw import measure, models
-    from dlhw.training import Stopped, cross_entropy
-
-    n = len(settings.grid)
-    arrays = {k: np.full(n, np.nan, np.float32) for k in MEASURES}
-    arrays |= {"curvature": np.full(2, np.nan), "distance": np.array(np.nan), "seconds": np.array(0.0)}
-    if any(end["diverged_at"] >= 0 for end in ends):
-        return arrays
-    began = time.perf_counter()
-
-    def report(done: int, loss: float) -> None:
-        part.report(done, loss)
-        if part.stop():
-            raise Stopped
-
-    with tf.device(shared.device):
-        model = models.image_net(settings.net, shared.data.shape, shared.data.classes, activation=settings.activation)
-        sides = []
-        for end in ends:
-            measure.assign(model, end["weights"][-1])
-            sides.append(model.get_weights())
-        a, b = sides
-        sample = shared.sample()
-        for which, (x, y) in (("train", sample), ("test", (shared.images[1], shared.data.y_test))):
-            before = n * (which == "test")
-            progress = lambda done, loss, before=before: report(before + done, loss)  # noqa: E731
-            found = measure.line(model, a, b, cross_entropy, x, y, settings.grid, progress=progress)
-            arrays[f"{which}_loss"] = found.loss.astype(np.float32)
-            arrays[f"{which}_accuracy"] = found.accuracy.astype(np.float32)
-        arrays["curvature"] = measure.line_curvature(model, a, b, cross_entropy, *sample)
-    way = ends[0]["weights"][-1].astype(np.float64) - ends[1]["weights"][-1]
-    return arrays | {
-        "distance": np.array(np.linalg.norm(way)),
-        "seconds": np.array(time.perf_counter() - began),
-    }
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
@@ -244,13 +204,14 @@ def summary(settings: Settings, result: Result) -> Summary:
             "train_barrier_over_chord": barrier_over_chord(result.alphas, train),
             "test_barrier_over_mean": barrier_over_mean(result.alphas, test),
             "test_barrier_over_chord": barrier_over_chord(result.alphas, test),
+            "test_error_barrier_over_mean": barrier_over_mean(result.alphas, 1 - result.test_accuracy[r].astype(float)),
             "lowest_test_accuracy_between": low,
             "curvature_at_a": result.curvature[r, :, 0],
             "curvature_at_b": result.curvature[r, :, 1],
             "distance": result.distance[r],
         }
         for k, side in zip(at, "ab", strict=True):
-            found |= {f"{name}_at_{side}": getattr(result, name)[r][:, k] for name in MEASURES}
+            found |= {f"{name}_at_{side}": getattr(result, name)[r][:, k] for name in _curves.CURVES}
         gone = int((result.diverged_at[r] >= 0).sum())
         numbers[text] = {**{k: statistics(v) for k, v in found.items()}, "diverged": gone}
         shares = ("test_accuracy_at_a", "test_accuracy_at_b", "lowest_test_accuracy_between")
@@ -268,7 +229,9 @@ def summary(settings: Settings, result: Result) -> Summary:
     title = f"interpolate on {settings.where()}: after {settings.epochs} epochs, {how}, "
     if settings.seeds == 1:
         said.append("One pair of trainings: one seed decides nothing.")
-    said += _curves.divergences([f"a pair {t}" for t in settings.by], result.diverged_at)
+    for text, gone in zip(settings.by, (result.diverged_at >= 0).sum(axis=1), strict=True):
+        if gone:
+            said.append(f"In {gone} of {settings.seeds} pairs of {text} a training diverged; those have no line.")
     return Summary(title + _curves.statistic(settings.seeds), columns, tuple(rows), tuple(said), numbers)
 
 

@@ -18,15 +18,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlhw import datasets, plot
-from dlhw._labels import fixed_sample
 from dlhw.context import Context
 from dlhw.errors import require
-from dlhw.experiments import _curves, _images
+from dlhw.experiments import _curves, _flatness, _images
 from dlhw.settings import option
 from dlhw.statistics import spearman
 from dlhw.summary import Summary, number, spread, statistics
 
-SCALARS = ("sensitivity", "sensitivity_error", "batch_mean_gradient", "jacobian", "start_sensitivity")
+SCALARS = ("sensitivity", "sensitivity_error", "batch_mean_gradient", "jacobian")
 CURVED = ("eigenvalue", "eigenvalue_residual")
 
 
@@ -53,7 +52,7 @@ class Settings(_images.ImageSettings):
         require(len(self.epsilon) > 0, "--epsilon is empty; give at least one box, such as 0.001")
         require(len(set(self.epsilon)) == len(self.epsilon), "--epsilon names a box twice")
         for epsilon in self.epsilon:
-            require(epsilon > 0, f"--epsilon {epsilon:g} must be positive")
+            require(0 < epsilon <= 1, f"--epsilon {epsilon:g} must lie in (0, 1]")
         n = self.curvature_examples
         require(n >= 1, f"--curvature-examples {n} must be positive")
 
@@ -77,7 +76,7 @@ class Result:
     sensitivity_error: NDArray[np.floating]  # (B, S) its standard error over the test images
     batch_mean_gradient: NDArray[np.floating]  # (B, S) the same of the mean loss of batches of B: the mistake
     jacobian: NDArray[np.floating]  # (B, S) mean |d softmax / d x_i| over the test set
-    start_sensitivity: NDArray[np.floating]  # (B, S) sensitivity before the first update
+    start_sensitivity: NDArray[np.floating]  # (S,) sensitivity before the first update, the same for every size
     keskar: NDArray[np.floating]  # (B, S, K) phi, per cent of 1 + f, on the fixed training subset
     eigenvalue: NDArray[np.floating]  # (B, S) largest of the Hessian, on the same subset
     eigenvalue_residual: NDArray[np.floating]  # (B, S) |H v - lambda v|: an eigenvalue lies that close
@@ -103,7 +102,7 @@ def run(settings: Settings, context: Context) -> Result:
     names = {(b, s): f"batch {b} seed {s}" for b in settings.sizes for s in settings.seed_range}
     jobs = {name: _job(settings, *key) for key, name in names.items()}
     found = _images.train(settings, jobs, context)
-    shape = len(settings.sizes), settings.seeds
+    shape, first = (len(settings.sizes), settings.seeds), settings.sizes[0]
 
     def table(key: str, width: int = 1) -> np.ndarray:
         gone = np.full(width, np.nan)
@@ -113,6 +112,7 @@ def run(settings: Settings, context: Context) -> Result:
     return Result(
         **{k: np.reshape([_last(found[n], k) for n in names.values()], shape) for k in _curves.CURVES},
         **{k: table(k)[..., 0] for k in (*SCALARS, *CURVED)},
+        start_sensitivity=np.array([found[n]["start_sensitivity"] for (b, _), n in names.items() if b == first]),
         keskar=table("keskar", len(settings.epsilon)),
         diverged_at=np.reshape([found[n]["diverged_at"] for n in names.values()], shape),
         seconds=tuple(float(found[n]["seconds"]) for n in names.values()),
@@ -122,42 +122,13 @@ def run(settings: Settings, context: Context) -> Result:
 def _job(settings: Settings, size: int, seed: int) -> _images.Job:
     updates = settings.updates(size)
     epochs = -(-updates // -(-settings.training_examples // size))
-    watch = partial(_watch, settings, size, epochs)
+    watch = partial(_flatness.at_the_end, epochs, size, settings.epsilon, settings.curvature_examples)
     job = _images.Job(settings.net, seed, size, settings.learning_rate, epochs, updates=updates, watch=watch)
     return job
 
 
 def _last(arrays: dict[str, np.ndarray], key: str) -> float:
     return float(arrays[key][-1]) if arrays["diverged_at"] < 0 else np.nan
-
-
-def _watch(
-    settings: Settings, size: int, last: int, epoch: int, model: Any, data: datasets.Data
-) -> dict[str, np.ndarray]:
-    """What is measured before the first update, and after the last."""
-    from dlhw import measure
-    from dlhw.training import cross_entropy
-
-    if epoch not in (0, last):
-        return {}
-    test = data.x_test, data.y_test
-    whole = measure.sensitivity(model, cross_entropy, *test)
-    if epoch == 0:
-        return {"start_sensitivity": np.array(whole.mean)}
-    some = fixed_sample(len(data.x_train), settings.curvature_examples)
-    subset = data.x_train[some], data.y_train[some]
-    wrong = measure.batch_mean_sensitivity(model, cross_entropy, *test, batch_size=size)
-    boxes = [measure.keskar(model, cross_entropy, *subset, epsilon=e).value for e in settings.epsilon]
-    top = measure.eigenpairs(measure.hessian(model, cross_entropy, *subset), steps=40, tolerance=1e-3)
-    return {
-        "sensitivity": np.array(whole.mean),
-        "sensitivity_error": np.array(whole.standard_error),
-        "batch_mean_gradient": np.array(wrong.mean),
-        "jacobian": np.array(measure.jacobian_norm(model, test[0]).mean),
-        "keskar": np.array(boxes),
-        "eigenvalue": top.values[0],
-        "eigenvalue_residual": top.residuals[0],
-    }
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
@@ -184,18 +155,15 @@ def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
             right,
             x,
             result.batch_mean_gradient,
-            "popular mistake: batch mean, ∝ 1/B",
+            "popular mistake: batch mean, ≈ 1/B",
             1,
             linestyle="--",
             linewidth=0.8,
             markersize=0,
         )
-        start = np.nanmedian(result.start_sensitivity) if np.isfinite(result.start_sensitivity).any() else np.nan
-        if np.isfinite(start):
-            right.axhline(
-                start, color=plot.COLORS[1], linewidth=0.9, linestyle=":", label="sensitivity before training"
-            )
-            plot.positive_log(right, 0)
+        start = float(np.median(result.start_sensitivity))
+        right.axhline(start, color=plot.COLORS[1], linewidth=0.9, linestyle=":", label="sensitivity before training")
+        plot.positive_log(right, 0)
         panel.set(xscale="log", ylabel="cross entropy (nats)" if kind == "loss" else "accuracy (%)")
     title = f"{settings.net} on {settings.where()}{_curves.gone(result.diverged_at)}"
     plot.header(made, title, f"{_over(settings)}; sensitivity on the test set", (panels[0], twins[0]))
@@ -274,13 +242,23 @@ def _trends(settings: Settings, result: Result) -> list[str]:
         how = f"every seed {side} at {b}" if side else "the ranges overlap"
         how = how if settings.seeds > 1 else "in this one seed"
         said.append(f"Sensitivity: {spread(true[small])} at batch {a}, {spread(true[large])} at {b}; {how}.")
-        start = result.start_sensitivity[np.isfinite(result.start_sensitivity)]
+        start = result.start_sensitivity
         said.append(f"Before training it is {spread(start)}; a net that hardly moves keeps about that value.")
-        fall = np.nanmedian(wrong[small]) / np.nanmedian(wrong[large])
-        said.append(
-            f"The popular mistake, the gradient of the batch mean, is {number(float(fall))} times smaller at {b} than "
-            f"at {a}; the factor 1/B alone gives {b / a:.3g}."
-        )
+        values = float(np.nanmedian(wrong[small])), float(np.nanmedian(wrong[large]))
+        if all(v > 0 for v in values):
+            n = datasets.known(settings.data).test
+            batches = -(-n // a) / -(-n // b)
+            said.append(
+                f"The popular mistake, the gradient of the batch mean, is {number(values[0] / values[1])} times "
+                f"smaller at {b} than at {a}; its factor, the number of batches of {n} test images, alone gives "
+                f"{batches:.3g}."
+            )
+    dead = int((true == 0).sum())
+    if dead:
+        said.append(f"In {dead} trainings the gradients vanish on every test image: those nets are saturated.")
+    loose = int((result.eigenvalue_residual > _flatness.TOLERANCE * np.abs(result.eigenvalue)).sum())
+    if loose:
+        said.append(f"In {loose} trainings the largest eigenvalue has not converged and is a lower bound.")
     if settings.equal == "epochs":
         said.append(
             f"Equal epochs: batch {a} took {settings.updates(a)} updates, batch {b} {settings.updates(b)}. Large "

@@ -6,11 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlhw.measure.curvature import eigenpairs as eigenpairs
     from dlhw.measure.curvature import hessian as hessian
     from dlhw.measure.curvature import hessian_matrix as hessian_matrix
-    from dlhw.measure.curvature import spectral_density as spectral_density
-    from dlhw.measure.curvature import trace as trace
     from dlhw.measure.gradients import batch_mean_sensitivity as batch_mean_sensitivity
     from dlhw.measure.gradients import gradient_norm as gradient_norm
     from dlhw.measure.gradients import jacobian_norm as jacobian_norm
@@ -19,12 +16,16 @@ if TYPE_CHECKING:
     from dlhw.measure.landscape import line_curvature as line_curvature
     from dlhw.measure.objective import Objective as Objective
     from dlhw.measure.objective import kept as kept
-    from dlhw.measure.objective import widened as widened
+    from dlhw.measure.paths import alpha_grid as alpha_grid
     from dlhw.measure.paths import barrier_over_chord as barrier_over_chord
     from dlhw.measure.paths import barrier_over_mean as barrier_over_mean
+    from dlhw.measure.precision import widened as widened
     from dlhw.measure.sharpness import keskar as keskar
     from dlhw.measure.sharpness import random_ball as random_ball
     from dlhw.measure.sharpness import sam as sam
+    from dlhw.measure.spectrum import eigenpairs as eigenpairs
+    from dlhw.measure.spectrum import spectral_density as spectral_density
+    from dlhw.measure.spectrum import trace as trace
     from dlhw.measure.weights import PCA as PCA
     from dlhw.measure.weights import assign as assign
     from dlhw.measure.weights import flat as flat
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
 
 # Loaded on first use: figures are drawn with the functions of `weights` and `paths` where TensorFlow is not installed.
 _ROOMS = {
-    "curvature": ("eigenpairs", "hessian", "hessian_matrix", "spectral_density", "trace"),
+    "curvature": ("hessian", "hessian_matrix"),
     "gradients": ("batch_mean_sensitivity", "gradient_norm", "jacobian_norm", "sensitivity"),
     "landscape": ("line", "line_curvature"),
-    "objective": ("Objective", "kept", "widened"),
-    "paths": ("barrier_over_chord", "barrier_over_mean"),
+    "objective": ("Objective", "kept"),
+    "paths": ("alpha_grid", "barrier_over_chord", "barrier_over_mean"),
+    "precision": ("widened",),
     "sharpness": ("keskar", "random_ball", "sam"),
+    "spectrum": ("eigenpairs", "spectral_density", "trace"),
     "weights": ("PCA", "assign", "flat", "layer_parts", "pca", "random_walk_shares"),
 }
 _PLACES = {name: room for room, names in _ROOMS.items() for name in names}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dlhw._compiled import Compiled
 from dlhw.errors import require
-from dlhw.measure.objective import BATCH, Loss, Objective, chunks, length, per_example, tensors
+from dlhw.measure.objective import BATCH, Loss, Objective, chunks, length, output, per_example, tensors
 
 Array = NDArray[np.floating]
 
@@ -26,12 +26,13 @@ def gradient_norm(model: keras.Model, loss: Loss, x: Any, y: Any, *, batch_size:
 
     |g| = sqrt(sum over trainable tensors of squared entries), of the loss that is minimised: the mean over the examples
     plus what layers add (regularizers). Never a mean of the norms of batches, which is larger. Returns (|g|, norms of
-    the L layers with weights, (L,)); the squares of the layers add up to |g|^2.
+    the L layers with weights, (L,), and last of weights that belong to no layer, if there are any); the squares add up
+    to |g|^2.
     """
     objective = Objective(model, loss, x, y, batch_size=batch_size)
     _, gradient = objective.gradient()
     squares = [float(np.sum(piece**2)) for piece in np.split(gradient, np.cumsum(objective.sizes)[:-1])]
-    layers = np.array([sum(squares[s]) for s in layer_slices(model)])
+    layers = np.array([sum(squares[i] for i in group) for group in layer_groups(model)])
     return float(np.sqrt(layers.sum())), np.sqrt(layers)
 
 
@@ -48,7 +49,9 @@ class Norms:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean, as an estimate for the population of examples: s / sqrt(n)."""
+        """Of the mean, as an estimate for the population of examples: s / sqrt(n); nan of one example."""
+        if len(self.each) < 2:
+            return float("nan")
         return float(np.std(self.each, ddof=1, dtype=np.float64) / np.sqrt(len(self.each)))
 
 
@@ -63,10 +66,11 @@ def sensitivity(model: keras.Model, loss: Loss, x: Any, y: Any, *, batch_size: i
 
 
 def batch_mean_sensitivity(model: keras.Model, loss: Loss, x: Any, y: Any, *, batch_size: int) -> Norms:
-    """The popular mistake: |d (mean loss of the batch) / d x_i|. It equals :func:`sensitivity` over the batch size.
+    """The popular mistake: |d (mean loss of the batch) / d x_i|, :func:`sensitivity` over the size of its batch.
 
-    Evaluated with batches of the size that the net was trained with, it falls with the batch size whatever the net
-    does. Here so that the mistake can be shown; the last batch is smaller where `batch_size` does not divide n.
+    Evaluated with batches of the size B that the net was trained with, it falls with the batch size whatever the net
+    does: the mean over n examples carries ceil(n / B) / n, which is 1/B where B divides n. Here so that the mistake can
+    be shown; the last batch is smaller where B does not divide n.
     """
     return _input_gradients(model, loss, x, y, batch_size, tf.reduce_mean)
 
@@ -79,7 +83,7 @@ def _input_gradients(
     def norms_of(x: Any, y: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            value = reduce(function(y, model(x, training=False)))
+            value = reduce(function(y, output(model, x)))
         return _row_norms(tape.gradient(value, x, unconnected_gradients="zero"))
 
     return _norms(norms_of, (_floats(model, x), tensors(model, y)), batch_size)
@@ -93,19 +97,18 @@ def jacobian_norm(
     of="softmax": f is the softmax of the model's output, its logits (Novak et al. 2018, Sensitivity and generalization
     in neural networks); of="output": f is the output itself, such as logits. One backward pass an output.
 
-    Raises UserError for of="softmax" of a model that ends in a softmax already.
+    Raises UserError for of="softmax" of a model that ends in a softmax already, or has one output.
     """
     require(of in ("softmax", "output"), f"of {of!r} is unknown; use softmax or output")
-    ends = getattr(model.layers[-1], "activation", None)
-    require(
-        of == "output" or not (ends is keras.activations.softmax or isinstance(model.layers[-1], keras.layers.Softmax)),
-        'the model ends in a softmax: use of="output", or a softmax is taken of it',
-    )
+    last = model.layers[-1] if model.layers else None
+    ends = getattr(last, "activation", None) is keras.activations.softmax or isinstance(last, keras.layers.Softmax)
+    require(of == "output" or not ends, 'the model ends in a softmax: use of="output", or a softmax is taken of it')
 
     def norms_of(x: Any) -> Any:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(x)
-            z = model(x, training=False)
+            z = output(model, x)
+            require(of == "output" or z.shape[-1] > 1, 'the softmax of one output is constant; use of="output"')
             z = tf.reshape(tf.nn.softmax(z) if of == "softmax" else z, [length(x), -1])
             sums = tf.unstack(tf.reduce_sum(z, 0))  # of an output over the examples, which do not touch each other
         passes = [tape.gradient(s, x, unconnected_gradients="zero") for s in sums]
@@ -134,22 +137,20 @@ def _row_norms(g: Any) -> Any:
     return tf.sqrt(tf.reduce_sum(tf.square(tf.reshape(g, [g.shape[0], -1])), 1))
 
 
-def norms(gradients: Sequence[Any], slices: Sequence[slice], axis: Sequence[int] | None = None) -> tuple[Any, Any]:
-    """Euclidean norm over all tensors, and stacked last over each slice of them.
+def norms(
+    gradients: Sequence[Any], groups: Sequence[Sequence[int]], axis: Sequence[int] | None = None
+) -> tuple[Any, Any]:
+    """Euclidean norm over all tensors, and stacked last over each group of them.
 
     `axis` names the axes summed in a stack of nets; None sums all. Accumulated in the dtype of the gradients.
     """
     squares = [tf.reduce_sum(tf.square(g), axis) for g in gradients]
-    layers = [tf.add_n(squares[s]) for s in slices]
+    layers = [tf.add_n([squares[i] for i in group]) for group in groups]
     return tf.sqrt(tf.add_n(layers)), tf.sqrt(tf.stack(layers, -1))
 
 
-def layer_slices(model: keras.Model) -> list[slice]:
-    """Which of `model.trainable_variables` belong to each layer with weights, in order."""
-    slices, start = [], 0
-    for layer in model.layers:
-        n = len(layer.trainable_variables)
-        if n:
-            slices.append(slice(start, start + n))
-        start += n
-    return slices
+def layer_groups(model: keras.Model) -> list[list[int]]:
+    """Which of `model.trainable_variables` belong to each layer with weights, in order; last those of no layer."""
+    at = {id(v): i for i, v in enumerate(model.trainable_variables)}
+    groups = [[at.pop(id(v)) for v in layer.trainable_variables if id(v) in at] for layer in model.layers]
+    return [group for group in (*groups, list(at.values())) if group]

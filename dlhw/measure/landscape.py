@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.measure.objective import BATCH, Loss, Objective, chunks, kept
-from dlhw.measure.paths import Line
+from dlhw.measure.objective import BATCH, Loss, Objective, chunks, kept, length
+from dlhw.measure.paths import Line, alpha_grid
 
 Array = NDArray[np.floating]
 Weights: TypeAlias = keras.Model | Sequence[Any]
@@ -34,9 +34,10 @@ def line(
     """Loss and accuracy at (1 - alpha) start + alpha end, each computed from `start` and `end` anew.
 
     0 and 1 are added to `alphas` where they are missing. Weights that do not train, such as the moving statistics of
-    batch normalization, are interpolated too ("interpolate"), or computed anew from x at every alpha ("recompute"),
-    with dropout silent: interpolated statistics are not those of the interpolated net, and can alone make a barrier.
-    The model serves as the place to compute; it is afterwards as it was, even if something raises.
+    batch normalization, are interpolated too ("interpolate"), or computed anew from x at every alpha ("recompute"):
+    interpolated statistics are not those of the interpolated net, and can alone make a barrier. Recomputed, they are
+    those over all of x; with several such layers, what enters the later ones is normalised chunk by chunk, as in
+    training. The model serves as the place to compute; it is afterwards as it was, even if something raises.
     progress gets (alphas done, newest loss).
     """
     require(
@@ -48,12 +49,13 @@ def line(
     objective = Objective(model, loss, x, y, batch_size=batch_size)
     found = []
     with kept(model):
+        statistics = _Statistics(model, objective) if batch_norm == "recompute" else None
         for alpha in grid:
             # Not a + alpha (b - a), which would miss b by a rounding.
             for variable, p, q in zip(model.weights, a, b, strict=True):
                 variable.assign((1 - alpha) * p + alpha * q)
-            if batch_norm == "recompute":
-                _recompute(model, objective)
+            if statistics is not None:
+                statistics.recompute()
             found.append(objective.value())
             if progress is not None:
                 progress(len(found), found[-1].loss)
@@ -82,14 +84,6 @@ def line_curvature(
     return np.array(found)
 
 
-def alpha_grid(alphas: Sequence[float] | Array) -> Array:
-    """`alphas` in order, each once, with 0 and 1 among them; UserError unless all are finite."""
-    values = np.asarray(alphas, np.float64)
-    bad = values[~np.isfinite(values)]
-    require(not len(bad), f"alphas hold {', '.join(map(str, bad[:3]))}; they must be finite numbers")
-    return np.unique(np.concatenate([values.ravel(), [0.0, 1.0]]))
-
-
 def _weights(model: keras.Model, given: Weights, name: str) -> list[Array]:
     found = given.get_weights() if isinstance(given, keras.Model) else [np.asarray(w) for w in given]
     shapes, wanted = [w.shape for w in found], [tuple(v.shape) for v in model.weights]
@@ -97,25 +91,39 @@ def _weights(model: keras.Model, given: Weights, name: str) -> list[Array]:
     return found
 
 
-def _recompute(model: keras.Model, objective: Objective) -> None:
-    """Moving statistics of batch normalization as the mean over the chunks of the batch statistics at these weights."""
-    layers = list(model._flatten_layers(include_self=False))
-    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
-    silent = [
-        layer
-        for layer in layers
-        if getattr(layer, "rate", 0) and not isinstance(layer, keras.layers.BatchNormalization)
-    ]
-    momenta, rates = [layer.momentum for layer in norms], [layer.rate for layer in silent]
-    try:
-        for layer in silent:
-            layer.rate = 0
-        for k, (x, _) in enumerate(chunks(objective.data, objective.batch_size)):
-            for layer in norms:
-                layer.momentum = k / (k + 1)  # the running mean of k + 1 batches, whatever stood there before
-            model(x, training=True)
-    finally:
-        for layer, momentum in zip(norms, momenta, strict=True):
-            layer.momentum = momentum
-        for layer, rate in zip(silent, rates, strict=True):
-            layer.rate = rate
+class _Statistics:
+    """Moving statistics of batch normalization, taken anew over all of the data at the weights of the moment."""
+
+    def __init__(self, model: keras.Model, objective: Objective) -> None:
+        kind = keras.layers.BatchNormalization
+        self.model, self.objective = model, objective
+        require(hasattr(model, "_nodes_by_depth"), 'batch_norm="recompute" needs a functional Keras model')
+        layers = [layer for layer in model.layers if isinstance(layer, kind)]
+        nodes = [node for same in model._nodes_by_depth.values() for node in same]
+        for layer in (one for one in model._flatten_layers() if isinstance(one, kind)):
+            calls = sum(node.operation is layer for node in nodes)
+            why = "stands in a nested model" if layer not in layers else "is called more than once"
+            require(calls == 1, f'batch_norm="recompute": layer {layer.name} {why}; use batch_norm="interpolate"')
+
+        def call(layer: keras.layers.Layer, *inputs: Any, **more: Any) -> Any:
+            return layer(*inputs, **more, **({"training": True} if isinstance(layer, kind) else {}))
+
+        # A copy in which batch normalization is in training mode, and all else (dropout, noise) in inference.
+        self.copy = keras.models.clone_model(model, call_function=call)
+        self.pairs = [(layer, self.copy.get_layer(layer.name)) for layer in layers]
+        for _, twin in self.pairs:
+            twin.momentum = 0.0  # a batch leaves its own statistics
+
+    def recompute(self) -> None:
+        """Mean and variance of what enters each layer: over all examples, not a mean over batches."""
+        self.copy.set_weights(self.model.get_weights())
+        sums = [np.zeros((2, *layer.moving_mean.shape)) for layer, _ in self.pairs]
+        for x, _ in chunks(self.objective.data, self.objective.batch_size):
+            self.copy(x)
+            for total, (_, twin) in zip(sums, self.pairs, strict=True):
+                mean, variance = (v.numpy().astype(np.float64) for v in (twin.moving_mean, twin.moving_variance))
+                total += length(x) * np.stack([mean, variance + mean**2])
+        for total, (layer, _) in zip(sums, self.pairs, strict=True):
+            mean, square = total / self.objective.n
+            layer.moving_mean.assign(mean)
+            layer.moving_variance.assign(square - mean**2)

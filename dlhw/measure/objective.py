@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlhw._compiled import Compiled
-from dlhw.errors import require
+from dlhw.errors import UserError, require
 from dlhw.measure.weights import assign, flat
 
 Array = NDArray[np.floating]
@@ -26,22 +26,52 @@ BATCH = 500  # examples of a chunk: measured best between 100 and 1000, and smal
 def per_example(loss: Loss) -> Callable[[Any, Any], Any]:
     """Any Keras loss as a function (y_true, y_pred) -> (n,), one loss an example.
 
-    A loss object reduces to one number when it is called; here its reduction is left out. Trailing axes are averaged.
+    A loss object reduces to one number when it is called; here its reduction is left out. Targets (n,) meet outputs
+    (n, 1) as they do in `fit`. Trailing axes of the losses are averaged.
+
+    Raises UserError for a name that Keras does not know, and for a function that takes its own mean.
     """
-    found = keras.losses.get(loss)
+    try:
+        found = keras.losses.get(loss)
+    except ValueError:
+        raise UserError(f"loss {loss!r} is unknown; use a name of keras.losses, or a function") from None
+    require(callable(found), f"loss {loss!r} is no loss; use a name of keras.losses, a loss object or a function")
     function = found.call if isinstance(found, keras.losses.Loss) else found
 
     def call(y_true: Any, y_pred: Any) -> Any:
-        losses = tf.convert_to_tensor(function(y_true, y_pred))
-        n = y_pred.shape[0]
+        losses = tf.convert_to_tensor(function(_like(y_true, y_pred), y_pred))
+        shape, wanted = losses.shape.as_list(), y_pred.shape.as_list()
         require(
-            losses.shape.rank != 0 and losses.shape[0] == n,
-            f"the loss gives an array of shape {tuple(losses.shape)} for {n} examples; it must give one loss each: "
-            "leave out its own mean",
+            len(shape) > 0 and shape == wanted[: len(shape)],
+            f"the loss gives an array of shape {tuple(shape)} for outputs of shape {tuple(wanted)}; it must give one "
+            "loss an example, (n,) or (n, ...): leave out its own mean",
         )
-        return tf.reduce_mean(tf.reshape(losses, [n, -1]), 1)
+        return tf.reduce_mean(tf.reshape(losses, [shape[0], -1]), 1)
 
     return call
+
+
+def _like(y: Any, z: Any) -> Any:
+    """Targets with the rank of outputs of one number: (n,) for (n, 1) would broadcast to (n, n) in silence."""
+    if not hasattr(y, "shape"):
+        return y
+    if len(y.shape) == len(z.shape) - 1 and z.shape[-1] == 1:
+        return tf.expand_dims(y, -1)
+    if len(y.shape) == len(z.shape) + 1 and y.shape[-1] == 1:
+        return tf.squeeze(y, -1)
+    return y
+
+
+def hits(y: Any, z: Any) -> Any | None:
+    """Whether the largest output is that of the class, (n,); None where y are no class labels.
+
+    Class labels are whole numbers, (n,) or (n, 1), for outputs (n, C) of two classes or more.
+    """
+    if not tf.is_tensor(y) or not y.dtype.is_integer or len(z.shape) != 2 or z.shape[-1] < 2:
+        return None
+    if y.shape.as_list() not in ([z.shape[0]], [z.shape[0], 1]):
+        return None
+    return tf.equal(tf.argmax(z, -1, y.dtype), tf.reshape(y, [z.shape[0]]))
 
 
 @contextmanager
@@ -56,13 +86,26 @@ def kept(model: keras.Model) -> Iterator[None]:
 
 
 def tensors(model: keras.Model, data: Any) -> Any:
-    """Arrays (one, or a tuple or dict of them) as tensors: integers as int32, others in the precision of `model`."""
+    """Arrays (one, or a tuple, list or dict of them) as tensors: integers as int32, others as `model` computes.
+
+    A list is several inputs if the model has several, else it is one array.
+    """
 
     def one(a: Any) -> Any:
         kind = tf.as_dtype(a.dtype) if hasattr(a, "dtype") else tf.convert_to_tensor(a).dtype
         return tf.cast(a, tf.int32 if kind.is_integer else model.compute_dtype)
 
-    return keras.tree.map_structure(one, data) if isinstance(data, (tuple, dict)) else one(data)
+    several = isinstance(data, (tuple, dict)) or (isinstance(data, list) and len(getattr(model, "inputs", ())) > 1)
+    return keras.tree.map_structure(one, data) if several else one(data)
+
+
+def output(model: keras.Model, x: Any) -> Any:
+    """The output of the model in inference mode, (n, ...); UserError if it has several."""
+    z = model(x, training=False)
+    require(
+        tf.is_tensor(z), "the model has several outputs; give a model of one, such as keras.Model(inputs, outputs[0])"
+    )
+    return z
 
 
 def length(x: Any) -> int:
@@ -120,7 +163,7 @@ class Objective:
     def value(self) -> Value:
         """Mean loss and accuracy at the model's weights."""
         loss, right = self._sum(self._value)
-        return Value(float(loss), float(right) if self._classes else np.nan)
+        return Value(float(loss), float(right))
 
     def gradient(self) -> tuple[float, Array]:
         """f and its gradient, (P,)."""
@@ -136,12 +179,8 @@ class Objective:
         require(
             np.shape(vector) == (self.size,), f"vector of shape {np.shape(vector)} for {self.size} trainable weights"
         )
-        (product,) = self._sum(self._product, tf.constant(vector, self.model.compute_dtype))
+        (product,) = self._sum(self._product, tf.constant(vector, self.variables[0].dtype))
         return product
-
-    @property
-    def _classes(self) -> bool:
-        return bool(tf.is_tensor(self.data[1]) and self.data[1].dtype.is_integer)
 
     def _sum(self, function: Callable[..., Any], *more: Any) -> list[Any]:
         """Sums of `function` over the chunks, in float64, divided by the number of examples."""
@@ -157,15 +196,16 @@ class Objective:
         return self._functions[function.__name__]
 
     def _losses(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Sum over the chunk of all losses, and the outputs."""
-        z = self.model(x, training=False)
+        """Sum over the chunk of all losses, in the precision of the weights, and the outputs."""
+        z, wide = output(self.model, x), self.variables[0].dtype
         n = length(x)
-        added = [tf.cast(a, z.dtype) * n for a in self.model.losses]  # weighted, so that the mean over chunks is right
-        return tf.add_n([tf.reduce_sum(self.loss(y, z)), *added]), z
+        added = [tf.cast(a, wide) * n for a in self.model.losses]  # weighted, so that the mean over chunks is right
+        return tf.add_n([tf.reduce_sum(tf.cast(self.loss(y, z), wide)), *added]), z
 
     def _value(self, x: Any, y: Any) -> tuple[Any, Any]:
         loss, z = self._losses(x, y)
-        return loss, tf.reduce_sum(tf.cast(hits(y, z), tf.float32)) if self._classes else tf.zeros([])
+        right = hits(y, z)
+        return loss, tf.constant(np.nan) if right is None else tf.reduce_sum(tf.cast(right, tf.float32))
 
     def _gradient(self, x: Any, y: Any) -> tuple[Any, Any]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -181,30 +221,8 @@ class Objective:
                 tape.watch(self.variables)
                 loss, _ = self._losses(x, y)
             gradients = tape.gradient(loss, self.variables, unconnected_gradients="zero")
-            along = tf.add_n([tf.reduce_sum(g * p) for g, p in zip(gradients, pieces, strict=True)])
+            along = tf.add_n([tf.reduce_sum(g * tf.cast(p, g.dtype)) for g, p in zip(gradients, pieces, strict=True)])
         return (self._flat(outer.gradient(along, self.variables, unconnected_gradients="zero")),)
 
     def _flat(self, parts: Any) -> Any:
         return tf.concat([tf.reshape(tf.convert_to_tensor(p), [-1]) for p in parts], 0)
-
-
-def hits(y: Any, z: Any) -> Any:
-    """Whether the largest output is that of the class, (n,)."""
-    return tf.equal(tf.argmax(z, -1, y.dtype), tf.reshape(y, [z.shape[0]]))
-
-
-def widened(model: keras.Model) -> keras.Model:
-    """A copy of a functional model in float64 with the same weights, for second derivatives worth their digits."""
-
-    def layer(old: keras.layers.Layer) -> keras.layers.Layer:
-        return old.__class__.from_config(old.get_config() | {"dtype": "float64"})
-
-    def entrance(old: Any) -> Any:
-        whole = keras.backend.is_int_dtype(old.dtype)
-        return keras.Input(old.shape[1:], dtype=old.dtype if whole else "float64", name=old.name)
-
-    inputs = keras.tree.map_structure(entrance, model.input)
-    copy = keras.models.clone_model(model, clone_function=layer, input_tensors=inputs)
-    copy.dtype_policy = keras.DTypePolicy("float64")
-    copy.set_weights([np.asarray(v) for v in model.weights])
-    return copy

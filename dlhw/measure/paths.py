@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dlhw.errors import require
 
 Array = NDArray[np.floating]
 
@@ -19,20 +22,29 @@ class Line:
     accuracy: Array  # (G,) share in [0, 1]; nan where y are no class labels
 
 
-def barrier_over_mean(alphas: Array, values: Array) -> Array:
-    """Height of a barrier, Frankle et al. 2020: largest value in [0, 1] less the mean of the ends, (..., G) -> (...).
+def alpha_grid(alphas: Sequence[float] | Array) -> Array:
+    """`alphas` in order, each once, with 0 and 1 among them; UserError unless all are finite."""
+    values = np.asarray(alphas, np.float64)
+    bad = values[~np.isfinite(values)]
+    require(not len(bad), f"alphas hold {', '.join(map(str, bad[:3]))}; they must be finite numbers")
+    return np.unique(np.concatenate([values.ravel(), [0.0, 1.0]]))
 
-    Linear mode connectivity and the lottery ticket hypothesis. Positive even without a hill where the ends differ.
+
+def barrier_over_mean(alphas: Array, values: Array) -> Array:
+    """Height of a barrier: largest value in [0, 1] less the mean of the ends, (..., G) -> (...).
+
+    Frankle et al. 2020 (Linear mode connectivity and the lottery ticket hypothesis) define it so for the classification
+    error; it serves for the loss too. Positive even without a hill where the ends differ.
     """
     inside = (alphas >= 0) & (alphas <= 1)
     return np.asarray(values[..., inside].max(axis=-1) - (_at(alphas, values, 0) + _at(alphas, values, 1)) / 2)
 
 
 def barrier_over_chord(alphas: Array, values: Array) -> Array:
-    """Height of a barrier, Entezari et al. 2022: largest excess in [0, 1] over the straight line between the ends.
+    """Height of a barrier: largest excess in [0, 1] over the straight line between the ends, (..., G) -> (...).
 
-    The role of permutation invariance in linear mode connectivity. max of L(alpha) - ((1 - alpha) L(0) + alpha L(1)):
-    never negative, 0 where the loss is convex along the line.
+    max of L(alpha) - ((1 - alpha) L(0) + alpha L(1)): Entezari et al. 2022, The role of permutation invariance in
+    linear mode connectivity. Never negative; 0 where the loss is convex along the line.
     """
     inside = (alphas >= 0) & (alphas <= 1)
     at = alphas[inside]
@@ -41,4 +53,6 @@ def barrier_over_chord(alphas: Array, values: Array) -> Array:
 
 
 def _at(alphas: Array, values: Array, alpha: float) -> Array:
-    return np.asarray(values[..., int(np.flatnonzero(alphas == alpha)[0])])
+    found = np.flatnonzero(alphas == alpha)
+    require(len(found) > 0, f"alphas hold no {alpha:g}; a barrier needs both ends of the line")
+    return np.asarray(values[..., int(found[0])])

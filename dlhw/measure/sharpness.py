@@ -43,13 +43,14 @@ def keskar(
     iterations (10 in the paper), from a random point of the box: at z = 0 of a trained net the gradient all but
     vanishes, and the search would end where it began. subspace=None: A = 1, all P directions; subspace=p: A of shape
     (P, p), random orthonormal columns, A^+ = A^T. phi is in per cent of 1 + f. The largest loss met is a lower bound of
-    the maximum, so phi can only be too small. Deterministic for a seed.
+    the maximum, so phi can only be too small; it is never negative, for z = 0 is in the box. nan where the loss itself
+    is not finite. Deterministic for a seed.
 
-    Raises UserError unless epsilon > 0.
+    Raises UserError unless 0 < epsilon <= 1, and for losses of -1 and below, of which phi makes no sense.
     """
     from scipy.optimize import minimize
 
-    require(epsilon > 0 and np.isfinite(epsilon), f"epsilon {epsilon:g} must be positive and finite")
+    require(0 < epsilon <= 1, f"epsilon {epsilon:g} must lie in (0, 1]")
     require(iterations >= 1, f"iterations {iterations} must be positive")
     objective = Objective(model, loss, x, y, batch_size=batch_size)
     require(
@@ -69,17 +70,22 @@ def keskar(
         step = u * box
         objective.move(theta + (step if a is None else a @ step))
         value, gradient = objective.gradient()
-        met.append(value if np.isfinite(value) else -np.inf)
+        if np.isfinite(value):
+            met.append(value)
         return (base - value) / scale, -(gradient if a is None else a.T @ gradient) * box / scale
 
     with kept(model):
         base = objective.value().loss
+        if not np.isfinite(base):
+            return Sharpness(np.nan, base, np.nan, 1)
+        require(base > -1, f"the loss is {base:g}; Keskar's sharpness divides by 1 + loss, which must be positive")
+        met.append(base)
         start = rng.uniform(-1, 1, len(box))
         scale = float(np.abs(falling(start)[1]).mean()) or 1.0
         search = {"bounds": [(-1, 1)] * len(box), "options": {"maxiter": iterations, "maxfun": 5 * iterations}}
         minimize(falling, start, args=(scale,), jac=True, method="L-BFGS-B", **search)
     largest = max(met)
-    return Sharpness(100 * (largest - base) / (1 + base), base, largest, len(met) + 1)
+    return Sharpness(100 * (largest - base) / (1 + base), base, largest, len(met))
 
 
 def sam(

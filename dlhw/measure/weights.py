@@ -30,13 +30,20 @@ def assign(model: Any, vector: Array) -> None:
 
 
 def layer_parts(model: Any) -> dict[str, slice]:
-    """Where the trainable weights of each layer stand in the vector of :func:`flat`, by the name of the layer."""
-    parts, start = {}, 0
+    """Where the trainable weights of each layer stand in the vector of :func:`flat`, by the name of the layer.
+
+    Raises UserError where the weights of a layer do not stand together, as in some subclassed models.
+    """
+    sizes = [math.prod(v.shape) for v in model.trainable_variables]
+    ends = [0, *np.cumsum(sizes).tolist()]
+    at = {id(v): i for i, v in enumerate(model.trainable_variables)}
+    parts = {}
     for layer in model.layers:
-        size = sum(math.prod(v.shape) for v in layer.trainable_variables)
-        if size:
-            parts[layer.name] = slice(start, start + size)
-        start += size
+        own = sorted(at.pop(id(v)) for v in layer.trainable_variables if id(v) in at)
+        if own:
+            together = own == list(range(own[0], own[-1] + 1))
+            require(together, f"the weights of layer {layer.name} do not stand together in those of the model")
+            parts[layer.name] = slice(ends[own[0]], ends[own[-1] + 1])
     return parts
 
 

@@ -17,7 +17,8 @@ import tensorflow as tf
 from dlhw._compiled import Compiled
 from dlhw._labels import MEASURED, STREAM_OF_ORDER, fixed_sample
 from dlhw.errors import require
-from dlhw.measure.gradients import layer_slices, norms
+from dlhw.measure.gradients import layer_groups, norms
+from dlhw.measure.objective import hits, per_example, tensors
 from dlhw.training.history import Curves, divergence_limit
 from dlhw.training.loop import use_xla
 from dlhw.training.optimizers import Optimizer
@@ -72,8 +73,8 @@ class Trainer:
         """
         require(batch_size >= 1, f"batch_size {batch_size} must be positive")
         self.model, self.batch_size, self.rule = model, batch_size, optimizer
-        self.loss, self.compiled, self.record = keras.losses.get(loss), compiled, record
-        self.layers = layer_slices(model)
+        self.loss, self.compiled, self.record = per_example(loss), compiled, record
+        self.layers = layer_groups(model)
         self.xla = use_xla(model) if xla is None else xla
         self.variables = [v.value for v in model.trainable_variables]
         self.slots = tuple(
@@ -104,7 +105,7 @@ class Trainer:
 
         Raises UserError if there are fewer examples than a batch holds, Stopped if `stop` returns True.
         """
-        (x, y), test = (tuple(map(self._tensor, pair)) for pair in (train, test))
+        (x, y), test = (tuple(tensors(self.model, a) for a in pair) for pair in (train, test))
         n = int(x.shape[0])
         require(self.batch_size <= n, f"batch_size {self.batch_size} exceeds the {n} training examples")
         some = fixed_sample(n, measured or n)
@@ -115,16 +116,17 @@ class Trainer:
         began, rng = time.perf_counter(), np.random.default_rng([seed, STREAM_OF_ORDER])
         steps, rest = divmod(n, self.batch_size)
         table, blocks = np.full((epochs + 1, 4), np.nan), []
-        left = epochs * (steps + (rest > 0)) if updates is None else updates
+        each = steps + (rest > 0)
+        left = epochs * each if updates is None else updates
         require(
-            left > (epochs - 1) * (steps + (rest > 0)),
-            f"{updates} updates do not reach into epoch {epochs} of {steps + (rest > 0)} steps",
+            (epochs - 1) * each < left <= epochs * each,
+            f"{updates} updates do not end within epoch {epochs} of {each} steps each",
         )
         limit, gone = np.inf, None
         for epoch in range(epochs + 1):
             if epoch:
                 order = rng.permutation(n).astype(np.int32)
-                count = (epoch - 1) * (steps + (rest > 0))
+                count = (epoch - 1) * each
                 last = rest > 0 and left - count > steps
                 counts = tf.constant(count), tf.constant(min(steps, left - count)), tf.constant(last)
                 rows = self._call(self._run_epoch, *counts, x, y, tf.constant(order))
@@ -156,16 +158,9 @@ class Trainer:
 
     def measure(self, x: Any, y: Any) -> tuple[float, float]:
         """Mean loss and accuracy on (x, y) in inference mode; accuracy is nan where y are no classes."""
-        x, y = self._tensor(x), self._tensor(y)
+        x, y = tensors(self.model, x), tensors(self.model, y)
         loss, right = self._call(self._run_measure, x, y)
-        return float(loss) / len(x), float(right) / len(x) if y.dtype.is_integer else float("nan")
-
-    def _tensor(self, a: Any) -> Any:
-        """Class labels as int32, whatever integers they are; everything else in the precision of the model."""
-        kind = tf.as_dtype(a.dtype) if hasattr(a, "dtype") else tf.convert_to_tensor(a).dtype
-        if kind.is_integer and not tf.is_tensor(a):
-            return tf.convert_to_tensor(np.asarray(a, np.int32))
-        return tf.cast(a, tf.int32 if kind.is_integer else self.model.compute_dtype)
+        return float(loss) / len(x), float(right) / len(x)
 
     def _compile(self, x: Any, y: Any, sample: Any, test: Any) -> float:
         """Trace and compile for these shapes, without taking a step."""
@@ -196,7 +191,7 @@ class Trainer:
         row = None
         if self.record:
             total, layers = norms(gradients, self.layers)
-            row = tf.concat([[value, total], layers], 0)
+            row = tf.cast(tf.concat([[tf.cast(value, total.dtype), total], layers], 0), self.variables[0].dtype)
         self.rule.apply(count, self.variables, gradients, self.slots)
         return row
 
@@ -222,22 +217,21 @@ class Trainer:
     def _run_measure(self, x: Any, y: Any) -> tuple[Any, Any]:
         n = int(x.shape[0])
         size = min(n, _MEASURE_BATCH)
-        classes = y.dtype.is_integer
 
         def part(start: Any, length: int) -> tuple[Any, Any]:
             z = self.model(tf.slice(x, [start, *[0] * (len(x.shape) - 1)], [length, *x.shape[1:]]), training=False)
             t = tf.slice(y, [start, *[0] * (len(y.shape) - 1)], [length, *y.shape[1:]])
-            losses = tf.reduce_mean(tf.reshape(self.loss(t, z), [length, -1]), 1)
-            hits = tf.equal(tf.argmax(z, -1, t.dtype), tf.reshape(t, [length])) if classes else tf.zeros([length])
-            return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, losses.dtype))
+            losses, right = self.loss(t, z), hits(t, z)
+            unknown = tf.constant(np.nan, losses.dtype)
+            return tf.reduce_sum(losses), unknown if right is None else tf.reduce_sum(tf.cast(right, losses.dtype))
 
         def body(i: Any, loss: Any, right: Any) -> Any:
-            more, hits = part(i * size, size)
-            return i + 1, loss + more, right + hits
+            more, well = part(i * size, size)
+            return i + 1, loss + more, right + well
 
         zero = tf.zeros([], self.model.compute_dtype)
         _, loss, right = tf.while_loop(lambda i, *_: i < n // size, body, (tf.constant(0), zero, zero))
         if n % size:
-            more, hits = part(n - n % size, n % size)
-            loss, right = loss + more, right + hits
+            more, well = part(n - n % size, n % size)
+            loss, right = loss + more, right + well
         return loss, right

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlhw.measure.gradients import layer_slices, norms
+from dlhw.measure.gradients import layer_groups, norms
 from dlhw.training.history import History, divergence_limit, first_divergence
 from dlhw.training.optimizers import Optimizer
 
@@ -47,7 +47,7 @@ def train_step(
     with tf.GradientTape() as tape:
         value = tf.add_n([tf.reduce_mean(loss(y, model(x, training=True))), *model.losses])
     gradients = tape.gradient(value, [v.value for v in variables], unconnected_gradients="zero")
-    total, layers = norms(gradients, layer_slices(model))
+    total, layers = norms(gradients, layer_groups(model))
     moved, slots = rule.step(count, [v.value for v in variables], gradients, slots)
     for variable, new in zip(variables, moved, strict=True):
         variable.assign(new)
@@ -130,7 +130,7 @@ def _bound_step(model: keras.Model, loss: Callable[[Any, Any], Any], rule: Optim
 
 def _compiled(model: keras.Model, step: Callable[..., Any], length: int) -> Callable[..., Any]:
     """At most `length` steps in one graph: (steps done, n, x, y) -> rows of loss, norm, norms of the layers."""
-    width = 2 + len(layer_slices(model))
+    width = 2 + len(layer_groups(model))
 
     def run(start: Any, n: Any, x: Any, y: Any) -> Any:
         rows = tf.zeros((length, width), x.dtype)

@@ -169,7 +169,7 @@ class Stack:
         self, done: Any, n: Any, parameters: Any, slots: Any, alive: Any, x: Any, y: Any, limit: Any
     ) -> tuple[Any, ...]:
         layers = len(self.activations)
-        slices = [slice(2 * k, 2 * k + 2) for k in range(layers)]
+        groups = [(2 * k, 2 * k + 1) for k in range(layers)]
         rows = tf.zeros((self.length, 2 + layers if self.record_norm else 1, len(self.models)), x.dtype)
 
         def body(i: Any, parameters: Any, slots: Any, alive: Any, rows: Any) -> tuple[Any, ...]:
@@ -180,7 +180,7 @@ class Stack:
             gradients = tape.gradient(total, parameters)
             row = losses[None]
             if self.record_norm:
-                whole, each = norms(gradients, slices, axis=[1, 2])
+                whole, each = norms(gradients, groups, axis=[1, 2])
                 row = tf.concat([row, whole[None], tf.transpose(each)], 0)
             alive = tf.logical_and(alive, losses <= limit)
             moved, slots = self.rule.step(done + i + 1, parameters, gradients, slots)

@@ -1,0 +1,215 @@
+"""What is asked of a symmetric operator: extreme eigenpairs, trace, spectral density.
+
+The operator is a matrix, a SciPy `LinearOperator`, or :func:`dlhw.measure.hessian` of a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from dlhw.errors import require
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Eigenpairs:
+    """Some eigenpairs of a symmetric operator, each with its own quality."""
+
+    values: Array  # (k,) from the largest down
+    vectors: Array  # (k, P) orthonormal rows
+    residuals: Array  # (k,) |A v - value v|, computed; an eigenvalue lies within that distance of the value
+    converged: NDArray[np.bool_]  # (k,) residual <= tolerance * largest |value| met
+    steps: int  # products with the operator, those for the residuals included
+
+
+def eigenpairs(
+    operator: Any,
+    k: int = 1,
+    *,
+    which: Literal["largest", "smallest", "both"] = "largest",
+    steps: int = 100,
+    tolerance: float = 1e-4,
+    seed: int = 0,
+) -> Eigenpairs:
+    """The k largest eigenvalues (not by magnitude), the k smallest, or k of both ends, by Lanczos's method.
+
+    Full re-orthogonalisation, at most `steps` products, fewer as soon as the wanted pairs have converged; memory
+    8 steps P bytes. `converged` says that a pair is an eigenpair; that none was missed it cannot say: an eigenvalue of
+    multiplicity is found again only after the space of the start vector is used up.
+    Golub and Van Loan, Matrix Computations, 4th ed., section 10.1.
+
+    Raises UserError if k (or 2 k for both ends) exceeds the size of the operator.
+    """
+    a = _symmetric(operator)
+    ends = {"largest": 1, "smallest": 1, "both": 2}
+    require(which in ends, f"which {which!r} is unknown; use {', '.join(ends)}")
+    require(k >= 1, f"k={k} must be positive")
+    require(ends[which] * k <= a.shape[0], f"k={k} ({which}) exceeds the operator's size {a.shape[0]}")
+    require(steps >= ends[which] * k, f"steps={steps} must be at least the {ends[which] * k} pairs wanted")
+    run = Lanczos(a, steps, seed)
+    wanted = lambda m: _ends(m, k, which)  # noqa: E731
+    while len(run.alpha) < min(steps, a.shape[0]):
+        run.step()
+        m = len(run.alpha)
+        if m >= ends[which] * k and m % 5 == 0 and run.beta[-1] > 0:  # at 0 the space is used up: go on from another
+            values, rows = np.linalg.eigh(run.tridiagonal())
+            estimate = np.abs(run.beta[-1] * rows[-1, wanted(m)])  # the residual, by theory
+            if (estimate <= 0.5 * tolerance * np.abs(values).max()).all():
+                break
+    values, rows = np.linalg.eigh(run.tridiagonal())
+    at = wanted(len(values))[::-1]
+    vectors = rows[:, at].T @ run.basis[: len(values)]
+    images = np.stack([a.matvec(v) for v in vectors])
+    residuals = np.linalg.norm(images - values[at, None] * vectors, axis=1)
+    good = residuals <= tolerance * np.abs(values).max()
+    return Eigenpairs(values[at], vectors, residuals, good, len(values) + len(at))
+
+
+def _ends(m: int, k: int, which: str) -> Array:
+    """Indices into m ascending values."""
+    low, high = np.arange(k), np.arange(m - k, m)
+    return {"largest": high, "smallest": low, "both": np.concatenate([low, high])}[which]
+
+
+class Lanczos:
+    """An orthonormal basis q_1, q_2, ... in which a symmetric operator is tridiagonal, grown a step at a time."""
+
+    def __init__(self, a: LinearOperator, steps: int, seed: int) -> None:
+        self.a, self.rng = a, np.random.default_rng(seed)
+        self.alpha: list[float] = []
+        self.beta: list[float] = []  # beta[j] couples q_j and q_{j+1}
+        self.basis = np.empty((min(steps, a.shape[0]), a.shape[0]))
+        self.basis[0] = self._unit(self.rng.normal(size=a.shape[0]))
+
+    def step(self) -> None:
+        """One product. Where the space is used up (beta = 0) the basis goes on from a new random direction."""
+        m = len(self.alpha)
+        q = self.basis[m]
+        w = self.a.matvec(q)
+        require(bool(np.isfinite(w).all()), "the operator gives values that are not finite")
+        self.alpha.append(float(q @ w))
+        scale = float(np.linalg.norm(w))
+        w = self._orthogonal(w, m + 1)
+        beta = float(np.linalg.norm(w))
+        beta = 0.0 if beta <= 1e-12 * scale or m + 1 == self.a.shape[0] else beta
+        self.beta.append(beta)
+        if m + 1 < len(self.basis):
+            self.basis[m + 1] = w / beta if beta else self._fresh(m + 1)
+
+    def tridiagonal(self) -> Array:
+        """T, (m, m), after m steps."""
+        m = len(self.alpha)
+        off = np.diag(self.beta[: m - 1], 1)
+        return np.diag(self.alpha) + off + off.T
+
+    def _orthogonal(self, w: Array, m: int) -> Array:
+        """w without its part in the first m vectors; twice is enough (Kahan, in Parlett, The Symmetric Eigenvalue
+        Problem, 1998, section 6.9)."""
+        for _ in range(2):
+            w = w - self.basis[:m].T @ (self.basis[:m] @ w)
+        return w
+
+    def _fresh(self, m: int) -> Array:
+        return self._unit(self._orthogonal(self.rng.normal(size=self.a.shape[0]), m))
+
+    @staticmethod
+    def _unit(w: Array) -> Array:
+        return w / np.linalg.norm(w)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number estimated from random samples."""
+
+    value: float
+    standard_error: float  # of the value; 0 where nothing is random
+    products: int  # with the operator
+
+
+def trace(
+    operator: Any, *, products: int = 100, method: Literal["hutchinson", "hutch++"] = "hutch++", seed: int = 0
+) -> Estimate:
+    """Trace of a symmetric operator from `products` products with random signs.
+
+    hutchinson: mean of z^T A z over vectors z of random signs (Hutchinson 1989); error ~ |A|_F / sqrt(products).
+    hutch++: a third of the products finds the dominant directions, whose part is then taken exactly, and only the
+    rest is sampled (Meyer et al. 2021); error ~ 1 / products for spectra that decay. The standard error is that of the
+    sampled part, so it is itself an estimate.
+    """
+    a = _symmetric(operator)
+    size = a.shape[0]
+    require(method in ("hutchinson", "hutch++"), f"method {method!r} is unknown; use hutchinson or hutch++")
+    least = 2 if method == "hutchinson" else 6
+    require(products >= least, f"products={products} must be at least {least}")
+    rng = np.random.default_rng(seed)
+    signs = lambda n: rng.choice([-1.0, 1.0], (n, size))  # noqa: E731
+    exact, used, basis = 0.0, 0, np.zeros((size, 0))
+    if method == "hutch++":
+        third = min(products // 3, size)
+        basis, _ = np.linalg.qr(np.stack([a.matvec(z) for z in signs(third)], axis=1))
+        exact = float(sum(q @ a.matvec(q) for q in basis.T))
+        used = 2 * third
+        if third == size:
+            return Estimate(exact, 0.0, used)
+    samples = []
+    for z in signs(products - used):
+        rest = z - basis @ (basis.T @ z)
+        samples.append(float(rest @ a.matvec(rest)))
+    error = float(np.std(samples, ddof=1) / np.sqrt(len(samples)))
+    return Estimate(exact + float(np.mean(samples)), error, products)
+
+
+@dataclass(frozen=True)
+class Density:
+    """Spectral density of a symmetric operator: point masses, and smoothed."""
+
+    nodes: Array  # (m,) ascending
+    weights: Array  # (m,) shares of the spectrum; they add up to 1
+    grid: Array  # (g,)
+    density: Array  # (g,) per unit of the eigenvalue; integrates to 1
+    width: float  # standard deviation of the Gaussians that smooth it
+
+
+def spectral_density(
+    operator: Any, *, steps: int = 60, probes: int = 8, points: int = 1000, width: float | None = None, seed: int = 0
+) -> Density:
+    """Density of the eigenvalues by stochastic Lanczos quadrature (Lin, Saad and Yang 2016; Ghorbani et al. 2019).
+
+    For each of `probes` random vectors `steps` of Lanczos; nodes are the eigenvalues of T, weights the squared *first*
+    entries of its eigenvectors; their mean over the probes, smoothed by Gaussians of `width` (default: a hundredth of
+    the range). Extreme eigenvalues are sharp; the bulk is resolved to about the range over `steps`.
+    """
+    a = _symmetric(operator)
+    require(steps >= 1 and probes >= 1, f"steps={steps} and probes={probes} must be positive")
+    nodes, weights = [], []
+    for probe in range(probes):
+        run = Lanczos(a, steps, seed + 7919 * probe)
+        for _ in range(min(steps, a.shape[0])):
+            run.step()
+        values, rows = np.linalg.eigh(run.tridiagonal())
+        nodes.append(values)
+        weights.append(rows[0] ** 2 / probes)
+    at, share = np.concatenate(nodes), np.concatenate(weights)
+    order = np.argsort(at, kind="stable")
+    at, share = at[order], share[order]
+    span = at[-1] - at[0] or max(abs(float(at[0])), 1.0)
+    sigma = span / 100 if width is None else width
+    require(sigma > 0, f"width={sigma} must be positive")
+    grid = np.linspace(at[0] - 4 * sigma, at[-1] + 4 * sigma, points)
+    step = (grid[-1] - grid[0]) / (points - 1)
+    require(sigma >= step, f"width={sigma:g} is under the step of the grid, {step:.2g}: give more than {points} points")
+    bells = np.exp(-0.5 * ((grid[:, None] - at) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+    return Density(at, share, grid, bells @ share, sigma)
+
+
+def _symmetric(operator: Any) -> LinearOperator:
+    # SciPy takes no lists, and turns down arrays of other ranks than two with a message of its own.
+    a = aslinearoperator(operator if hasattr(operator, "matvec") else np.atleast_2d(np.asarray(operator, np.float64)))
+    require(a.shape[0] == a.shape[1], f"the operator has shape {a.shape}; it must be square")
+    return a
