@@ -48,9 +48,11 @@ def seconds(settings: Any, flat: tuple[float, ...]) -> np.ndarray:
     return np.reshape(flat, (-1, settings.seeds))
 
 
-def curve_figure(result: Any, labels: Sequence[str], title: str, over: str, chance: float | None = None) -> Figure:
+def curve_figure(
+    result: Any, labels: Sequence[str], title: str, where: str, over: str, chance: float | None = None
+) -> Figure:
     """Loss (log) above accuracy against epoch, all rows of `result`: training solid, test dashed, band over seeds."""
-    made, (top, bottom) = plot.figure(2, height=5.6)
+    made, (top, bottom) = plot.figure(2, height=5.9, head=0.6)
     epochs = np.arange(result.train_loss.shape[-1])
     for axes, kind, scale in ((top, "loss", 1.0), (bottom, "accuracy", 100.0)):
         for k, label in enumerate(labels):
@@ -67,7 +69,8 @@ def curve_figure(result: Any, labels: Sequence[str], title: str, over: str, chan
                     color=color,
                     linestyle=dashes,
                     marker=plot.MARKERS[k % len(plot.MARKERS)],
-                    markersize=3,
+                    markersize=3.5,
+                    markevery=-(-len(epochs) // 25),
                 )
     plot.positive_log(top, 1e-7)
     top.set_ylabel("cross entropy (nats)")
@@ -76,7 +79,7 @@ def curve_figure(result: Any, labels: Sequence[str], title: str, over: str, chan
     if chance is not None:
         bottom.axhline(100 * chance, color=plot.TRUTH, linewidth=0.8, linestyle=":", label="chance")
         bottom.legend(loc="center right")
-    top.set_title(title)
+    plot.header(made, title, where, ())
     plot.legend(top, f"train solid, test dashed; {over}")
     return made
 

@@ -53,8 +53,8 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
         f"{net}: {settings.parameters(net):,} parameters" + _curves.gone(result.diverged_at[k])
         for k, net in enumerate(settings.models)
     ]
-    title = f"Training on {settings.where()}"
-    return {"curves": _curves.curve_figure(result, labels, title, _curves.over(settings.seeds))}
+    title = "Nets of different shape learn the same images"
+    return {"curves": _curves.curve_figure(result, labels, title, settings.where(), _curves.over(settings.seeds))}
 
 
 def summary(settings: Settings, result: Result) -> Summary:

@@ -66,9 +66,10 @@ def run(settings: Settings, context: Context) -> Result:
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """`curves`: loss and accuracy against epoch, every noise level, training solid, test dashed, chance dotted."""
     labels = [_label(v) + _curves.gone(result.diverged_at[k]) for k, v in enumerate(settings.noise)]
-    title = f"{settings.net} net ({settings.parameters(settings.net):,} parameters) on {settings.where()}"
+    title = f"{settings.net} net ({settings.parameters(settings.net):,} parameters), labels true and shuffled"
     chance = 1 / datasets.known(settings.data).classes
-    return {"curves": _curves.curve_figure(result, labels, title, _curves.over(settings.seeds), chance)}
+    over = _curves.over(settings.seeds)
+    return {"curves": _curves.curve_figure(result, labels, title, settings.where(), over, chance)}
 
 
 def _label(noise: float) -> str:
