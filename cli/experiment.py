@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
     with console.silent_start():
         from dlhw.training import distribution
     distribution.resolve(runtime.device)
+    gc.freeze()  # what the imports made
+    gc.enable()
     talk = not (runtime.quiet or runtime.json)
     with store.locked(path), console.progress(talk) as report:
         parts = FolderParts(path / "parts", experiments.tag(name, settings, runtime.device))

@@ -225,7 +225,9 @@ def render(made: Figure, form: str, dpi: int = 130) -> bytes:
     buffer = io.BytesIO()
     with style():
         metadata = {"Date": None} if form == "svg" else {"Software": None}
-        made.savefig(buffer, format=form, dpi=dpi, metadata=metadata)
+        # Level 3 in place of 6: a quarter of the time of a PNG for a twentieth of its size.
+        more: Any = {"pil_kwargs": {"compress_level": 3}} if form == "png" else {}
+        made.savefig(buffer, format=form, dpi=dpi, metadata=metadata, **more)
     return buffer.getvalue()
 
 
