@@ -140,6 +140,9 @@ def test_sentences_on_both_sides_of_the_rules():
     assert "every seed higher at 1000" in text
     assert "50 times smaller at 1000 than at 10; its factor" in text
     assert "360 test images, alone gives 36" in text  # 36 batches of 10, one of 1000
+    assert "Largest Hessian eigenvalue: 1 (1 to 1) at batch 10, 1 (1 to 1) at 1000; the ranges overlap" in text
+    sharper = dataclasses.replace(result, eigenvalue=np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert "every seed higher at 1000" in SWEEP.summary(settings, sharper).sentences[2]
     flat_nets = dataclasses.replace(result, sensitivity=np.zeros(shape), batch_mean_gradient=np.zeros(shape))
     assert "In 4 trainings the gradients vanish" in " ".join(SWEEP.summary(settings, flat_nets).sentences)
     assert SWEEP.figures(settings, dataclasses.replace(flat_nets, eigenvalue=np.zeros(shape)))
@@ -149,7 +152,11 @@ def test_sentences_on_both_sides_of_the_rules():
     )
     crossed = dataclasses.replace(result, sensitivity=np.array([[1.0, 2.1], [2.0, 2.2]]))
     assert "the ranges overlap" in " ".join(SWEEP.summary(settings, crossed).sentences)
-    barrier = {"curvature_at_a": np.ones(2), "curvature_at_b": np.ones(2), "lowest_test_accuracy_between": np.ones(2)}
+    names = ("curvature_at_a", "curvature_at_b", "test_accuracy_at_a", "test_accuracy_at_b")
+    barrier = {**{k: np.ones(2) for k in names}, "lowest_test_accuracy_between": np.ones(2)}
+    dip = {**barrier, "lowest_test_accuracy_between": np.array([0.9, 0.8]), "train_barrier_over_chord": np.ones(2)}
+    assert "falls 15 (10 to 20) points under the worse" in " ".join(LINES._sentences(LINES.TINY, "pair", dip))
     for high, what in [([0.5, 0.6], "a barrier in every seed"), ([0.0, 0.01], "no barrier"), ([0.0, 1.0], "disagree")]:
         said = LINES._sentences(LINES.TINY, "pair", {**barrier, "train_barrier_over_chord": np.array(high)})
         assert what in " ".join(said)
+        assert "does not fall under that of the worse net" in " ".join(said)

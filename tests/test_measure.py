@@ -449,6 +449,8 @@ def test_the_line_through_a_bowl_is_a_parabola():
     np.testing.assert_allclose(found.loss, expected, rtol=1e-12, atol=1e-15)
     assert np.isnan(found.accuracy).all()
     np.testing.assert_array_equal(measure.flat(model), here)
+    vectors = measure.line(model, a[0].ravel(), b[0].ravel(), "mse", x, y, np.linspace(-1, 2, 50))
+    np.testing.assert_array_equal(vectors.loss, found.loss)
     second = diagonal @ np.array([1, 4, 0])
     np.testing.assert_allclose(measure.line_curvature(model, a, b, "mse", x, y), [second, second], rtol=1e-12)
     assert measure.barrier_over_chord(found.alphas, found.loss) == pytest.approx(0, abs=1e-12)
@@ -509,6 +511,10 @@ def test_batch_statistics_of_a_line():
         measure.line(model, a, b, cross_entropy, x, y, [0.25], batch_norm="recompute").loss for _ in range(2)
     ]  # dropout and noise are silent
     np.testing.assert_array_equal(*twice)
+    chain = keras.Sequential([keras.Input((3,)), *model.layers[1:]])
+    np.testing.assert_array_equal(
+        measure.line(chain, a, b, cross_entropy, x, y, [0.25], batch_norm="recompute").loss, twice[0]
+    )
     again = keras.Model(inputs, model(inputs))
     with pytest.raises(UserError, match="norm stands in a nested model"):
         measure.line(again, again, again, cross_entropy, x, y, [0.5], batch_norm="recompute")

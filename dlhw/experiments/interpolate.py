@@ -247,10 +247,13 @@ def _sentences(settings: Settings, text: str, found: dict[str, np.ndarray]) -> l
     else:
         what = "the seeds disagree on a barrier"
     what = what if len(high) > 1 else "in this one seed"
-    worst = spread(100 * found["lowest_test_accuracy_between"], " %")
+    worse = np.minimum(found["test_accuracy_at_a"], found["test_accuracy_at_b"])
+    drop = 100 * (worse - found["lowest_test_accuracy_between"])
+    falls = f"falls {spread(drop)} points under the worse of the two nets"
+    falls = falls if np.nanmax(drop) > 0 else "does not fall under that of the worse net"
     return [
         f"{text}: {what}; the training loss rises {spread(high)} nats over the chord between A and B, "
-        f"and test accuracy falls to {worst}.",
+        f"and test accuracy {falls}.",
         f"{text}: curvature along the way {spread(found['curvature_at_a'])} at A, {spread(found['curvature_at_b'])} at "
         f"B (d²L/dα², training loss): one direction among {settings.parameters(settings.net):,}, "
         "no measure of flatness.",

@@ -155,7 +155,7 @@ def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
             right,
             x,
             result.batch_mean_gradient,
-            "popular mistake: batch mean, ≈ 1/B",
+            "popular mistake: of the batch mean",
             1,
             linestyle="--",
             linewidth=0.8,
@@ -236,14 +236,22 @@ def _trends(settings: Settings, result: Result) -> list[str]:
     a, b = settings.sizes[small], settings.sizes[large]
     said = []
     true, wrong = result.sensitivity, result.batch_mean_gradient
+    for name, values in (
+        ("Sensitivity", true),
+        *((f"Keskar's sharpness (ε = {e:g})", result.keskar[..., k]) for k, e in enumerate(settings.epsilon)),
+        ("Largest Hessian eigenvalue", result.eigenvalue),
+    ):
+        low, high = (v[np.isfinite(v)] for v in (values[small], values[large]))
+        if len(low) and len(high):
+            side = "lower" if high.max() < low.min() else "higher" if high.min() > low.max() else ""
+            how = f"every seed {side} at {b}" if side else "the ranges overlap"
+            how = how if settings.seeds > 1 else "in this one seed"
+            said.append(f"{name}: {spread(values[small])} at batch {a}, {spread(values[large])} at {b}; {how}.")
     if np.isfinite(true[small]).any() and np.isfinite(true[large]).any():
-        low, high = true[small][np.isfinite(true[small])], true[large][np.isfinite(true[large])]
-        side = "lower" if (high < low.min()).all() else "higher" if (high > low.max()).all() else ""
-        how = f"every seed {side} at {b}" if side else "the ranges overlap"
-        how = how if settings.seeds > 1 else "in this one seed"
-        said.append(f"Sensitivity: {spread(true[small])} at batch {a}, {spread(true[large])} at {b}; {how}.")
         start = result.start_sensitivity
-        said.append(f"Before training it is {spread(start)}; a net that hardly moves keeps about that value.")
+        said.append(
+            f"Before training the sensitivity is {spread(start)}; a net that hardly moves keeps about that value."
+        )
         values = float(np.nanmedian(wrong[small])), float(np.nanmedian(wrong[large]))
         if all(v > 0 for v in values):
             n = datasets.known(settings.data).test
@@ -251,7 +259,7 @@ def _trends(settings: Settings, result: Result) -> list[str]:
             said.append(
                 f"The popular mistake, the gradient of the batch mean, is {number(values[0] / values[1])} times "
                 f"smaller at {b} than at {a}; its factor, the number of batches of {n} test images, alone gives "
-                f"{batches:.3g}."
+                f"{batches:.3g}; what is left, {values[0] / values[1] / batches:.2g}, is the net's."
             )
     dead = int((true == 0).sum())
     if dead:
@@ -262,7 +270,7 @@ def _trends(settings: Settings, result: Result) -> list[str]:
     if settings.equal == "epochs":
         said.append(
             f"Equal epochs: batch {a} took {settings.updates(a)} updates, batch {b} {settings.updates(b)}. Large "
-            "batches are trained less, so batch size and length of training cannot be told apart; --equal updates can."
+            "batches are trained less. --equal updates fixes the steps instead; then they see more examples: compare both."
         )
     else:
         said.append(f"Equal updates, {settings.updates(a)} each: large batches see more examples.")

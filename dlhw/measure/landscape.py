@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from dlhw.errors import require
 from dlhw.measure.objective import BATCH, Loss, Objective, chunks, kept, length
 from dlhw.measure.paths import Line, alpha_grid
+from dlhw.measure.weights import assign
 
 Array = NDArray[np.floating]
-Weights: TypeAlias = keras.Model | Sequence[Any]
-"""A model, or its weights as `model.get_weights()` gives them."""
+Weights: TypeAlias = keras.Model | Sequence[Any] | Array
+"""A model, its weights as `model.get_weights()` gives them, or a vector of :func:`dlhw.measure.flat`, (P,)."""
 
 
 def line(
@@ -85,6 +86,10 @@ def line_curvature(
 
 
 def _weights(model: keras.Model, given: Weights, name: str) -> list[Array]:
+    if isinstance(given, np.ndarray) and given.ndim == 1:
+        with kept(model):  # what does not train stays as the model holds it
+            assign(model, given)
+            return list(model.get_weights())
     found = given.get_weights() if isinstance(given, keras.Model) else [np.asarray(w) for w in given]
     shapes, wanted = [w.shape for w in found], [tuple(v.shape) for v in model.weights]
     require(shapes == wanted, f"`{name}` has weights of shapes {shapes}; those of the model are {wanted}")
@@ -97,6 +102,8 @@ class _Statistics:
     def __init__(self, model: keras.Model, objective: Objective) -> None:
         kind = keras.layers.BatchNormalization
         self.model, self.objective = model, objective
+        if isinstance(model, keras.Sequential):
+            model = keras.Model(model.inputs, model.outputs)  # the same layers
         require(hasattr(model, "_nodes_by_depth"), 'batch_norm="recompute" needs a functional Keras model')
         layers = [layer for layer in model.layers if isinstance(layer, kind)]
         nodes = [node for same in model._nodes_by_depth.values() for node in same]
