@@ -249,17 +249,15 @@ def _trends(settings: Settings, result: Result) -> list[str]:
             said.append(f"{name}: {spread(values[small])} at batch {a}, {spread(values[large])} at {b}; {how}.")
     if np.isfinite(true[small]).any() and np.isfinite(true[large]).any():
         start = result.start_sensitivity
-        said.append(
-            f"Before training the sensitivity is {spread(start)}; a net that hardly moves keeps about that value."
-        )
-        values = float(np.nanmedian(wrong[small])), float(np.nanmedian(wrong[large]))
-        if all(v > 0 for v in values):
+        said.append(f"Before training the sensitivity is {spread(start)}; a net that hardly moves keeps about that.")
+        fall = float(np.nanmedian(wrong[small])), float(np.nanmedian(wrong[large]))
+        if all(v > 0 for v in fall):
             n = datasets.known(settings.data).test
             batches = -(-n // a) / -(-n // b)
             said.append(
-                f"The popular mistake, the gradient of the batch mean, is {number(values[0] / values[1])} times "
+                f"The popular mistake, the gradient of the batch mean, is {number(fall[0] / fall[1])} times "
                 f"smaller at {b} than at {a}; its factor, the number of batches of {n} test images, alone gives "
-                f"{batches:.3g}; what is left, {values[0] / values[1] / batches:.2g}, is the net's."
+                f"{batches:.3g}; what is left, {fall[0] / fall[1] / batches:.2g}, is the net's."
             )
     dead = int((true == 0).sum())
     if dead:
@@ -270,7 +268,7 @@ def _trends(settings: Settings, result: Result) -> list[str]:
     if settings.equal == "epochs":
         said.append(
             f"Equal epochs: batch {a} took {settings.updates(a)} updates, batch {b} {settings.updates(b)}. Large "
-            "batches are trained less. --equal updates fixes the steps instead; then they see more examples: compare both."
+            "batches are trained less. --equal updates fixes the steps; then they see more examples: compare both."
         )
     else:
         said.append(f"Equal updates, {settings.updates(a)} each: large batches see more examples.")
