@@ -143,6 +143,15 @@ def test_sentences_on_both_sides_of_the_rules():
     assert "Largest Hessian eigenvalue: 1 (1 to 1) at batch 10, 1 (1 to 1) at 1000; the ranges overlap" in text
     sharper = dataclasses.replace(result, eigenvalue=np.array([[1.0, 2.0], [3.0, 4.0]]))
     assert "every seed higher at 1000" in SWEEP.summary(settings, sharper).sentences[2]
+    three = dataclasses.replace(settings, sizes=(10, 100, 1000))
+    hill = {
+        f.name: np.concatenate([v[:1], v[:1], v[1:]])
+        for f in dataclasses.fields(result)
+        if f.name not in ("start_sensitivity", "seconds") and (v := getattr(result, f.name)) is not None
+    }
+    hill = dataclasses.replace(result, **hill, seconds=(1.0,) * 6)
+    hill = dataclasses.replace(hill, sensitivity=np.array([[1.0, 1.1], [5.0, 6.0], [2.0, 2.2]]))
+    assert SWEEP.summary(three, hill).sentences[1] == "It is not monotone: its largest median, 5.5, is at 100."
     flat_nets = dataclasses.replace(result, sensitivity=np.zeros(shape), batch_mean_gradient=np.zeros(shape))
     assert "In 4 trainings the gradients vanish" in " ".join(SWEEP.summary(settings, flat_nets).sentences)
     assert SWEEP.figures(settings, dataclasses.replace(flat_nets, eigenvalue=np.zeros(shape)))

@@ -247,6 +247,12 @@ def _trends(settings: Settings, result: Result) -> list[str]:
             how = f"every seed {side} at {b}" if side else "the ranges overlap"
             how = how if settings.seeds > 1 else "in this one seed"
             said.append(f"{name}: {spread(values[small])} at batch {a}, {spread(values[large])} at {b}; {how}.")
+            medians = _curves.median(values)
+            for k, what in ((int(np.nanargmax(medians)), "largest"), (int(np.nanargmin(medians)), "smallest")):
+                if k not in (small, large):
+                    said.append(
+                        f"It is not monotone: its {what} median, {number(medians[k])}, is at {settings.sizes[k]}."
+                    )
     if np.isfinite(true[small]).any() and np.isfinite(true[large]).any():
         start = result.start_sensitivity
         said.append(f"Before training the sensitivity is {spread(start)}; a net that hardly moves keeps about that.")
