@@ -113,6 +113,9 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
             f"{str(error).removesuffix(': run the experiment again')}; say --overwrite to replace it"
         ) from None
     mine = json.loads(to_json(dataclasses.asdict(settings)))
+    # A field that the stored run does not know is younger than the run, which then had its default; `load` reads it so.
+    defaults = {f.name: f.default for f in dataclasses.fields(settings) if f.default is not dataclasses.MISSING}
+    stored = json.loads(to_json(defaults)) | stored
     other = sorted(k for k in {*stored, *mine} if stored.get(k) != mine.get(k))
     require(
         not other,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import signal
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 import dlhw as library
-from dlhw import store
+from dlhw import experiments, store
+from dlhw.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 TINY = ["simulate", "--models", "2", "--epochs", "3", "--points", "10", "--seeds", "1"]
@@ -249,3 +251,16 @@ def test_importing_the_library_loads_no_tensorflow():
     code = "import dlhw, sys; dlhw.store; dlhw.plot; dlhw.targets; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_run_older_than_a_field_is_the_run_with_its_default(tmp_path):
+    settings = experiments.get("gradient-norm").Settings()
+    path = tmp_path / "run"
+    path.mkdir()
+    record = {"schema": store.SCHEMA, "experiment": "gradient-norm", "settings": dataclasses.asdict(settings)}
+    record |= {"environment": {}, "numbers": {}, "result": {}}
+    old = {k: v for k, v in record["settings"].items() if k not in ("data", "batch_size")}
+    (path / "run.json").write_text(store.to_json(record | {"settings": old}))
+    store.check_free(path, settings)
+    with pytest.raises(UserError, match=r"other settings \(batch_size, data\)"):
+        store.check_free(path, dataclasses.replace(settings, data="digits", batch_size=32))
