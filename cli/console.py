@@ -30,8 +30,12 @@ def silent_start() -> Iterator[None]:
     """Keep what native libraries write to stderr while they load; show it only if loading fails.
 
     TensorFlow logs from C++ before any of its own settings are read, so the file descriptor is what must be moved.
+    Keras loads scikit-learn, if it finds it, for wrappers that no command uses: a seventh of the start.
     """
     sys.stderr.flush()
+    absent = "sklearn" not in sys.modules
+    if absent:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]  # what makes an import fail
     saved = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
@@ -42,6 +46,8 @@ def silent_start() -> Iterator[None]:
             os.write(saved, hidden.read())
             raise
         finally:
+            if absent:
+                del sys.modules["sklearn"]
             os.dup2(saved, 2)
             os.close(saved)
 

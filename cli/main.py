@@ -65,6 +65,7 @@ class _Group(TyperGroup):
             _fail(" ".join(error.format_message().split()))
         finally:
             if collecting:
+                gc.freeze()  # nor need it walk through them as the process ends
                 gc.enable()
 
 

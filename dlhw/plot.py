@@ -213,6 +213,18 @@ def positive_log(axes: Axes, low: float) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(6) if top < 10 * bottom else LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    else:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: power_of_ten(v)))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def power_of_ten(value: float) -> str:
+    """10⁻³ for 0.001, "" between powers: plain text; Matplotlib's formula text takes a tenth of a second to start."""
+    exponent = np.log10(value)
+    whole = round(float(exponent))
+    if abs(exponent - whole) > 1e-9:
+        return ""
+    return "10" + str(whole).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def whole_numbers(axes: Axes) -> None:
