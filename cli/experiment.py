@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
 import typer
@@ -42,25 +42,41 @@ def command(name: str, whole: bool) -> Any:
 
 def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
     from cli import console
-    from dlhw import experiments, store
-    from dlhw.context import Context, FolderParts
+    from dlhw import cluster, experiments, store
+    from dlhw.context import FolderParts
 
     require(runtime.jobs >= 1, f"--jobs {runtime.jobs} must be at least 1")
+    cluster.found()  # a malformed TF_CONFIG is told before TensorFlow reads it
+    images = experiments.on_images(settings)
+    if runtime.scheduler:
+        _check_scheduler(runtime, images)
     path = store.folder(runtime.out, name, settings)
     store.check_free(path, settings, runtime.overwrite)
-    data_dir = Path(runtime.data_dir) if runtime.data_dir else None
-    experiments.check_data(settings, data_dir)
+    context = runtime.context()
+    experiments.check_data(settings, context.data_dir)
     with console.silent_start():
         from dlhw.training import distribution
-    distribution.resolve(runtime.device)
+    plan = distribution.plan(context, together=images)
+    talk = not (runtime.quiet or runtime.json)
+    if not plan.chief and not plan.together:
+        if talk:
+            print(f"worker {plan.index} of {plan.workers} has nothing to do: the chief runs {name} ({plan.why})")
+        return
+    if plan.kind == "multi-worker":
+        with console.silent_start():
+            distribution.strategy(plan)  # joins the others, before TensorFlow computes anything
     gc.freeze()  # what the imports made
     gc.enable()
-    talk = not (runtime.quiet or runtime.json)
-    with store.locked(path), console.progress(talk) as report:
-        parts = FolderParts(path / "parts", experiments.tag(name, settings, runtime.device))
-        context = Context(report, parts, runtime.device, runtime.jobs, data_dir)
-        run = experiments.execute(name, settings, context)
-        run.write(path)
+    with store.locked(path) if plan.chief else nullcontext(), console.progress(talk and plan.chief) as report:
+        tag = experiments.tag(name, settings, runtime.device, runtime.strategy, runtime.xla)
+        parts = FolderParts(path / "parts", tag) if plan.chief else None
+        run = experiments.execute(name, settings, runtime.context(report, parts))
+        if plan.chief:
+            run.write(path)
+    if not plan.chief:
+        if talk:
+            print(f"worker {plan.index} of {plan.workers} is done; the chief writes the run")
+        return
     summary = run.summary()
     if runtime.json:
         print(store.to_json({"run": str(path), "experiment": name, "numbers": summary.numbers}, indent=None))
@@ -68,3 +84,11 @@ def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
         out = console.stdout()
         console.print_summary(out, summary)
         out.print(f"Figures and numbers: {path}", markup=False, soft_wrap=True)
+
+
+def _check_scheduler(runtime: options.Runtime, images: bool) -> None:
+    from dlhw.experiments import _dask
+
+    require(images, "--scheduler: small nets train as stacks on this machine; leave it out")
+    require(runtime.strategy in ("auto", "none"), f"--scheduler and --strategy {runtime.strategy}: choose one of them")
+    _dask.connect(runtime.scheduler).close()

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 import dlhw
 from cli import experiment, options
-from dlhw.errors import UserError, require
+from dlhw.errors import RunError, UserError, require
 
 
 class _Group(TyperGroup):
@@ -52,6 +52,8 @@ class _Group(TyperGroup):
             sys.exit(status)
         except UserError as error:
             _fail(str(error))
+        except RunError as error:
+            _fail(str(error), status=1)
         except (KeyboardInterrupt, typer.Abort):
             _fail("interrupted; what had ended is kept, and the same command goes on from there", status=130)
         except BrokenPipeError:
@@ -153,6 +155,28 @@ def _data(
     rows = tuple((n, datasets.SETS[n].text, place, verdict) for n, (place, verdict) in found.items())
     columns = ("data set", "images, train + test", "found in", "status")
     console.stdout().print(console.table(Summary("Data sets", columns, rows, ())))
+
+
+@app.command(name="devices", rich_help_panel="Tools")
+def _devices(json: Json = False) -> None:
+    """What TensorFlow sees here, what --strategy auto would choose, and why."""
+    from cli import console
+    from dlhw import store
+    from dlhw.context import Context
+
+    with console.silent_start():
+        from dlhw.training import distribution
+    one, many = (distribution.plan(Context(), trainings=n) for n in (1, 1000))
+    small = distribution.plan(Context(), together=False)
+    choices = {"one training": one, "many trainings": many, "simulate and other small nets": small}
+    seen = distribution.seen()
+    if json:
+        plans = {name: {"strategy": p.kind, "devices": p.devices, "why": p.why} for name, p in choices.items()}
+        print(store.to_json({"devices": seen, "auto": plans}, indent=None))
+        return
+    screen = console.stdout()
+    screen.print(console.pairs("Devices", seen))
+    screen.print(console.pairs("--strategy auto", {n: f"{p.text()}: {p.why}" for n, p in choices.items()}))
 
 
 @app.command(name="list", rich_help_panel="Tools")

@@ -7,10 +7,11 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from dlhw.context import Context, Device, Strategy, Xla
 from dlhw.settings import flag, label
 
 
@@ -19,8 +20,19 @@ class Runtime:
     """Options that every experiment shares: where and how, never what."""
 
     out: Path = dataclasses.field(default=Path("artifacts"), metadata={"help": "Folder of all runs."})
-    device: Literal["auto", "cpu", "gpu"] = dataclasses.field(
-        default="auto", metadata={"help": "auto takes the first GPU, if there is one."}
+    device: Device = dataclasses.field(default="auto", metadata={"help": "auto takes GPUs, if there are any."})
+    strategy: Strategy = dataclasses.field(
+        default="auto",
+        metadata={"help": "Split each training over devices or machines; `dlhw devices` says what auto takes."},
+    )
+    replicas: int = dataclasses.field(
+        default=0, metadata={"help": "Use so many devices; 0: all. Splits a CPU with --strategy mirrored."}
+    )
+    xla: Xla = dataclasses.field(
+        default="auto", metadata={"help": "Compile trainings on images with XLA; auto: where it pays on a CPU."}
+    )
+    scheduler: str = dataclasses.field(
+        default="", metadata={"help": "Send trainings on images to a Dask cluster: tcp://HOST:PORT."}
     )
     jobs: int = dataclasses.field(
         default=os.cpu_count() or 1, metadata={"help": "Trainings side by side; one a core measured fastest."}
@@ -34,6 +46,12 @@ class Runtime:
         default=False,
         metadata={"help": "Print one JSON object, run folder and all numbers, and nothing else."},
     )
+
+    def context(self, report: Any = None, parts: Any = None) -> Context:
+        """What the library needs of them."""
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(Context) if hasattr(self, f.name)}
+        given["data_dir"] = Path(self.data_dir) if self.data_dir else None
+        return Context(report, parts or Context().parts, **given)
 
 
 def is_list(kind: Any) -> bool:

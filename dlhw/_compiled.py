@@ -22,7 +22,7 @@ class Compiled:
         self._kept: dict[Any, Any] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        key = repr(tf.nest.map_structure(lambda a: (tuple(a.shape), a.dtype.name), arguments))
+        key = repr(tf.nest.map_structure(lambda a: (tuple(a.shape), a.dtype.name), arguments, expand_composites=True))
         if key not in self._kept:
             with _TRACING:
                 self._kept[key] = self._whole.get_concrete_function(*arguments)

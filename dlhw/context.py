@@ -14,6 +14,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 Device = Literal["auto", "cpu", "gpu"]
+Strategy = Literal["auto", "none", "mirrored", "multi-worker"]
+Xla = Literal["auto", "on", "off"]
 
 
 class Report(Protocol):
@@ -32,6 +34,9 @@ class Parts(Protocol):
     def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep the arrays of a part as soon as it ends."""
 
+    def drop(self, name: str) -> None:
+        """Forget a part, if it is kept."""
+
 
 class MemoryParts(dict[str, dict[str, np.ndarray]]):
     """Parts that live as long as the process: the default in a notebook."""
@@ -39,6 +44,10 @@ class MemoryParts(dict[str, dict[str, np.ndarray]]):
     def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep the arrays."""
         self[name] = dict(arrays)
+
+    def drop(self, name: str) -> None:
+        """Forget them."""
+        self.pop(name, None)
 
 
 class FolderParts:
@@ -67,6 +76,10 @@ class FolderParts:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_arrays(self._path(name), arrays)
 
+    def drop(self, name: str) -> None:
+        """Delete the file of a part."""
+        self._path(name).unlink(missing_ok=True)
+
 
 @dataclass(frozen=True)
 class Context:
@@ -77,6 +90,10 @@ class Context:
     device: Device = "auto"
     jobs: int | None = None  # trainings side by side; None: one a core
     data_dir: Path | None = None  # where data sets are read; None: DLHW_DATA_DIR, else the cache of Keras
+    strategy: Strategy = "auto"  # how one training is split over devices (dlhw.training.distribution)
+    replicas: int = 0  # devices to use; 0: all
+    xla: Xla = "auto"  # compile trainings on images with XLA; auto: where it pays
+    scheduler: str = ""  # address of a Dask scheduler that gets the trainings; "": none
 
     @property
     def workers(self) -> int:

@@ -70,15 +70,17 @@ def image_net(
 
     The output holds logits, no softmax: cross entropy from logits does not overflow. Convolutions and pools have no
     padding; `activation` stands after every convolution and hidden dense layer. Start as in :func:`mlp`, where fan_in
-    of a convolution is k k channels.
+    of a convolution is k k channels. dtype: a precision, or a policy of Keras such as "mixed_bfloat16": then
+    weights and logits are float32.
     """
     require(init in ("torch", "keras"), f"init {init!r} is unknown; use torch or keras")
     shapes = architectures.kernels(net, shape, classes)
-    common = {"kernel_initializer": "zeros", "dtype": dtype}
-    x = keras.Input(shape, name="x", dtype=dtype)
+    policy = keras.DTypePolicy(dtype)
+    x = keras.Input(shape, name="x", dtype=policy.compute_dtype)
     h, flat = x, False
     for k, layer in enumerate((*architectures.parse_layers(net), architectures.Layer("dense", classes)), start=1):
         last = k > len(architectures.parse_layers(net))
+        common = {"kernel_initializer": "zeros", "dtype": policy.variable_dtype if last else dtype}
         if layer.kind == "dense" and not flat:
             h, flat = keras.layers.Flatten(dtype=dtype, name="flatten")(h), True
         act = None if last else activation
@@ -90,7 +92,7 @@ def image_net(
             made = keras.layers.Dense(layer.size, activation=act, name=f"dense_{k}", **common)
         h = made(h)
     model = keras.Model(x, h, name=re.sub(r"\W", "_", net))
-    model.dtype_policy = keras.DTypePolicy(dtype)
+    model.dtype_policy = policy
     model.set_weights(draw_weights(shapes, init=init, seed=seed))
     return model
 

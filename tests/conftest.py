@@ -12,6 +12,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _three_cpus():
+    """Split the processor into three logical devices, on which tests of tf.distribute train; all else uses the first.
+
+    It must be done before TensorFlow begins, hence for every test.
+    """
+    tf = pytest.importorskip("tensorflow")
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
+
+
 @pytest.fixture
 def keras_optimizer():
     """Keras's own rule: keras_optimizer("sgd", 0.01) -> keras.optimizers.SGD(0.01, momentum=0.9)."""

@@ -17,6 +17,7 @@ from dlhw.experiments import _parts
 from dlhw.measure import gradient_norm
 from dlhw.models import image_net
 from dlhw.training import OPTIMIZERS, Stopped, Trainer, cross_entropy, every, fit, optimizer
+from dlhw.training.updates import Updates
 
 keras = pytest.importorskip("keras")
 RNG = np.random.default_rng(0)
@@ -28,6 +29,15 @@ NETS = {"dense": "6-5", "conv": "3c3-p2-5"}
 
 def net(kind, dtype="float64", seed=3, **more):
     return image_net(NETS[kind], (8, 8, 1), 3, seed=seed, dtype=dtype, activation="tanh", **more)
+
+
+def awkward():
+    """Batch normalization, dropout and a regularizer."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    h = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(inputs))
+    h = keras.layers.Dropout(0.5, seed=1)(keras.layers.Flatten()(keras.layers.ReLU()(h)))
+    return keras.Model(inputs, keras.layers.Dense(3, kernel_regularizer="l2")(h))
 
 
 def rule(name="sgd", rate=0.05, momentum=0.9):
@@ -113,12 +123,8 @@ def test_another_fit_from_the_same_weights_is_the_same_fit():
 
 @pytest.mark.slow
 def test_batch_normalization_and_dropout_of_a_users_model_work():
-    keras.utils.set_random_seed(0)
     y = X[:, :6].reshape(50, 3, -1).mean(2).argmax(1).astype(np.int32)  # which band of the image is brightest
-    inputs = keras.Input((8, 8, 1))
-    h = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(inputs))
-    h = keras.layers.Dropout(0.5, seed=1)(keras.layers.Flatten()(keras.layers.ReLU()(h)))
-    model = keras.Model(inputs, keras.layers.Dense(3, kernel_regularizer="l2")(h))
+    model = awkward()
     moving = model.layers[2].moving_variance.numpy().copy()
     trainer = Trainer(model, batch_size=16, optimizer=rule())
     curves = trainer.fit((X, y), (X[:20], y[:20]), epochs=40)
@@ -143,8 +149,8 @@ def test_hooks_come_every_k_epochs_and_a_stop_is_obeyed():
 @pytest.mark.parametrize("updates", [3, 4, 6])
 def test_a_training_ends_after_so_many_updates(updates, monkeypatch):
     """Four steps an epoch, the last of two examples: as many updates as asked for, compiled or not."""
-    taken, update = [], Trainer._update
-    monkeypatch.setattr(Trainer, "_update", lambda self, *a: (taken.append(a[1].shape[0]), update(self, *a)))
+    taken, update = [], Updates.update
+    monkeypatch.setattr(Updates, "update", lambda self, *a: (taken.append(a[-1].shape[0]), update(self, *a))[1])
     ends = []
     for compiled in (False, True):
         taken.clear()
@@ -162,8 +168,8 @@ def test_a_training_ends_after_so_many_updates(updates, monkeypatch):
 @pytest.mark.parametrize("compiled", [False, True])
 def test_loss_and_gradient_norm_of_every_update_are_those_of_its_batch(compiled, monkeypatch):
     """The first update's by the instrument itself; the last batch of an epoch is smaller and is recorded too."""
-    batches, update = [], Trainer._update
-    monkeypatch.setattr(Trainer, "_update", lambda self, c, x, y: (batches.append((x, y)), update(self, c, x, y))[1])
+    batches, update = [], Updates.update
+    monkeypatch.setattr(Updates, "update", lambda self, *a: (batches.append(a[-1]), update(self, *a))[1])
     model = net("conv")
     start = model.get_weights()
     trainer = Trainer(model, batch_size=16, optimizer=rule(), record=True, compiled=compiled)
@@ -177,7 +183,7 @@ def test_loss_and_gradient_norm_of_every_update_are_those_of_its_batch(compiled,
     np.testing.assert_allclose([curves.gradient_norm[0], *curves.layer_gradient_norms[0]], [total, *layers], rtol=1e-9)
     assert curves.step_loss[0] == pytest.approx(trainer.measure(X[order], Y[order])[0], rel=1e-9)
     if not compiled:
-        assert [len(x) for x, _ in batches] == [16, 16, 16, 2, 16, 16, 16]
+        assert [len(rows) for rows in batches] == [16, 16, 16, 2, 16, 16, 16]
 
 
 def test_a_training_that_diverges_ends_and_is_named():
@@ -231,3 +237,24 @@ def test_parts_that_ended_are_kept_when_another_fails_and_only_the_rest_is_done_
     found = _parts.train_parts(epochs, work, context)
     assert list(found) == ["a", "b", "c"]
     assert set(tried[tried.index("again") + 1 :]) == {"a", "b", "c"} - kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["conv", "batch norm and dropout"])
+def test_a_training_taken_up_at_an_epoch_ends_as_if_it_had_not_been_broken_off(kind):
+    """Byte for byte, with a record, momentum, moving statistics and the states of dropout."""
+    ends, states, seen = [], [], []
+    for start in (None, 2):
+        model = net(kind) if kind in NETS else awkward()
+        trainer = Trainer(model, batch_size=16, optimizer=rule("adam"), record=True)
+        more = {"keep": lambda state, now: states.append((state(), now))} if start is None else {}
+        more["hooks"] = [lambda epoch, _: seen.append(epoch)]
+        more["resume"] = None if start is None else states[start][0]
+        ends.append((trainer.fit((X, Y), TEST, epochs=5, seed=3, **more), [v.numpy() for v in model.variables]))
+    (whole, a), (rest, b) = ends
+    assert seen == [0, 1, 2, 3, 4, 5, 3, 4, 5]
+    assert [now for _, now in states] == [False] * 5
+    for name in ("train_loss", "test_accuracy", "step_loss", "layer_gradient_norms"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(rest, name))
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one, other)

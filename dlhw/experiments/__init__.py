@@ -106,14 +106,14 @@ def run(name: str, context: Context | None = None, **settings: Any) -> Run:
 def execute(name: str, settings: Any, context: Context) -> Run:
     """Run with settings that are already built; what commands and :func:`run` share."""
     result = get(name).run(settings, context)
-    return Run(name, settings, result, environment(context))
+    return Run(name, settings, result, environment(context, settings))
 
 
 def check_data(settings: Any, folder: Path | None) -> None:
     """Raise UserError if the data set that the settings name is damaged, or not in the folder that was named."""
     from dlhw import datasets
 
-    if getattr(settings, "data", None) in datasets.SETS:
+    if on_images(settings):
         datasets.check(settings.data, folder)
 
 
@@ -130,28 +130,40 @@ def load(path: str | Path) -> Run:
     return Run(record["experiment"], settings, result, record["environment"])
 
 
-def tag(name: str, settings: Any, device: str = "auto") -> str:
-    """What a kept part must share with a run to be taken up by it."""
+def on_images(settings: Any) -> bool:
+    """Whether trainings are on a data set of images: those can be split over devices and sent to other machines."""
+    from dlhw import datasets
+
+    return getattr(settings, "data", None) in datasets.SETS
+
+
+def tag(name: str, settings: Any, device: str = "auto", *how: str) -> str:
+    """What a kept part must share with a run to be taken up by it; how: choices that change the rounding."""
     from importlib.metadata import version
 
     from dlhw.settings import digest
 
-    return f"{__version__} {version('tensorflow')} {version('keras')} {device} {name} {digest(settings)}"
+    made = " ".join([device, *(h for h in how if h != "auto")])
+    return f"{__version__} {version('tensorflow')} {version('keras')} {made} {name} {digest(settings)}"
 
 
-def environment(context: Context) -> dict[str, Any]:
+def environment(context: Context, settings: Any) -> dict[str, Any]:
     """Versions and device of this process: what a number may depend on beyond the settings."""
     import platform
     from importlib import metadata
 
-    from dlhw.training.distribution import describe
+    from dlhw.training import distribution
 
     packages = ("tensorflow", "keras", "numpy")
     versions = {"dlhw": __version__, "python": platform.python_version()}
     versions |= {p: metadata.version(p) for p in packages}
+    plan = distribution.plan(context, together=on_images(settings))
     return {
         "versions": versions,
-        "device": describe(context.device),
+        "device": distribution.describe(plan.devices),
         "machine": platform.machine(),
         "jobs": context.workers,
+        "strategy": plan.kind if plan.workers == 1 else f"{plan.kind}, {plan.workers} workers",
+        "xla": context.xla,
+        "scheduler": bool(context.scheduler),
     }

@@ -71,13 +71,16 @@ def train(
     gradient_norm (seeds, epochs) and layer_gradient_norms (seeds, epochs, layers).
     What has been trained is kept in context.parts, so that a run broken off goes on where it stood.
     """
+    import tensorflow as tf
+
     from dlhw import models as models_
     from dlhw.training import distribution, fit_many, optimizer
 
     x, y = data(settings)
     dense, _ = data(settings, 5)
     seeds = range(settings.seed, settings.seed + settings.seeds)
-    with distribution.scope(context.device):
+    device = distribution.plan(context, together=False).devices[0]
+    with tf.device(device):
         models = [
             models_.mlp(architectures.parse(net), activation=settings.activation, init=settings.init, seed=seed)
             for net in nets
@@ -88,7 +91,7 @@ def train(
             x[:, None],
             y[:, None],
             steps=settings.epochs,
-            device=distribution.resolve(context.device),
+            device=device,
             optimizer=optimizer(settings.optimizer, settings.learning_rate, settings.momentum),
             gradient_norm=gradient_norm,
             workers=context.workers,

@@ -9,13 +9,13 @@ import numpy as np
 
 from dlhw import datasets
 from dlhw._labels import fixed_sample
-from dlhw.experiments import _curves, _images, _parts
+from dlhw.experiments import _curves, _parts, _shared
 
 TOLERANCE = 1e-3  # residual of an eigenvalue against its size
 
 
 def along(
-    net: str, grid: np.ndarray, shared: _images.Shared, ends: list[dict[str, np.ndarray]], part: _parts.Part
+    net: str, grid: np.ndarray, shared: _shared.Shared, ends: list[dict[str, np.ndarray]], part: _parts.Part
 ) -> dict[str, np.ndarray]:
     """Losses and accuracies along the line between two ends, curvature at both, distance; nan where one diverged."""
     import tensorflow as tf
@@ -29,6 +29,7 @@ def along(
     if any(end["diverged_at"] >= 0 for end in ends):
         return arrays
     began = time.perf_counter()
+    shared.prepare()
 
     def report(done: int, loss: float) -> None:
         part.report(done, loss)

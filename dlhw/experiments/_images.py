@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from dlhw import architectures, datasets
-from dlhw._labels import MEASURED, fixed_sample
+from dlhw._labels import MEASURED
 from dlhw.context import Context
 from dlhw.errors import require
-from dlhw.experiments import _curves, _parts
+from dlhw.experiments import _curves, _parts, _shared
 from dlhw.settings import check, option
 
 
@@ -34,6 +33,9 @@ class ImageSettings:
     )
     activation: Literal["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus"] = option(
         "relu", "Activation after convolutions and hidden dense layers."
+    )
+    precision: Literal["float32", "mixed"] = option(
+        "float32", "mixed: weights in float32, all else in bfloat16, for GPUs; measures of a trained net stay wide."
     )
     full_train_metrics: bool = option(False, "Measure all training examples after every epoch, not a fixed 10000.")
     seed: int = option(0, "Base seed; repeat s uses seed + s.")
@@ -95,7 +97,6 @@ class BatchSettings(ImageSettings):
         self.check_batch(self.batch_size, "--batch-size")
 
 
-RECORDS = ("step_loss", "gradient_norm", "layer_gradient_norms")
 Watch = Callable[[int, Any, datasets.Data], dict[str, np.ndarray]]
 """(epoch, model, data) -> arrays to keep with the training; called at the start (0) and after every epoch."""
 
@@ -123,7 +124,7 @@ def job(settings: BatchSettings, net: str, seed: int, **more: Any) -> Job:
 
 
 def train(
-    settings: ImageSettings, jobs: dict[str, Job], context: Context, shared: Shared | None = None
+    settings: ImageSettings, jobs: dict[str, Job], context: Context, shared: _shared.Shared | None = None
 ) -> dict[str, dict[str, np.ndarray]]:
     """Train every job, side by side, and return arrays by name.
 
@@ -132,9 +133,18 @@ def train(
     gradient_norm (updates,), layer_gradient_norms (updates, layers). The training loss is that of the labels
     trained on.
     """
-    shared = shared or Shared(settings, context)
+    from dlhw.training import distribution, workers
+
+    shared = shared or _shared.Shared(settings, context, len(jobs))
+    if shared.plan.kind == "multi-worker":
+        strategy = distribution.strategy(shared.plan)
+        context = replace(context, parts=workers.SharedParts(context.parts, strategy, shared.plan.chief))
+    if shared.plan.together:  # two trainings at once would sum their gradients in each other's place
+        context = replace(context, jobs=1)
     epochs = {name: job.epochs for name, job in jobs.items()}
-    return _parts.train_parts(epochs, lambda part: shared.train(jobs[part.name], part), context, shared.prepare)
+    with workers.guarded(shared.plan):
+        run = lambda part: shared.train(jobs[part.name], part)  # noqa: E731
+        return _parts.train_parts(epochs, run, context, shared.prepare)
 
 
 def train_rows(settings: ImageSettings, rows: Mapping[str, Callable[[int], Job]], context: Context) -> dict[str, Any]:
@@ -142,92 +152,3 @@ def train_rows(settings: ImageSettings, rows: Mapping[str, Callable[[int], Job]]
     names = {row: {s: f"{row} seed {s}" for s in settings.seed_range} for row in rows}
     jobs = {names[row][s]: job(s) for row, job in rows.items() for s in settings.seed_range}
     return _curves.curves(train(settings, jobs, context), [list(seeds.values()) for seeds in names.values()])
-
-
-class Shared:
-    """Data and compiled trainers of a run: a thread that trains the same net again compiles nothing again."""
-
-    def __init__(self, settings: ImageSettings, context: Context) -> None:
-        self.settings, self.context = settings, context
-        self.own = threading.local()
-
-    def prepare(self) -> None:
-        """Load the data, once."""
-        if hasattr(self, "data"):
-            return
-        import tensorflow as tf
-
-        from dlhw.training import distribution
-
-        self.data = datasets.load(
-            self.settings.data,
-            folder=self.context.data_dir,
-            examples=self.settings.examples or None,
-            seed=self.settings.seed,
-        )
-        self.device = distribution.resolve(self.context.device)
-        with tf.device(self.device):
-            self.images = tf.constant(self.data.x_train), tf.constant(self.data.x_test)
-
-    def sample(self) -> tuple[Any, np.ndarray]:
-        """The training examples that are measured: images as a tensor, true labels."""
-        import tensorflow as tf
-
-        n = self.settings.training_examples
-        if self.settings.full_train_metrics or n <= MEASURED:
-            return self.images[0], self.data.y_train
-        some = fixed_sample(n, MEASURED)
-        return tf.gather(self.images[0], some), self.data.y_train[some]
-
-    def trainer(self, job: Job) -> Any:
-        from dlhw import models
-        from dlhw.training import Trainer, optimizer, use_xla
-
-        s = self.settings
-        steps = job.epochs * -(-s.training_examples // job.batch_size)
-        kind = job.net, job.batch_size, job.learning_rate, job.record, steps
-        if getattr(self.own, "kind", None) != kind:
-            model = models.image_net(job.net, self.data.shape, self.data.classes, activation=s.activation, init=s.init)
-            rule = optimizer(s.optimizer, job.learning_rate, s.momentum)
-            xla = use_xla(model, steps)
-            made = Trainer(model, batch_size=job.batch_size, optimizer=rule, xla=xla, record=job.record)
-            self.own.kind, self.own.trainer = kind, made
-        return self.own.trainer
-
-    def train(self, job: Job, part: _parts.Part) -> dict[str, np.ndarray]:
-        import tensorflow as tf
-
-        from dlhw import models
-        from dlhw.measure import flat
-        from dlhw.training import every
-
-        s, weights = self.settings, []
-        watched: dict[str, np.ndarray] = {}
-        with tf.device(self.device):
-            trainer = self.trainer(job)
-            shapes = architectures.kernels(job.net, self.data.shape, self.data.classes)
-            start = job.seed if job.start is None else job.start
-            trainer.model.set_weights(models.draw_weights(shapes, init=s.init, seed=start))
-            labels = self.data.y_train if job.labels is None else job.labels(self.data.y_train)
-            keep = lambda _, model: weights.append(flat(model))  # noqa: E731
-            hooks = [every(job.snapshot_every, keep)] if job.snapshot_every else []
-            if job.watch is not None:
-                watch = job.watch
-                hooks.append(lambda epoch, model: watched.update(watch(epoch, model, self.data)))
-            curves = trainer.fit(
-                (self.images[0], labels),
-                (self.images[1], self.data.y_test),
-                epochs=job.epochs,
-                updates=job.updates,
-                seed=job.seed,
-                measured=None if s.full_train_metrics else MEASURED,
-                hooks=hooks,
-                progress=part.report,
-                stop=part.stop,
-            )
-        arrays = {k: getattr(curves, k).astype(np.float32) for k in _curves.CURVES}
-        if job.record:
-            arrays |= {k: getattr(curves, k).astype(np.float32) for k in RECORDS}
-        arrays["diverged_at"] = np.array(-1 if curves.diverged_at is None else curves.diverged_at)
-        arrays["seconds"], arrays["compile_seconds"] = np.array(curves.seconds), np.array(curves.compile_seconds)
-        return arrays | watched | ({"weights": np.stack(weights)} if weights else {})

@@ -30,6 +30,14 @@ class Part:
         """Whether another part failed, or Ctrl-C came."""
         return self._board.stopped.is_set()
 
+    def state(self) -> Arrays | None:
+        """What an earlier process kept of this part before it ended, or None."""
+        return self._board.context.parts.get(f"{self.name} so far")
+
+    def keep(self, state: Arrays) -> None:
+        """Keep what there is of this part so far."""
+        self._board.context.parts.put(f"{self.name} so far", state)
+
 
 @dataclass
 class _Board:
@@ -81,6 +89,18 @@ def train_parts(
     jobs = min(context.workers, among or len(epochs))
     done = {name: float(n) for name, n in epochs.items() if name not in missing}
     board = _Board(context, epochs, unit, what, done)
+
+    def ended(name: str, arrays: Arrays) -> None:
+        context.parts.put(name, arrays)
+        context.parts.drop(f"{name} so far")
+        found[name] = arrays
+        board.update(name, epochs[name])
+
+    if context.scheduler:
+        from dlhw.experiments import _dask
+
+        _dask.train(context.scheduler, train, missing, ended)
+        return {name: arrays for name, arrays in found.items() if arrays is not None}
     limit_threads(jobs)
     from dlhw.training import Stopped
 
@@ -91,9 +111,7 @@ def train_parts(
         if board.stopped.is_set():
             return
         arrays = train(Part(name, board))
-        context.parts.put(name, arrays)
-        found[name] = arrays
-        board.update(name, epochs[name])
+        ended(name, arrays)
 
     # Threads, not processes: TensorFlow leaves the interpreter lock while it computes, the data are held once, and no
     # process has to import TensorFlow again. joblib's threads cannot be waited for after Ctrl-C; these can.
@@ -122,6 +140,11 @@ def limit_threads(jobs: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(jobs)
     except RuntimeError:
         return
+
+
+def alone(name: str) -> Part:
+    """The handle of a part that trains in a process of its own, where nobody hears of its progress."""
+    return Part(name, _Board(Context(), {name: 1}, "epochs", "trainings"))
 
 
 def by_seed(found: dict[str, Arrays], names: Sequence[str], key: str) -> np.ndarray:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dlhw import architectures, datasets, plot, targets
 from dlhw.context import Context
 from dlhw.errors import require
-from dlhw.experiments import _fitting, _images
+from dlhw.experiments import _fitting, _images, _shared
 from dlhw.settings import changed, option
 from dlhw.statistics import spearman
 from dlhw.summary import Summary, number, spread, statistics
@@ -131,7 +131,7 @@ def _train_on_images(settings: Settings, context: Context) -> dict[str, np.ndarr
         for s in images.seed_range
     }
     found = _images.train(images, jobs, context)
-    keys = (*_images.RECORDS, "diverged_at", "seconds", "compile_seconds")
+    keys = (*_shared.RECORDS, "diverged_at", "seconds", "compile_seconds")
     made = {k: np.stack([found[name][k] for name in jobs]) for k in keys}
     last = np.minimum(made["diverged_at"] * settings.steps_per_pass, settings.epochs)
     made["diverged_at"] = np.where(made["diverged_at"] < 0, -1, last)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dlhw import plot
 from dlhw.context import Context
 from dlhw.errors import UserError, require
-from dlhw.experiments import _curves, _flatness, _images, _parts
+from dlhw.experiments import _curves, _flatness, _images, _parts, _shared
 from dlhw.measure.paths import alpha_grid, barrier_over_chord, barrier_over_mean
 from dlhw.settings import option
 from dlhw.summary import Summary, spread, statistics
@@ -129,7 +129,7 @@ def run(settings: Settings, context: Context) -> Result:
                 settings.net, seed, size, rate, settings.epochs, start=start, snapshot_every=settings.epochs
             )
             jobs[_name(k, s)] = job
-    shared = _images.Shared(settings, context)
+    shared = _shared.Shared(settings, context, len(jobs))
     trained = _images.train(settings, jobs, context, shared)
     pairs = {
         f"line {r} seed {s}": [trained[_name(trainings.index(end), s)] for end in settings.ends(text)]

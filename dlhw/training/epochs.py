@@ -7,26 +7,30 @@ updated in place by TensorFlow's fused kernels. Between epochs loss and accuracy
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from dlhw._compiled import Compiled
 from dlhw._labels import MEASURED, STREAM_OF_ORDER, fixed_sample
 from dlhw.errors import require
-from dlhw.measure.gradients import layer_groups, norms
-from dlhw.measure.objective import hits, per_example, tensors
+from dlhw.measure.objective import per_example, tensors
 from dlhw.training.history import Curves, divergence_limit
 from dlhw.training.loop import use_xla
 from dlhw.training.optimizers import Optimizer
+from dlhw.training.replicas import Replicas
+from dlhw.training.updates import Updates
 
 Hook = Callable[[int, keras.Model], None]
 """Called with the epoch (0 is the start) and the model, after the measurements of that epoch."""
 
-_MEASURE_BATCH = 1000
+State = Mapping[str, NDArray[Any]]
+"""Everything a training needs to go on after an epoch, as arrays."""
 
 
 class Stopped(Exception):  # noqa: N818  (no error: somebody asked for it)
@@ -48,6 +52,17 @@ def every(k: int, hook: Hook) -> Hook:
     return call
 
 
+@dataclass
+class _Position:
+    """Where a training stands."""
+
+    table: NDArray[np.floating]  # (E + 1, 4) curves so far
+    blocks: list[NDArray[np.floating]] = field(default_factory=list)  # of every epoch, what was recorded
+    epoch: int = -1  # the last one measured
+    limit: float = np.inf  # of divergence
+    seconds: float = 0.0
+
+
 class Trainer:
     """A model, its optimizer and its compiled epoch. `fit` starts from the weights that the model holds.
 
@@ -65,21 +80,27 @@ class Trainer:
         record: bool = False,
         compiled: bool = True,
         xla: bool | None = None,
+        strategy: Any = None,
     ) -> None:
         """loss(y_true, y_pred): a Keras name or a function; its mean is minimised, plus the losses that layers add.
 
         record: keep loss and gradient norms of every update, taken on its batch before it.
         compiled=False runs the same steps one by one as plain Python; xla: default :func:`use_xla`.
+        strategy: of `tf.distribute`, mirrored or multi-worker. Each batch is split over its replicas, the last ones
+        unevenly, and gradients are summed: the same steps as on one device, up to rounding. `batch_size` counts the
+        whole batch. The model may have been made anywhere; the strategy gets a copy (:class:`Replicas`).
+
+        Raises UserError if a batch has fewer examples than there are replicas.
         """
         require(batch_size >= 1, f"batch_size {batch_size} must be positive")
-        self.model, self.batch_size, self.rule = model, batch_size, optimizer
-        self.loss, self.compiled, self.record = per_example(loss), compiled, record
-        self.layers = layer_groups(model)
-        self.xla = use_xla(model) if xla is None else xla
-        self.variables = [v.value for v in model.trainable_variables]
-        self.slots = tuple(
-            [tf.Variable(s, trainable=False) for s in group] for group in optimizer.slots(self.variables)
-        )
+        self.replicas = Replicas(model, strategy)
+        few = f"batch size {batch_size} is smaller than the {self.replicas.count} replicas that share a batch"
+        require(batch_size >= self.replicas.count, f"{few}; use a larger batch or fewer --replicas")
+        self.model, self.batch_size, self.compiled, self.record = model, batch_size, compiled, record
+        # XLA compiles one device; sums over several happen between its programs.
+        self.xla = (use_xla(model) if xla is None else xla) and self.replicas.count == 1
+        self.updates = Updates(self.replicas, per_example(loss), optimizer, batch_size, record)
+        self.states = [*self.replicas.model.variables], tf.nest.flatten(self.updates.slots)
         self._functions: dict[str, Compiled] = {}
 
     def fit(
@@ -94,6 +115,8 @@ class Trainer:
         hooks: Sequence[Hook] = (),
         progress: Callable[[int, float], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
+        keep: Callable[[Callable[[], State], bool], None] | None = None,
+        resume: State | None = None,
     ) -> Curves:
         """Train the model in place for `epochs` epochs.
 
@@ -103,6 +126,10 @@ class Trainer:
         None: all. `progress` gets (epochs done, test loss). Each call starts with fresh memory of the optimizer.
         A training that diverges ends there; its curves go on as nan.
 
+        `keep` gets, after every epoch but the last, a function that returns the state, and whether the training stops
+        here; resume: such a state, from which an equal training goes on and ends as if it had not been broken off.
+        Hooks are then called for the epochs to come alone.
+
         Raises UserError if there are fewer examples than a batch holds, Stopped if `stop` returns True.
         """
         (x, y), test = (tuple(tensors(self.model, a) for a in pair) for pair in (train, test))
@@ -110,66 +137,98 @@ class Trainer:
         require(self.batch_size <= n, f"batch_size {self.batch_size} exceeds the {n} training examples")
         some = fixed_sample(n, measured or n)
         sample = (x, y) if len(some) == n else (tf.gather(x, some), tf.gather(y, some))
-        for variable in (v for group in self.slots for v in group):
+        for variable in self.states[1]:
             variable.assign(tf.zeros_like(variable))
-        compile_seconds = self._compile(x, y, sample, test)
+        self.replicas.push()
+        (x, y), sample, test = (self.replicas.everywhere(pair) for pair in ((x, y), sample, test))
+        compile_seconds = self._compile(n, x, y, sample, test)
         began, rng = time.perf_counter(), np.random.default_rng([seed, STREAM_OF_ORDER])
         steps, rest = divmod(n, self.batch_size)
-        table, blocks = np.full((epochs + 1, 4), np.nan), []
         each = steps + (rest > 0)
         left = epochs * each if updates is None else updates
         require(
             (epochs - 1) * each < left <= epochs * each,
             f"{updates} updates do not end within epoch {epochs} of {each} steps each",
         )
-        limit, gone = np.inf, None
-        for epoch in range(epochs + 1):
+        at = _Position(np.full((epochs + 1, 4), np.nan))
+        if resume is not None:
+            at = self._restore(resume)
+            began -= at.seconds
+            for _ in range(at.epoch):
+                rng.permutation(n)
+        gone = None
+        for epoch in range(at.epoch + 1, epochs + 1):
             if epoch:
                 order = rng.permutation(n).astype(np.int32)
                 count = (epoch - 1) * each
                 last = rest > 0 and left - count > steps
                 counts = tf.constant(count), tf.constant(min(steps, left - count)), tf.constant(last)
-                rows = self._call(self._run_epoch, *counts, x, y, tf.constant(order))
-                blocks += [rows[0].numpy()[: left - count]] if self.record else []
-            row = [*self.measure(*sample), *self.measure(*test)]
-            limit = divergence_limit(row[0], 1.0) if epoch == 0 else limit
-            if not row[0] <= limit:
+                rows = self._call(self.updates.epoch, *counts, x, y, tf.constant(order))
+                at.blocks += [rows[0].numpy()[: left - count]] if self.record else []
+                self.replicas.pull()
+            row = [*self._measured(*sample), *self._measured(*test)]
+            at.limit = divergence_limit(row[0], 1.0) if epoch == 0 else at.limit
+            if not row[0] <= at.limit:
                 gone = epoch
                 break
-            table[epoch] = row
+            at.table[epoch], at.epoch, at.seconds = row, epoch, time.perf_counter() - began
             for hook in hooks:
                 hook(epoch, self.model)
             if progress is not None:
                 progress(epoch, row[2])
-            if stop() and epoch < epochs:
+            stopping = epoch < epochs and stop()
+            if keep is not None and epoch < epochs:
+                keep(lambda: self._state(at), stopping)
+            if stopping:
                 raise Stopped
-        a, b, c, d = table.T
+        a, b, c, d = at.table.T
         seconds = time.perf_counter() - began
-        return Curves(a, b, c, d, gone, seconds, compile_seconds, **self._recorded(blocks, left))
+        return Curves(a, b, c, d, gone, seconds, compile_seconds, **self._recorded(at.blocks, left))
+
+    def _state(self, at: _Position) -> State:
+        """What :meth:`_restore` reads."""
+        numbers = {"epoch": at.epoch, "limit": at.limit, "seconds": at.seconds}
+        state = {k: np.array(v) for k, v in numbers.items()} | {"table": at.table.copy()}
+        for kind, variables in zip(("weight", "slot"), self.states, strict=True):
+            state |= {f"{kind} {k}": v.numpy() for k, v in enumerate(variables)}
+        return state | ({"steps": np.concatenate(at.blocks)} if at.blocks else {})
+
+    def _restore(self, state: State) -> _Position:
+        for kind, variables in zip(("weight", "slot"), self.states, strict=True):
+            for k, variable in enumerate(variables):
+                variable.assign(state[f"{kind} {k}"])
+        self.replicas.pull()
+        blocks = [state["steps"]] if "steps" in state else []
+        numbers = int(state["epoch"]), float(state["limit"]), float(state["seconds"])
+        return _Position(state["table"].copy(), blocks, *numbers)
 
     def _recorded(self, blocks: list[np.ndarray], updates: int) -> dict[str, np.ndarray]:
         """Loss and norms of every update; nan after a divergence."""
         if not self.record:
             return {}
-        whole = np.full((updates, 2 + len(self.layers)), np.nan)
+        whole = np.full((updates, 2 + len(self.updates.layers)), np.nan)
         for found in [np.concatenate(blocks)] if blocks else []:
             whole[: len(found)] = found
         return {"step_loss": whole[:, 0], "gradient_norm": whole[:, 1], "layer_gradient_norms": whole[:, 2:]}
 
     def measure(self, x: Any, y: Any) -> tuple[float, float]:
         """Mean loss and accuracy on (x, y) in inference mode; accuracy is nan where y are no classes."""
-        x, y = tensors(self.model, x), tensors(self.model, y)
-        loss, right = self._call(self._run_measure, x, y)
-        return float(loss) / len(x), float(right) / len(x)
+        self.replicas.push()
+        return self._measured(*(self.replicas.everywhere(tensors(self.model, a)) for a in (x, y)))
 
-    def _compile(self, x: Any, y: Any, sample: Any, test: Any) -> float:
+    def _measured(self, x: Any, y: Any) -> tuple[float, float]:
+        n = len(self.replicas.first(y))
+        loss, right = self._call(self.updates.measure, x, y)
+        return float(loss) / n, float(right) / n
+
+    def _compile(self, n: int, x: Any, y: Any, sample: Any, test: Any) -> float:
         """Trace and compile for these shapes, without taking a step."""
         began = time.perf_counter()
         if self.compiled:
-            self.measure(*sample)
-            self.measure(*test)
-            nothing = tf.constant(0), tf.constant(0), tf.constant(False), x, y, tf.zeros((x.shape[0],), tf.int32)
-            self._call(self._run_epoch, *nothing)
+            self._measured(*sample)
+            self._measured(*test)
+            nothing = tf.constant(0), tf.constant(0), tf.constant(False), x, y, tf.zeros((n,), tf.int32)
+            self._call(self.updates.epoch, *nothing)
         return time.perf_counter() - began
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -179,59 +238,3 @@ class Trainer:
         if function.__name__ not in self._functions:
             self._functions[function.__name__] = Compiled(function, xla=self.xla)
         return self._functions[function.__name__](*arguments)
-
-    def _update(self, count: Any, x: Any, y: Any) -> Any:
-        """One step; with `record` its loss and norms, (2 + layers,)."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self.variables)
-            losses = self.loss(y, self.model(x, training=True))
-            value = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
-        gradients = tape.gradient(value, self.variables, unconnected_gradients="zero")
-        gradients = [tf.convert_to_tensor(g) for g in gradients]
-        row = None
-        if self.record:
-            total, layers = norms(gradients, self.layers)
-            row = tf.cast(tf.concat([[tf.cast(value, total.dtype), total], layers], 0), self.variables[0].dtype)
-        self.rule.apply(count, self.variables, gradients, self.slots)
-        return row
-
-    def _run_epoch(self, done: Any, steps: Any, remainder: Any, x: Any, y: Any, order: Any) -> Any:
-        """`steps` full batches and, if `remainder`, the smaller last one; with `record` a row for each of them."""
-        n, size = int(order.shape[0]), self.batch_size
-        rest = n % size
-        empty = tf.zeros((-(-n // size), 2 + len(self.layers)), self.variables[0].dtype)
-
-        def step(i: Any, rows: Any, *table: Any) -> Any:
-            row = self._update(done + i + 1, tf.gather(x, rows), tf.gather(y, rows))
-            return (i + 1, *(tf.tensor_scatter_nd_update(t, [[i]], [row]) for t in table))
-
-        def body(i: Any, *table: Any) -> Any:
-            return step(i, tf.slice(order, [i * size], [size]), *table)
-
-        state = (tf.constant(0), empty) if self.record else (tf.constant(0),)
-        state = tf.while_loop(lambda i, *_: i < steps, body, state)
-        if rest:
-            state = tf.cond(remainder, lambda: step(state[0], order[-rest:], *state[1:]), lambda: tuple(state))
-        return state[1:] or tf.constant(0)
-
-    def _run_measure(self, x: Any, y: Any) -> tuple[Any, Any]:
-        n = int(x.shape[0])
-        size = min(n, _MEASURE_BATCH)
-
-        def part(start: Any, length: int) -> tuple[Any, Any]:
-            z = self.model(tf.slice(x, [start, *[0] * (len(x.shape) - 1)], [length, *x.shape[1:]]), training=False)
-            t = tf.slice(y, [start, *[0] * (len(y.shape) - 1)], [length, *y.shape[1:]])
-            losses, right = self.loss(t, z), hits(t, z)
-            unknown = tf.constant(np.nan, losses.dtype)
-            return tf.reduce_sum(losses), unknown if right is None else tf.reduce_sum(tf.cast(right, losses.dtype))
-
-        def body(i: Any, loss: Any, right: Any) -> Any:
-            more, well = part(i * size, size)
-            return i + 1, loss + more, right + well
-
-        zero = tf.zeros([], self.model.compute_dtype)
-        _, loss, right = tf.while_loop(lambda i, *_: i < n // size, body, (tf.constant(0), zero, zero))
-        if n % size:
-            more, well = part(n - n % size, n % size)
-            loss, right = loss + more, right + well
-        return loss, right

@@ -68,9 +68,11 @@ class Optimizer:
                     grad=g,
                 )
             elif self.name == "rmsprop":  # TensorFlow's kernel carries a momentum that Keras's rule does not have
-                (moved,), ((mean,),) = self.step(count, [v], [g], ([slots[0][k]],))
-                v.assign(moved)
-                slots[0][k].assign(mean)
+                (moved,), ((mean,),) = self.step(
+                    count, [tf.convert_to_tensor(v)], [g], ([tf.convert_to_tensor(slots[0][k])],)
+                )
+                for variable, value in ((v, moved), (slots[0][k], mean)):  # by its handle: that of the own replica
+                    tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
             elif mu == 0:
                 tf.raw_ops.ResourceApplyGradientDescent(var=v.handle, alpha=c(lr), delta=g)
             else:

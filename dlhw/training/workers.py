@@ -1,0 +1,85 @@
+"""Several processes that train one net together: what they must agree on, and what happens when one is lost."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dlhw.context import Parts
+from dlhw.errors import RunError
+from dlhw.training.distribution import Plan, first_line
+
+_OF_OTHERS = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+    tf.errors.DeadlineExceededError,
+)
+
+
+class SharedParts:
+    """Parts of several workers: the chief reads and writes them, the others hear from it what it has.
+
+    Every worker must ask for the same parts in the same order, for each answer is a sum over all workers.
+    """
+
+    def __init__(self, parts: Parts, strategy: Any, chief: bool) -> None:
+        self.parts, self.strategy, self.chief = parts, strategy, chief
+
+    def get(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a part that the chief keeps, on every worker; or None, on every worker."""
+        arrays = self.parts.get(name) if self.chief else None
+        buffer = io.BytesIO()
+        if arrays is not None:
+            np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        raw = buffer.getvalue()
+        numbers = np.frombuffer(raw + bytes(-len(raw) % 4), np.int32)
+        length = int(self._said(np.array([len(numbers)], np.int32))[0])
+        if not length:
+            return None
+        numbers = self._said(numbers if self.chief else np.zeros(length, np.int32))
+        with np.load(io.BytesIO(numbers.tobytes()), allow_pickle=False) as stored:
+            return {k: stored[k] for k in stored.files}
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep the arrays, if this is the chief."""
+        if self.chief:
+            self.parts.put(name, arrays)
+
+    def drop(self, name: str) -> None:
+        """Forget a part, if this is the chief."""
+        if self.chief:
+            self.parts.drop(name)
+
+    def _said(self, numbers: np.ndarray) -> np.ndarray:
+        """What the chief says: the sum over all replicas, of which all but the chief's first give zeros."""
+
+        def one(replica: Any) -> Any:
+            return tf.constant(numbers if replica.replica_id_in_sync_group == 0 else np.zeros_like(numbers))
+
+        values = self.strategy.experimental_distribute_values_from_function(one)
+        return self.strategy.reduce("SUM", values, axis=None).numpy()
+
+
+@contextmanager
+def guarded(plan: Plan) -> Iterator[None]:
+    """Turn an error of TensorFlow into one line, where another worker may be its cause.
+
+    Raises RunError.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        lost = isinstance(error, _OF_OTHERS)
+        if plan.workers == 1 or not lost:
+            raise
+        raise RunError(
+            f"worker {plan.index} of {plan.workers} has lost another ({first_line(error)}); what had ended is kept, "
+            "and the same command on all workers goes on from there"
+        ) from None
