@@ -112,6 +112,17 @@ def test_data_lists_every_set_and_what_is_wrong_with_it(dlhw, tmp_path):
 
 
 @pytest.mark.slow
+def test_devices_tells_what_auto_takes_and_why(inside):
+    import tensorflow as tf
+
+    told = json.loads(inside("devices", "--json")[1])
+    assert len(told["devices"]) == 1 + len(tf.config.list_physical_devices("GPU"))
+    assert set(told["auto"]) == {"one training", "many trainings", "simulate and other small nets"}
+    assert all(choice["why"] for choice in told["auto"].values())
+    assert "CPU:0" in inside("devices")[1]
+
+
+@pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_refused(dlhw, tmp_path):
     import tensorflow as tf
 

@@ -218,3 +218,19 @@ def test_a_cluster_of_chief_and_workers_counts_the_chief_first():
     assert cluster.found({"TF_CONFIG": json.dumps(config)}) == cluster.Cluster(3, 2, "TF_CONFIG")
     assert cluster.found({"TF_CONFIG": "{}"}) is None
     assert cluster.found({}) is None
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+def test_a_gpu_trains_as_the_processor_does():
+    """Within what TensorFloat-32 is turned off for; skipped, as all tests marked gpu, where there is none."""
+    if not tf.config.list_physical_devices("GPU"):
+        pytest.skip("TensorFlow sees no GPU")
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    for kind in KINDS:
+        found = []
+        for device in ("/CPU:0", "/GPU:0"):
+            with tf.device(device):
+                found.append(trained(kind, "float32", None, epochs=4)[2])
+        for key, value in found[0].items():
+            assert np.abs(found[1][key] - value).max() <= 1e-4 * np.abs(value).max(), (kind, key)

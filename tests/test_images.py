@@ -15,6 +15,7 @@ import pytest
 from dlhw import architectures, datasets, experiments
 from dlhw.context import Context
 from dlhw.errors import UserError
+from dlhw.experiments import _images
 from dlhw.measure import assign, flat, pca, random_walk_shares
 from dlhw.measure.weights import layer_span
 from dlhw.models import draw_weights, image_net, mlp
@@ -211,3 +212,29 @@ def test_gradient_norms_on_images_are_those_of_the_batches():
     assert "batches of 600" in found.summary().title
     with pytest.raises(UserError, match=r"--batch-size 2000 must lie in 1\.\.1437"):
         module.Settings(data="digits", batch_size=2000)
+
+
+@pytest.mark.slow
+def test_mixed_precision_keeps_weights_and_logits_wide_and_measures_a_wide_net():
+    """bfloat16 has 8 bits: the first loss agrees to a hundredth; what is measured of the trained net is of float32."""
+    model = image_net("4c3-p2-9", (8, 8, 1), 10, dtype="mixed_bfloat16")
+    assert {v.dtype for v in model.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"bfloat16", "float32"}
+    assert model.layers[-1].compute_dtype == "float32"
+    settings = {"data": "digits", "examples": 200, "epochs": 3, "learning_rate": 0.05, "seeds": 1}
+    wide, mixed = (
+        experiments.run("classify", models=("4c3-p2-9",), precision=p, **settings) for p in ("float32", "mixed")
+    )
+    np.testing.assert_allclose(mixed.result.train_loss[..., 0], wide.result.train_loss[..., 0], rtol=0.01)
+    assert not np.array_equal(mixed.result.train_loss, wide.result.train_loss)
+    assert mixed.result.train_loss[0, 0, -1] < mixed.result.train_loss[0, 0, 0]
+    chosen = experiments.get("classify").Settings(models=("9",), precision="mixed", **settings)
+    job = _images.job(chosen, "9", 0, watch=lambda epoch, model, data: {"wide": np.array(model.compute_dtype)})
+    assert _images.train(chosen, {"a": job}, Context())["a"]["wide"] == "float32"
+
+
+@pytest.mark.slow
+def test_xla_can_be_forced_and_forbidden_and_changes_only_the_rounding():
+    settings = {"data": "digits", "models": ("9",), "examples": 200, "epochs": 3, "learning_rate": 0.05, "seeds": 1}
+    on, off = (experiments.run("classify", context=Context(xla=x), **settings) for x in ("on", "off"))
+    np.testing.assert_allclose(on.result.test_loss, off.result.test_loss, rtol=1e-5)

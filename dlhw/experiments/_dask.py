@@ -29,7 +29,7 @@ def connect(address: str) -> Any:
     except ImportError:
         raise UserError('--scheduler needs Dask: pip install "dlhw[cluster]"') from None
     try:
-        client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
+        client = Client(address, timeout=ANSWER_SECONDS)
     except (OSError, ValueError) as error:
         said = str(error).split("\n", 1)[0]
         raise UserError(f"--scheduler {address} does not answer within {ANSWER_SECONDS} s ({said})") from None

@@ -127,7 +127,9 @@ def strategy(of: Plan) -> Any:
 
 def first_line(error: BaseException) -> str:
     """What an error of TensorFlow says, without its pages of context."""
-    return str(getattr(error, "message", error)).strip().split("\n", 1)[0]
+    lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines() if line.strip()]
+    cause = [line for line in lines if "aborted by" in line]  # the graph and its call stack come before it
+    return (cause or lines or [type(error).__name__])[0]
 
 
 def describe(devices: Iterable[str]) -> str:

@@ -79,7 +79,8 @@ def guarded(plan: Plan) -> Iterator[None]:
         lost = isinstance(error, _OF_OTHERS)
         if plan.workers == 1 or not lost:
             raise
+        said = first_line(error).split(". ")[0]
         raise RunError(
-            f"worker {plan.index} of {plan.workers} has lost another ({first_line(error)}); what had ended is kept, "
-            "and the same command on all workers goes on from there"
+            f"worker {plan.index} of {plan.workers} has lost another ({said}); what had ended is kept, and the same "
+            "command on all workers goes on from there"
         ) from None
