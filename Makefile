@@ -29,6 +29,7 @@ bench: $(VENV)/tested
 	$(BIN)/python -m benchmarks.simulate
 	$(BIN)/python -m benchmarks.images
 	$(BIN)/python -m benchmarks.measures
+	$(BIN)/python -m benchmarks.scaling
 
 $(VENV)/installed: pyproject.toml
 	@echo "installing TensorFlow and the rest into $(VENV): some minutes"

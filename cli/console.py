@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dlhw.context import Report
-from dlhw.summary import Summary
+from dlhw.summary import Summary, turned
 
 _WIDTH_OF_A_PIPE = 120
 
@@ -87,14 +87,11 @@ def progress(visible: bool) -> Iterator[Report | None]:
 
 def table(summary: Summary) -> Table:
     """The table of a summary; stood on its side where that makes it narrower."""
-    columns, rows = summary.columns, summary.rows
-    if len(columns) > len(rows) + 1:
-        turned = list(zip(columns, *rows, strict=True))
-        columns, rows = turned[0], tuple(turned[1:])
     made = Table(title=summary.title, title_justify="left", title_style="bold")
-    for k, name in enumerate(columns):
+    shown = turned(summary)
+    for k, name in enumerate(shown.columns):
         made.add_column(name, style="bold" if k == 0 else None)
-    for row in rows:
+    for row in shown.rows:
         made.add_row(*map(escape, row))
     return made
 

@@ -42,26 +42,51 @@ def command(name: str, whole: bool) -> Any:
 
 def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
     from cli import console
+    from dlhw import store
+
+    talk = not (runtime.quiet or runtime.json)
+    run = train(name, settings, runtime)
+    if run is None:
+        return
+    path = store.folder(runtime.out, name, settings)
+    summary = run.summary()
+    if runtime.json:
+        print(store.to_json({"run": str(path), "experiment": name, "numbers": summary.numbers}, indent=None))
+    elif talk:
+        out = console.stdout()
+        console.print_summary(out, summary)
+        out.print(f"Figures and numbers: {path}", markup=False, soft_wrap=True)
+
+
+def check(name: str, settings: Any, runtime: options.Runtime) -> None:
+    """Refuse what can be refused before TensorFlow is imported."""
     from dlhw import cluster, experiments, store
-    from dlhw.context import FolderParts
 
     require(runtime.jobs >= 1, f"--jobs {runtime.jobs} must be at least 1")
     cluster.found()  # a malformed TF_CONFIG is told before TensorFlow reads it
-    images = experiments.on_images(settings)
     if runtime.scheduler:
-        _check_scheduler(runtime, images)
+        _check_scheduler(runtime, experiments.on_images(settings))
+    store.check_free(store.folder(runtime.out, name, settings), settings, runtime.overwrite)
+    experiments.check_data(settings, runtime.context().data_dir)
+
+
+def train(name: str, settings: Any, runtime: options.Runtime) -> Any:
+    """Run the experiment and store it; None on a worker that is not the chief."""
+    from cli import console
+    from dlhw import experiments, store
+    from dlhw.context import FolderParts
+
+    check(name, settings, runtime)
+    images = experiments.on_images(settings)
     path = store.folder(runtime.out, name, settings)
-    store.check_free(path, settings, runtime.overwrite)
-    context = runtime.context()
-    experiments.check_data(settings, context.data_dir)
     with console.silent_start():
         from dlhw.training import distribution
-    plan = distribution.plan(context, together=images)
+    plan = distribution.plan(runtime.context(), together=images)
     talk = not (runtime.quiet or runtime.json)
     if not plan.chief and not plan.together:
         if talk:
             print(f"worker {plan.index} of {plan.workers} has nothing to do: the chief runs {name} ({plan.why})")
-        return
+        return None
     if plan.kind == "multi-worker":
         with console.silent_start():
             distribution.strategy(plan)  # joins the others, before TensorFlow computes anything
@@ -73,17 +98,10 @@ def _run(name: str, settings: Any, runtime: options.Runtime) -> None:
         run = experiments.execute(name, settings, runtime.context(report, parts))
         if plan.chief:
             run.write(path)
-    if not plan.chief:
-        if talk:
-            print(f"worker {plan.index} of {plan.workers} is done; the chief writes the run")
-        return
-    summary = run.summary()
-    if runtime.json:
-        print(store.to_json({"run": str(path), "experiment": name, "numbers": summary.numbers}, indent=None))
-    elif talk:
-        out = console.stdout()
-        console.print_summary(out, summary)
-        out.print(f"Figures and numbers: {path}", markup=False, soft_wrap=True)
+            return run
+    if talk:
+        print(f"worker {plan.index} of {plan.workers} is done; the chief writes the run")
+    return None
 
 
 def _check_scheduler(runtime: options.Runtime, images: bool) -> None:

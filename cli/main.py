@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlhw
-from cli import experiment, options
+from cli import experiment, options, report
 from dlhw.errors import RunError, UserError, require
 
 
@@ -86,7 +86,9 @@ app = typer.Typer(
 )
 Out = Annotated[Path, typer.Option("--out", help="Folder of all runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, such as artifacts/simulate/default.")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run, such as artifacts/simulate/default, or of runs.")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -200,32 +202,52 @@ def _list(out: Out = Path("artifacts"), json: Json = False) -> None:
 
 @app.command(name="show", rich_help_panel="Tools")
 def _show(run: RunFolder, json: Json = False) -> None:
-    """Settings and numbers of a stored run."""
+    """Settings and numbers of a stored run, or of all runs in a folder."""
     from cli import console
     from dlhw import experiments, store
 
+    runs = store.runs_in(run)
     if json:
-        print(store.to_json({"run": str(run), **store.read_json(run)}, indent=None))
+        records = [{"run": str(path), **store.read_json(path)} for path in runs]
+        print(store.to_json(records[0] if runs == [run] else records, indent=None))
         return
-    loaded = experiments.load(run)
-    record = store.read_json(run)
     out = console.stdout()
-    environment = record["environment"]
-    out.print(console.pairs(f"Settings of {run}", record["settings"]))
-    out.print(console.pairs("Made with", {**environment["versions"], "device": environment["device"]}))
-    console.print_summary(out, loaded.summary())
+    for path in runs:
+        loaded = experiments.load(path)
+        record = store.read_json(path)
+        environment = record["environment"]
+        out.print(console.pairs(f"Settings of {path}", record["settings"]))
+        out.print(console.pairs("Made with", {**environment["versions"], "device": environment["device"]}))
+        console.print_summary(out, loaded.summary())
 
 
 @app.command(name="draw", rich_help_panel="Tools")
-def _draw(run: RunFolder) -> None:
-    """The figures of a stored run again, without training and without TensorFlow."""
+def _draw(
+    run: RunFolder,
+    form: Annotated[
+        list[str] | None, typer.Option("--format", help="png, svg or pdf; takes commas. [default: png,svg]")
+    ] = None,
+    dpi: Annotated[int, typer.Option("--dpi", help="Resolution of PNG.")] = 130,
+    style: Annotated[str, typer.Option("--style", help="paper, or slides: larger text and lines.")] = "paper",
+) -> None:
+    """The figures of a stored run, or of all runs in a folder, again; without training and without TensorFlow."""
     from dlhw import experiments, plot, store
 
-    loaded = experiments.load(run)
-    with store.locked(run):
-        try:
-            paths = plot.save(loaded.figures(), run)
-        except OSError as error:
-            raise UserError(f"{run} cannot be written ({error.strerror})") from None
-    for path in paths:
-        print(path)
+    forms = options.split_commas(form or ["png,svg"])
+    wrong = [f for f in forms if f not in plot.FORMS]
+    require(bool(forms) and not wrong, f"--format {','.join(wrong)!r} is unknown; use {', '.join(plot.FORMS)}")
+    require(10 <= dpi <= 2000, f"--dpi {dpi} must lie in 10..2000")
+    with plot.styled(style):
+        for path in store.runs_in(run):
+            loaded = experiments.load(path)
+            with store.locked(path):
+                try:
+                    paths = plot.save(loaded.figures(), path, forms, dpi)
+                except OSError as error:
+                    raise UserError(f"{path} cannot be written ({error.strerror})") from None
+            for written in paths:
+                print(written)
+
+
+app.command(name="report", rich_help_panel="Tools")(report.report)
+app.command(name="compare", rich_help_panel="Tools")(report.compare)

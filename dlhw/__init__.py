@@ -30,6 +30,8 @@ _SUBMODULES = (
     "measure",
     "models",
     "plot",
+    "report",
+    "section",
     "store",
     "summary",
     "targets",

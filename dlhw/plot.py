@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
+
+from dlhw.errors import require
 
 Array = NDArray[np.floating]
 
@@ -46,10 +49,33 @@ STYLE: dict[str, Any] = {
 }
 
 
+SCALES = {"paper": 1.0, "slides": 1.3}
+"""Of text, lines and margins against a figure: print, or a screen at the far end of a room."""
+_scale: ContextVar[float] = ContextVar("scale", default=1.0)
+
+
+@contextmanager
+def styled(name: str) -> Iterator[None]:
+    """One of :data:`SCALES` for the figures that are made *and* rendered inside."""
+    require(name in SCALES, f"--style {name!r} is unknown; use {' or '.join(SCALES)}")
+    token = _scale.set(SCALES[name])
+    try:
+        yield
+    finally:
+        _scale.reset(token)
+
+
+def scaled(value: float) -> float:
+    """Points of text, or inches of a margin, in the style that is set."""
+    return value * _scale.get()
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """The house style, for the figures made inside."""
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    sized = {k: scaled(v) for k, v in STYLE.items() if k.endswith(("size", "linewidth"))}
+    sized |= {"xtick.labelsize": sized["font.size"], "ytick.labelsize": sized["font.size"]}
+    with matplotlib.rc_context(STYLE | sized | {"lines.markersize": scaled(6)}):  # type: ignore[arg-type]
         yield
 
 
@@ -69,14 +95,14 @@ def figure(
         # Fixed margins and label places, in inches: to find them, matplotlib measures all text and draws twice.
         made = Figure(figsize=(WIDTH, height))
         FigureCanvasAgg(made)
-        margin = 0.85 if right else 0.32
-        made.subplots_adjust(0.85 / WIDTH, 0.55 / height, 1 - margin / WIDTH, 1 - head / height, hspace=0.09)
+        left, margin, foot, head = (scaled(v) for v in (0.85, 0.85 if right else 0.32, 0.55, head))
+        made.subplots_adjust(left / WIDTH, foot / height, 1 - margin / WIDTH, 1 - head / height, hspace=0.09)
         ratios = {"height_ratios": heights} if heights else None
         axes = made.subplots(rows, 1, sharex=True, squeeze=False, gridspec_kw=ratios)[:, 0]
         for one in axes:
             box = one.get_position()
-            one.xaxis.set_label_coords(0.5, -0.36 / (box.height * height))
-            one.yaxis.set_label_coords(-0.6 / (box.width * WIDTH), 0.5)
+            one.xaxis.set_label_coords(0.5, -scaled(0.36) / (box.height * height))
+            one.yaxis.set_label_coords(-scaled(0.6) / (box.width * WIDTH), 0.5)
     return made, list(axes)
 
 
@@ -86,8 +112,9 @@ def panels(columns: int, *, height: float = 3.9, right: bool = False, head: floa
         made = Figure(figsize=(WIDTH * max(1.0, 0.68 * columns), height))
         FigureCanvasAgg(made)
         width = made.get_figwidth()
-        margin, space = (0.75, 0.5) if right else (0.2, 0.26)
-        made.subplots_adjust(0.75 / width, 0.55 / height, 1 - margin / width, 1 - head / height, wspace=space)
+        space = scaled(0.5 if right else 0.26)
+        left, margin, foot, head = (scaled(v) for v in (0.75, 0.75 if right else 0.2, 0.55, head))
+        made.subplots_adjust(left / width, foot / height, 1 - margin / width, 1 - head / height, wspace=space)
         return made, list(made.subplots(1, columns, squeeze=False)[0])
 
 
@@ -108,7 +135,7 @@ def mark(axes: Axes, x: float, text: str) -> None:
     """A dotted vertical line at x with `text` at its foot."""
     axes.axvline(x, color=TRUTH, linewidth=0.8, linestyle=":")
     where: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "xytext": (3, 2)}
-    axes.annotate(text, (x, 0.0), fontsize=8.2, color=TRUTH, **where)
+    axes.annotate(text, (x, 0.0), fontsize=scaled(8.2), color=TRUTH, **where)
 
 
 def line(k: int) -> dict[str, Any]:
@@ -182,7 +209,7 @@ def legend(axes: Axes, note: str = "", **where: Any) -> None:
     if not axes.get_legend_handles_labels()[0]:
         return  # every curve diverged
     made = axes.legend(handlelength=2.6, title=note or None, **({"loc": "best"} | where))
-    made.get_title().set(fontsize=8.2, color="#555555")
+    made.get_title().set(fontsize=scaled(8.2), color="#555555")
     made.set_alignment("left")
 
 
@@ -190,11 +217,11 @@ def header(made: Figure, title: str, note: str, axes: Sequence[Axes], columns: i
     """Title, note and one legend of the curves of `axes` above all panels, where curves leave no room for it."""
     height, left = made.get_figheight(), made.subplotpars.left
     with style():
-        made.text(left, 1 - 0.1 / height, title, va="top", fontsize=STYLE["axes.titlesize"])
-        made.text(left, 1 - 0.33 / height, note, va="top", fontsize=8.2, color="#555555")
+        made.text(left, 1 - scaled(0.1) / height, title, va="top", fontsize=scaled(STYLE["axes.titlesize"]))
+        made.text(left, 1 - scaled(0.33) / height, note, va="top", fontsize=scaled(8.2), color="#555555")
         pairs = [pair for one in axes for pair in zip(*one.get_legend_handles_labels(), strict=True)]
         if pairs:
-            where: Any = {"loc": "upper left", "bbox_to_anchor": (left, 1 - 0.53 / height), "borderaxespad": 0}
+            where: Any = {"loc": "upper left", "bbox_to_anchor": (left, 1 - scaled(0.53) / height), "borderaxespad": 0}
             made.legend(*zip(*pairs, strict=True), ncols=columns, handlelength=2.6, borderpad=0, **where)
 
 
@@ -232,18 +259,21 @@ def whole_numbers(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+FORMS = ("png", "svg", "pdf")
+
+
 def render(made: Figure, form: str, dpi: int = 130) -> bytes:
-    """The bytes of the figure as png or svg; without date, so that the same arrays give the same bytes."""
+    """The bytes of the figure as png, svg or pdf; without date, so that the same arrays give the same bytes."""
     buffer = io.BytesIO()
     with style():
-        metadata = {"Date": None} if form == "svg" else {"Software": None}
+        metadata = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}[form]
         # Level 3 in place of 6: a quarter of the time of a PNG for a twentieth of its size.
         more: Any = {"pil_kwargs": {"compress_level": 3}} if form == "png" else {}
         made.savefig(buffer, format=form, dpi=dpi, metadata=metadata, **more)
     return buffer.getvalue()
 
 
-def save(figures: dict[str, Figure], folder: Path, forms: Sequence[str] = ("png", "svg")) -> list[Path]:
+def save(figures: dict[str, Figure], folder: Path, forms: Sequence[str] = ("png", "svg"), dpi: int = 130) -> list[Path]:
     """Write every figure in every form into `folder`; returns the paths."""
     from dlhw.store import write_bytes
 
@@ -251,6 +281,6 @@ def save(figures: dict[str, Figure], folder: Path, forms: Sequence[str] = ("png"
     for name, made in figures.items():
         for form in forms:
             path = folder / f"{name}.{form}"
-            write_bytes(path, render(made, form))
+            write_bytes(path, render(made, form, dpi))
             paths.append(path)
     return paths

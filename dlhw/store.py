@@ -178,6 +178,16 @@ def save(
     shutil.rmtree(path / "parts", ignore_errors=True)
 
 
+def runs_in(path: Path) -> list[Path]:
+    """`path` itself if it is a run, else the runs one or two folders below it, in order; UserError if there is none."""
+    if (path / "run.json").is_file():
+        return [path]
+    found = sorted(p.parent for pattern in ("*/run.json", "*/*/run.json") for p in path.glob(pattern))
+    if not found:
+        read_json(path)  # says what is wrong
+    return found
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """run.json of a run folder, checked: UserError if it is not there, not JSON, or of another schema."""
     file = path / "run.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,14 @@ class Summary:
         widths = [max(len(row[k]) for row in cells) for k in range(len(self.columns))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
         return "\n".join([self.title, *lines, "", *self.sentences])
+
+
+def turned(summary: Summary) -> Summary:
+    """The same, its table stood on its side where that makes it narrower."""
+    if len(summary.columns) <= len(summary.rows) + 1:
+        return summary
+    columns, *rows = zip(summary.columns, *summary.rows, strict=True)
+    return replace(summary, columns=columns, rows=tuple(rows))
 
 
 def number(value: float) -> str:

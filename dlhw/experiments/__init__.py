@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,17 @@ class Run:
         """Table, sentences and numbers."""
         return get(self.experiment).summary(self.settings, self.result)
 
+    @property
+    def wall_seconds(self) -> float:
+        """How long the run took. One stored before this was kept: all its trainings, side by side as they were."""
+        import numpy as np
+
+        known = self.environment.get("wall_seconds")
+        if known is not None:
+            return float(known)
+        flat = [np.sum(getattr(self.result, k, 0.0)) for k in ("seconds", "compile_seconds", "line_seconds")]
+        return float(sum(flat)) / max(1, int(self.environment.get("jobs", 1)))
+
     def save(self, out: str | Path = "artifacts", overwrite: bool = False) -> Path:
         """Write run.json, arrays.npz and the figures to out/experiment/name and return that folder."""
         from dlhw import store
@@ -105,8 +117,10 @@ def run(name: str, context: Context | None = None, **settings: Any) -> Run:
 
 def execute(name: str, settings: Any, context: Context) -> Run:
     """Run with settings that are already built; what commands and :func:`run` share."""
+    began = time.perf_counter()
     result = get(name).run(settings, context)
-    return Run(name, settings, result, environment(context, settings))
+    made = environment(context, settings) | {"wall_seconds": time.perf_counter() - began}
+    return Run(name, settings, result, made)
 
 
 def check_data(settings: Any, folder: Path | None) -> None:

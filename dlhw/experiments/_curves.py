@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dlhw import plot
 from dlhw.experiments import _parts
+from dlhw.section import Line, Series
 from dlhw.summary import number
 
 CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -82,6 +83,15 @@ def curve_figure(
     plot.header(made, title, where, ())
     plot.legend(top, f"train solid, test dashed; {over}")
     return made
+
+
+def series(labels: Sequence[str], result: Any, key: str = "test_loss") -> Series:
+    """One of the curves against epoch, a line a row."""
+    x = np.arange(result.train_loss.shape[-1])
+    loss = key.endswith("loss")
+    values = getattr(result, key) * (1 if loss else 100)
+    what = f"{key.split('_', 1)[0]} {'cross entropy (nats)' if loss else 'accuracy (%)'}"
+    return Series("epoch", what, tuple(Line(n, x, v) for n, v in zip(labels, values, strict=True)), log_y=loss)
 
 
 def ends(result: Any) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from dlhw import architectures
 from dlhw.context import Context
 from dlhw.experiments import _curves, _images
+from dlhw.section import Section, Series
 from dlhw.settings import option
 from dlhw.summary import Summary, lowest, statistics
 
@@ -38,6 +39,26 @@ class Result(_curves.Curves):
     """A row a net."""
 
 
+SECTION = Section(
+    "1-1 b",
+    "Three convolutional nets on images",
+    fixed=("data", "epochs", "batch_size", "learning_rate", "momentum", "optimizer", "activation", "init", "models"),
+    captions={
+        "curves": "Loss and accuracy after every epoch, training solid, test dashed: median and range of the seeds."
+    },
+    mistakes=(
+        "Training loss as a running mean over the epoch beside the test loss at its end: the gap is wrong.",
+        "Nets of different parameter counts are called deep and shallow, and depth gets the credit of size.",
+    ),
+    quick={
+        "data": "digits",
+        "models": ("8c3-p2-50", "16c3-p2-30", "30"),
+        "epochs": 15,
+        "learning_rate": 0.02,
+        "seeds": 2,
+    },
+)
+
 TINY = Settings(data="digits", models=("2c3-p2-8", "10"), examples=200, epochs=2, learning_rate=0.05, seeds=2)
 
 
@@ -55,6 +76,11 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     ]
     title = "Nets of different shape learn the same images"
     return {"curves": _curves.curve_figure(result, labels, title, settings.where(), _curves.over(settings.seeds))}
+
+
+def series(settings: Settings, result: Result) -> Series:
+    """Test loss against epoch, a line a net."""
+    return _curves.series(settings.models, result)
 
 
 def summary(settings: Settings, result: Result) -> Summary:

@@ -19,6 +19,7 @@ from dlhw import architectures, datasets, plot, targets
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _fitting, _images, _shared
+from dlhw.section import Line, Section, Series
 from dlhw.settings import changed, option
 from dlhw.statistics import spearman
 from dlhw.summary import Summary, number, spread, statistics
@@ -93,6 +94,21 @@ class Result:
     seconds: float
     compile_seconds: float
 
+
+SECTION = Section(
+    "1-2 b",
+    "The gradient norm while a net learns",
+    fixed=("func", "epochs", "learning_rate", "momentum", "optimizer", "activation", "init"),
+    captions={
+        "gradient-norm": "Gradient norm and loss of every iteration, one seed: raw light, rolling median dark.",
+        "layers": "Gradient norm of every layer; the squares add up to that of the whole.",
+    },
+    mistakes=(
+        "The norm is taken after the update, or of the last batch alone, and drawn against the loss of another moment.",
+        "Norms of layers are added up; only their squares add.",
+    ),
+    quick={"epochs": 2000, "seeds": 2},
+)
 
 TINY = Settings(model="3-2", epochs=150, points=20, seeds=2)
 
@@ -204,6 +220,12 @@ def _layer_figure(settings: Settings, result: Result) -> Figure:
     axes.set_title(f"{settings.model} net, base seed: rolling median over {window} iterations")
     plot.legend(axes, ncols=2 if len(smooth) > 4 else 1)
     return made
+
+
+def series(settings: Settings, result: Result) -> Series:
+    """Gradient norm against iteration."""
+    x, values, _ = plot.thin(np.arange(settings.epochs), result.gradient_norm)
+    return Series("iteration", "gradient norm", (Line("gradient norm", x, values),), log_y=True)
 
 
 def summary(settings: Settings, result: Result) -> Summary:

@@ -20,6 +20,7 @@ from dlhw.context import Context
 from dlhw.errors import UserError, require
 from dlhw.experiments import _curves, _flatness, _images, _parts, _shared
 from dlhw.measure.paths import alpha_grid, barrier_over_chord, barrier_over_mean
+from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.summary import Summary, spread, statistics
 
@@ -106,6 +107,27 @@ class Result:
     line_seconds: tuple[float, ...]  # (R S,)
 
 
+SECTION = Section(
+    "1-3 c 1",
+    "Flatness: the line between two nets",
+    fixed=("data", "epochs", "batch_size", "learning_rate", "momentum", "optimizer", "activation", "init", "by"),
+    captions={"line": "Loss (left, logarithmic) and accuracy (right) along the line, training solid, test dashed."},
+    mistakes=(
+        "The two ends are not on the grid, and the plotted ends are worse than the trained nets.",
+        "The width of a valley is read as flatness: it depends on the length of the line and the scale of weights.",
+        "Batch statistics of one end are used along the whole line.",
+    ),
+    quick={
+        "data": "digits",
+        "net": "8c3-p2-30",
+        "epochs": 15,
+        "by": ("batch-size=32,256", "learning-rate=0.01,0.1"),
+        "batch_size": 32,
+        "learning_rate": 0.01,
+        "seeds": 2,
+    },
+)
+
 TINY = Settings(
     data="digits",
     net="8",
@@ -188,6 +210,12 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     title = f"Along the line between two nets on {settings.where()}"
     plot.header(made, title, f"{start}; {_curves.over(settings.seeds)}", (axes[0], twins[0]))
     return {"line": made}
+
+
+def series(settings: Settings, result: Result) -> Series:
+    """Training loss against alpha, a line a pair."""
+    lines = tuple(Line(text, result.alphas, result.train_loss[k]) for k, text in enumerate(settings.by))
+    return Series("α", "training cross entropy (nats)", lines, log_y=True)
 
 
 def summary(settings: Settings, result: Result) -> Summary:

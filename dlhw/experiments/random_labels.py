@@ -18,6 +18,7 @@ from dlhw import datasets
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _curves, _images
+from dlhw.section import Section, Series
 from dlhw.settings import option
 from dlhw.summary import Summary, number, spread, statistics
 
@@ -48,6 +49,18 @@ class Settings(_images.BatchSettings):
 class Result(_curves.Curves):
     """A row a noise level. Training loss and accuracy are those of the labels trained on; test labels are true."""
 
+
+SECTION = Section(
+    "1-3 a",
+    "Random labels",
+    fixed=("data", "net", "epochs", "batch_size", "learning_rate", "optimizer", "activation", "init"),
+    captions={"curves": "Loss and accuracy after every epoch on true and on shuffled labels; chance is dotted."},
+    mistakes=(
+        "Labels are drawn anew every epoch: then nothing can be learnt, and the net looks as if it refused to.",
+        "Test labels are shuffled too; test accuracy is then chance whatever was learnt.",
+    ),
+    quick={"data": "digits", "net": "200-100", "examples": 600, "epochs": 60, "learning_rate": 0.001},
+)
 
 TINY = Settings(data="digits", net="10", examples=100, epochs=2, learning_rate=0.01, seeds=2)
 
@@ -80,6 +93,11 @@ def epochs_to_fit(result: Result) -> np.ndarray:
     """First epoch with a training accuracy of 99 %, (L, S); nan: never reached, or diverged."""
     there = result.train_accuracy >= FITTED
     return np.where(there.any(axis=-1) & (result.diverged_at < 0), there.argmax(axis=-1), np.nan)
+
+
+def series(settings: Settings, result: Result) -> Series:
+    """Training accuracy against epoch, a line a noise level."""
+    return _curves.series([_label(v) for v in settings.noise], result, "train_accuracy")
 
 
 def summary(settings: Settings, result: Result) -> Summary:

@@ -18,6 +18,7 @@ from dlhw import architectures, plot, targets
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _fitting
+from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.summary import Summary, lowest, number, spread, statistics
 
@@ -54,6 +55,22 @@ class Result:
     seconds: tuple[float, ...]  # (N,) of wall time, the S seeds together, nets side by side
     compile_seconds: tuple[float, ...]  # (N,)
 
+
+SECTION = Section(
+    "1-1 a",
+    "Deep against shallow on a function",
+    fixed=("func", "epochs", "learning_rate", "momentum", "optimizer", "activation", "init", "models"),
+    captions={
+        "loss": "Training error against epoch: median of the seeds, band from minimum to maximum.",
+        "fit": "Target and predictions on a grid five times denser than the training points, residuals below.",
+    },
+    mistakes=(
+        "One seed a net: the spread over seeds is as large as the difference between nets.",
+        "Comparing the last epoch alone: full-batch training with momentum ends in noise, and the last value is luck.",
+        "A net that died and predicts a constant is drawn as if it had learnt slowly.",
+    ),
+    quick={"epochs": 5000, "seeds": 3},
+)
 
 TINY = Settings(models=("2", "3-2"), epochs=30, points=20, seeds=2)
 
@@ -142,6 +159,15 @@ def measures(settings: Settings, result: Result) -> dict[str, np.ndarray]:
         under = loss <= limit
         out[f"epochs_to_{limit:g}"] = np.where(under.any(axis=-1), under.argmax(axis=-1), np.nan)
     return out
+
+
+def series(settings: Settings, result: Result) -> Series:
+    """Training error against epoch, a line a net."""
+    lines = []
+    for net, loss in zip(settings.models, result.loss, strict=True):
+        x, values, _ = plot.thin(np.arange(settings.epochs + 1), loss)
+        lines.append(Line(net, x, values))
+    return Series("epoch (one full-batch step)", "training MSE", tuple(lines), log_y=True)
 
 
 def summary(settings: Settings, result: Result) -> Summary:

@@ -21,6 +21,7 @@ from dlhw import datasets, plot
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _curves, _flatness, _images
+from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.statistics import spearman
 from dlhw.summary import Summary, number, spread, statistics
@@ -83,6 +84,30 @@ class Result:
     diverged_at: NDArray[np.integer]  # (B, S) epoch, or -1
     seconds: tuple[float, ...]  # (B S,) of wall time, measures included, size by size
 
+
+SECTION = Section(
+    "1-3 c 2",
+    "Flatness: sensitivity and sharpness against batch size",
+    fixed=("data", "sizes", "epochs", "momentum", "optimizer", "activation", "init"),
+    captions={
+        "sensitivity": "Loss, accuracy and sensitivity against batch size; dashed a popular mistake, the batch mean.",
+        "sharpness": "Keskar's sharpness, the largest Hessian eigenvalue and the Jacobian norm against batch size.",
+    },
+    mistakes=(
+        "The gradient of the batch mean is called sensitivity: it holds a factor 1/B and falls whatever the net does.",
+        "Equal epochs: large batches take few updates, and a net that has hardly left its start is called flat.",
+        "Sharpness that depends on the scale of the weights is compared between nets of different scale.",
+    ),
+    quick={
+        "data": "digits",
+        "net": "8c3-p2-30",
+        "sizes": (16, 64, 256, 1000),
+        "epochs": 15,
+        "learning_rate": 0.01,
+        "curvature_examples": 500,
+        "seeds": 2,
+    },
+)
 
 TINY = Settings(
     data="digits",
@@ -188,6 +213,13 @@ def _sharpness_figure(settings: Settings, result: Result) -> Figure:
     top.set_title(f"{settings.data}: φ and λ on {n} training images, Jacobian on the test set")
     plot.sizes(bottom, x)
     return made
+
+
+def series(settings: Settings, result: Result) -> Series:
+    """Sensitivity against batch size."""
+    order = np.argsort(settings.sizes)
+    lines = (Line("sensitivity", np.array(settings.sizes)[order], result.sensitivity[order].T),)
+    return Series("batch size", "sensitivity (nats per unit of a pixel)", lines, log_x=True, log_y=True)
 
 
 def summary(settings: Settings, result: Result) -> Summary:

@@ -19,6 +19,7 @@ from dlhw import plot
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _curves, _images
+from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.statistics import spearman
 from dlhw.summary import Summary, lowest, statistics
@@ -50,6 +51,24 @@ class Result(_curves.Curves):
     parameters: NDArray[np.integer]  # (R,)
 
 
+SECTION = Section(
+    "1-3 b",
+    "Number of parameters and generalization",
+    fixed=("data", "nets", "epochs", "batch_size", "learning_rate", "momentum", "optimizer", "activation", "init"),
+    captions={"generalization": "Loss, accuracy and their gaps after the last epoch against the number of parameters."},
+    mistakes=(
+        "Points are joined to a curve: nets of nearly equal size differ in shape, and learn unlike.",
+        "At a small rate and few epochs no net has fitted: speed is compared, and called generalization.",
+    ),
+    quick={
+        "data": "digits",
+        "nets": ("4-4", "10-5", "20-10", "50-9", "100-20", "300-50"),
+        "epochs": 15,
+        "learning_rate": 0.01,
+        "seeds": 2,
+    },
+)
+
 TINY = Settings(data="digits", nets=("4-3", "8-4", "16-5"), examples=200, epochs=2, learning_rate=0.05, seeds=2)
 
 
@@ -78,6 +97,14 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     axes[0].set_title(f"After {settings.epochs} epochs on {settings.where()}{_curves.gone(result.diverged_at)}")
     plot.legend(axes[0], "dots: seeds, bar: median" if settings.seeds > 1 else "one seed")
     return {"generalization": made}
+
+
+def series(settings: Settings, result: Result) -> Series:
+    """Test loss at the end against the number of parameters."""
+    order = np.argsort(result.parameters, kind="stable")
+    values = _curves.ends(result)["test_loss"][order].T
+    lines = (Line("test loss", result.parameters[order], values),)
+    return Series("parameters", "test cross entropy (nats)", lines, log_x=True, log_y=True)
 
 
 def summary(settings: Settings, result: Result) -> Summary:

@@ -21,6 +21,7 @@ from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _curves, _images
 from dlhw.measure.weights import random_walk_shares
+from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.summary import Summary, number, spread, statistics
 
@@ -75,6 +76,33 @@ class Result:
     seconds: tuple[float, ...]  # (S,) of wall time, trainings side by side
     compile_seconds: tuple[float, ...]  # (S,)
 
+
+SECTION = Section(
+    "1-2 a",
+    "The path of the weights",
+    fixed=(
+        "data",
+        "net",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "momentum",
+        "optimizer",
+        "activation",
+        "init",
+        "seeds",
+    ),
+    captions={
+        "pooled": "Paths on the principal components of all trainings together; numbers: test accuracy in per cent.",
+        "own": "Every path on its own components, its end the origin.",
+        "scree": "Share of variance of each component, beside that of a random walk of as many points.",
+    },
+    mistakes=(
+        "Two components with most of the variance are taken for structure: a random walk has as much.",
+        "Components of all trainings together mostly separate the trainings and say little about any one path.",
+    ),
+    quick={"data": "digits", "net": "50-9", "epochs": 24, "learning_rate": 0.02, "seeds": 4},
+)
 
 TINY = Settings(data="digits", net="6-4", examples=200, epochs=4, every=1, learning_rate=0.05, seeds=2)
 
@@ -193,6 +221,12 @@ def _scree_figure(settings: Settings, result: Result) -> Figure:
     band = f"median of {settings.seeds} seeds, min to max" if settings.seeds > 1 else "one seed"
     plot.legend(panels[0], band, loc="lower left")  # the curves fall: that corner is free
     return made
+
+
+def series(settings: Settings, result: Result) -> Series:
+    """Test loss against epoch."""
+    line = Line("test loss", np.arange(settings.epochs + 1), result.test_loss)
+    return Series("epoch", "test cross entropy (nats)", (line,), log_y=True)
 
 
 def summary(settings: Settings, result: Result) -> Summary:

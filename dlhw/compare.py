@@ -1,0 +1,94 @@
+"""Runs of one experiment under different settings, on shared axes and in one table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from dlhw import experiments, plot
+from dlhw.errors import require
+from dlhw.section import Series
+from dlhw.settings import label
+from dlhw.summary import Summary, spread
+
+
+def compare(runs: Sequence[experiments.Run], names: Sequence[str]) -> tuple[Figure, Summary]:
+    """The figure of all runs on shared axes, and a table: what their settings differ in, and where each curve ends.
+
+    Raises UserError for fewer than two runs, for runs of different experiments, and for an experiment that offers no
+    `series(settings, result)`.
+    """
+    require(len(runs) > 1, "compare needs at least two runs")
+    kinds = list(dict.fromkeys(run.experiment for run in runs))
+    require(len(kinds) == 1, f"compare takes runs of one experiment, not of {' and '.join(kinds)}")
+    module = experiments.get(kinds[0])
+    require(hasattr(module, "series"), f"{kinds[0]} has no curves that could be compared")
+    found = [module.series(run.settings, run.result) for run in runs]
+    differing = _differing(runs)
+    return _figure(found, [_short(run, differing, n) for run, n in zip(runs, names, strict=True)]), _table(
+        kinds[0], runs, found, differing, names
+    )
+
+
+def _differing(runs: Sequence[experiments.Run]) -> list[dataclasses.Field[Any]]:
+    """The settings whose values are not all the same."""
+    fields = dataclasses.fields(runs[0].settings)
+    return [f for f in fields if len({repr(getattr(run.settings, f.name)) for run in runs}) > 1]
+
+
+def _short(run: experiments.Run, differing: Sequence[dataclasses.Field[Any]], name: str) -> str:
+    """What tells this run from the others."""
+    told = [f"{f.name}={_text(getattr(run.settings, f.name))}" for f in differing]
+    return ", ".join(told) if told and sum(map(len, told)) <= 60 else name
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _figure(found: Sequence[Series], names: Sequence[str]) -> Figure:
+    first = found[0]
+    lines = sum(len(series.lines) for series in found)
+    made, (axes,) = plot.figure(height=3.9 + 0.22 * max(0, lines - 6), head=0.55 + 0.2 * lines)
+    k = 0
+    for series, name in zip(found, names, strict=True):
+        for line in series.lines:
+            several = len(series.lines) > 1 or len(found) == 1
+            plot.band(axes, line.x, line.values, f"{line.label} · {name}" if several else name, k)
+            k += 1
+    if first.log_x:
+        axes.set_xscale("log")
+    if first.log_y:
+        plot.positive_log(axes, 1e-12)
+    axes.set(xlabel=first.x_label, ylabel=first.y_label)
+    plot.header(made, "Runs compared", "median, band from min to max over seeds", (axes,), columns=1)
+    return made
+
+
+def _table(
+    kind: str,
+    runs: Sequence[experiments.Run],
+    found: Sequence[Series],
+    differing: Sequence[dataclasses.Field[Any]],
+    names: Sequence[str],
+) -> Summary:
+    columns = ("", *names)
+    rows = [(label(f), *(_text(getattr(run.settings, f.name)) for run in runs)) for f in differing]
+    labels = list(dict.fromkeys(line.label for series in found for line in series.lines))
+    for wanted in labels:
+        cells = []
+        for series in found:
+            same = [line for line in series.lines if line.label == wanted]
+            cells.append(spread(same[0].values[:, -1]) if same else "–")
+        rows.append((f"{wanted}: {found[0].y_label} at the end", *cells))
+    versions = {str(run.environment["versions"].get("dlhw")) for run in runs}
+    devices = {str(run.environment["device"]) for run in runs}
+    said = ["Median over seeds, with minimum and maximum; ranges that overlap separate nothing."]
+    if not differing:
+        said.append("All settings are the same.")
+    if len(versions) > 1 or len(devices) > 1:
+        said.append("The runs were made by different versions or on different devices.")
+    return Summary(f"{kind}: what differs", columns, tuple(rows), tuple(said))
