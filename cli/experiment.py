@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 from contextlib import nullcontext
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -63,6 +67,9 @@ def check(name: str, settings: Any, runtime: options.Runtime) -> None:
     from dlhw import cluster, experiments, store
 
     require(runtime.jobs >= 1, f"--jobs {runtime.jobs} must be at least 1")
+    able = hasattr(experiments.get(name), "animation")
+    require(able or not runtime.animate, f"--animate: {name} has no animation; simulate and trajectory have one")
+    _check_folder(runtime.tensorboard)
     cluster.found()  # a malformed TF_CONFIG is told before TensorFlow reads it
     if runtime.scheduler:
         _check_scheduler(runtime, experiments.on_images(settings))
@@ -95,13 +102,30 @@ def train(name: str, settings: Any, runtime: options.Runtime) -> Any:
     with store.locked(path) if plan.chief else nullcontext(), console.progress(talk and plan.chief) as report:
         tag = experiments.tag(name, settings, runtime.device, runtime.strategy, runtime.xla)
         parts = FolderParts(path / "parts", tag) if plan.chief else None
-        run = experiments.execute(name, settings, runtime.context(report, parts))
+        context = runtime.context(report, parts)
+        if context.tensorboard is not None:
+            context = replace(context, tensorboard=context.tensorboard / name / path.name)
+        run = experiments.execute(name, settings, context)
         if plan.chief:
             run.write(path)
+            if runtime.animate:
+                store.write_bytes(path / f"{name}.gif", run.animation())
             return run
     if talk:
         print(f"worker {plan.index} of {plan.workers} is done; the chief writes the run")
     return None
+
+
+def _check_folder(tensorboard: str) -> None:
+    """Refuse a --tensorboard that cannot be made."""
+    if not tensorboard:
+        return
+    installed = find_spec("tensorboard") is not None
+    require(installed, '--tensorboard needs the package of that name: pip install "dlhw[tensorboard]"')
+    path = Path(tensorboard)
+    above = next(p for p in (path, *path.absolute().parents) if p.exists())
+    fine = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+    require(fine, f"--tensorboard: {tensorboard} cannot be written; choose another place")
 
 
 def _check_scheduler(runtime: options.Runtime, images: bool) -> None:

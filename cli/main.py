@@ -229,20 +229,24 @@ def _draw(
     ] = None,
     dpi: Annotated[int, typer.Option("--dpi", help="Resolution of PNG.")] = 130,
     style: Annotated[str, typer.Option("--style", help="paper, or slides: larger text and lines.")] = "paper",
+    animate: Annotated[bool, typer.Option("--animate", help="Write the GIF too, of runs that have one.")] = False,
 ) -> None:
     """The figures of a stored run, or of all runs in a folder, again; without training and without TensorFlow."""
-    from dlhw import experiments, plot, store
+    from dlhw import experiments, plot, render, store
 
     forms = options.split_commas(form or ["png,svg"])
-    wrong = [f for f in forms if f not in plot.FORMS]
-    require(bool(forms) and not wrong, f"--format {','.join(wrong)!r} is unknown; use {', '.join(plot.FORMS)}")
+    wrong = [f for f in forms if f not in render.FORMS]
+    require(bool(forms) and not wrong, f"--format {','.join(wrong)!r} is unknown; use {', '.join(render.FORMS)}")
     require(10 <= dpi <= 2000, f"--dpi {dpi} must lie in 10..2000")
     with plot.styled(style):
         for path in store.runs_in(run):
             loaded = experiments.load(path)
             with store.locked(path):
                 try:
-                    paths = plot.save(loaded.figures(), path, forms, dpi)
+                    paths = render.save(loaded.figures(), path, forms, dpi)
+                    if animate:
+                        paths.append(path / f"{loaded.experiment}.gif")
+                        store.write_bytes(paths[-1], loaded.animation())
                 except OSError as error:
                     raise UserError(f"{path} cannot be written ({error.strerror})") from None
             for written in paths:

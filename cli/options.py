@@ -40,6 +40,12 @@ class Runtime:
     data_dir: str = dataclasses.field(
         default="", metadata={"help": "Folder of data sets, read in place; else DLHW_DATA_DIR, else Keras's cache."}
     )
+    animate: bool = dataclasses.field(
+        default=False, metadata={"help": "Write a GIF too: of the fit over the epochs, or of the growing path."}
+    )
+    tensorboard: str = dataclasses.field(
+        default="", metadata={"help": "Folder for TensorBoard: scalars and histograms while training."}
+    )
     overwrite: bool = dataclasses.field(default=False, metadata={"help": "Replace whatever stands in the run folder."})
     quiet: bool = dataclasses.field(default=False, metadata={"help": "Print nothing but errors."})
     json: bool = dataclasses.field(
@@ -50,7 +56,8 @@ class Runtime:
     def context(self, report: Any = None, parts: Any = None) -> Context:
         """What the library needs of them."""
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(Context) if hasattr(self, f.name)}
-        given["data_dir"] = Path(self.data_dir) if self.data_dir else None
+        for name in ("data_dir", "tensorboard"):
+            given[name] = Path(given[name]) if given[name] else None
         return Context(report, parts or Context().parts, **given)
 
 

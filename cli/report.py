@@ -111,7 +111,7 @@ def compare(
     """Runs of one experiment under different settings: one figure, and a table of what differs."""
     from cli import console
     from dlhw import compare as library
-    from dlhw import experiments, plot, store
+    from dlhw import experiments, plot, render, store
 
     loaded = [experiments.load(path) for path in runs]
     with plot.style():
@@ -119,7 +119,7 @@ def compare(
     folder = out / "compare"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths = plot.save({loaded[0].experiment: figure}, folder)
+        paths = render.save({loaded[0].experiment: figure}, folder)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); choose another --out") from None
     if json:

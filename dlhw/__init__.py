@@ -30,6 +30,7 @@ _SUBMODULES = (
     "measure",
     "models",
     "plot",
+    "render",
     "report",
     "section",
     "store",

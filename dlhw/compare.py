@@ -52,13 +52,15 @@ def _text(value: Any) -> str:
 def _figure(found: Sequence[Series], names: Sequence[str]) -> Figure:
     first = found[0]
     lines = sum(len(series.lines) for series in found)
-    made, (axes,) = plot.figure(height=3.9 + 0.22 * max(0, lines - 6), head=0.55 + 0.2 * lines)
-    k = 0
-    for series, name in zip(found, names, strict=True):
+    made, (axes,) = plot.figure(height=3.6 + 0.2 * lines, head=0.55 + 0.2 * lines)
+    labels = list(dict.fromkeys(line.label for series in found for line in series.lines))
+    for k, (series, name) in enumerate(zip(found, names, strict=True)):
         for line in series.lines:
-            several = len(series.lines) > 1 or len(found) == 1
-            plot.band(axes, line.x, line.values, f"{line.label} · {name}" if several else name, k)
-            k += 1
+            # One curve a run: a colour a run. Several: a colour a curve, dashes tell the runs.
+            color = plot.COLORS[(k if len(labels) == 1 else labels.index(line.label)) % len(plot.COLORS)]
+            what = name if len(labels) == 1 else f"{line.label} · {name}"
+            look = {"color": color, "linestyle": plot.DASHES[k % len(plot.DASHES)]}
+            plot.band(axes, line.x, line.values, what, k, **look)
     if first.log_x:
         axes.set_xscale("log")
     if first.log_y:

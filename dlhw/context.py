@@ -93,6 +93,8 @@ class Context:
     strategy: Strategy = "auto"  # how one training is split over devices (dlhw.training.distribution)
     replicas: int = 0  # devices to use; 0: all
     xla: Xla = "auto"  # compile trainings on images with XLA; auto: where it pays
+    animate: bool = False  # record what an animation needs
+    tensorboard: Path | None = None  # folder of event files; None: write none
     scheduler: str = ""  # address of a Dask scheduler that gets the trainings; "": none
 
     @property

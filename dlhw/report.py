@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlhw import __version__, datasets, experiments, plot, section, store
+from dlhw import __version__, datasets, experiments, render, section, store
 from dlhw.errors import UserError, require
 from dlhw.settings import changed, flag, label
 from dlhw.summary import Summary, turned
@@ -126,7 +126,7 @@ def _part(run: experiments.Run, anchor: str) -> Part:
     about, said = section.of(module, run.experiment), run.summary()
     pictures = []
     for name, made in run.figures().items():
-        png, svg = (plot.render(made, form) for form in ("png", "svg"))
+        png, svg = (render.render(made, form) for form in ("png", "svg"))
         kind, data = min((("png", png), ("svg+xml", svg)), key=lambda pair: len(pair[1]))
         caption = about.captions.get(name, name)
         title = next((axes.get_title("left") for axes in made.axes if axes.get_title("left")), "")

@@ -66,6 +66,16 @@ class Run:
         with plot.style():
             return get(self.experiment).figures(self.settings, self.result)
 
+    def animation(self) -> bytes:
+        """A GIF of what happens over the epochs; UserError if the experiment has none, or the run did not record it."""
+        from dlhw import plot, render
+
+        module = get(self.experiment)
+        require(hasattr(module, "animation"), f"{self.experiment} has no animation; simulate and trajectory have one")
+        with plot.style():
+            draw, frames = module.animation(self.settings, self.result)
+            return render.gif(draw, frames)
+
     def summary(self) -> Summary:
         """Table, sentences and numbers."""
         return get(self.experiment).summary(self.settings, self.result)
@@ -93,7 +103,7 @@ class Run:
 
     def write(self, path: Path) -> None:
         """Write everything into the folder `path`, which the caller holds."""
-        from dlhw import plot, store
+        from dlhw import render, store
 
         store.save(
             path,
@@ -102,7 +112,7 @@ class Run:
             result=self.result,
             environment=self.environment,
             numbers=self.summary().numbers,
-            draw=lambda folder: plot.save(self.figures(), folder),
+            draw=lambda folder: render.save(self.figures(), folder),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -67,7 +68,8 @@ def train(
     """Train every net times every seed, side by side, and return arrays by net.
 
     loss (seeds, epochs + 1) mean squared error of the scaled target; prediction (seeds, n) on the grid five times
-    denser; diverged_at (seeds,) epoch or -1; seconds, compile_seconds: scalars; with gradient_norm also
+    denser; diverged_at (seeds,) epoch or -1; seconds, compile_seconds: scalars; frames (F, n), where asked for, of
+    the first seed: predictions on the points, for an animation; with gradient_norm also
     gradient_norm (seeds, epochs) and layer_gradient_norms (seeds, epochs, layers).
     What has been trained is kept in context.parts, so that a run broken off goes on where it stood.
     """
@@ -79,6 +81,17 @@ def train(
     x, y = data(settings)
     dense, _ = data(settings, 5)
     seeds = range(settings.seed, settings.seed + settings.seeds)
+    names = [f"{net} seed {seed}" for net in nets for seed in seeds]
+    boards: dict[int, Any] = {}
+
+    def tell(k: int, step: int, scalars: Mapping[str, float], weights: Mapping[str, np.ndarray]) -> None:
+        from dlhw.training.board import Board
+
+        assert context.tensorboard is not None
+        board = boards.setdefault(k, None) or Board(context.tensorboard / names[k])
+        boards[k] = board
+        board.write(step, scalars, weights)
+
     device = distribution.plan(context, together=False).devices[0]
     with tf.device(device):
         models = [
@@ -97,12 +110,31 @@ def train(
             workers=context.workers,
             progress=context.progress,
             parts=context.parts,
+            keep=frames(settings) if context.animate else (),
+            watch=tell if context.tensorboard is not None else None,
         )
     places = {net: slice(k * len(seeds), (k + 1) * len(seeds)) for k, net in enumerate(nets)}
-    return {net: _arrays(histories[p], models[p], dense) for net, p in places.items()}
+    return {net: _arrays(histories[p], models[p], dense, x) for net, p in places.items()}
 
 
-def _arrays(histories: list[Any], models: list[Any], dense: Array) -> dict[str, np.ndarray]:
+def frames(settings: FitSettings, most: int = 60) -> list[int]:
+    """Epochs of the frames of an animation: dense at the start, where most happens."""
+    return sorted({round(settings.epochs * (k / (most - 1)) ** 2) for k in range(most)})
+
+
+def _moving(model: Any, path: Array, x: Array) -> np.ndarray:
+    """Predictions (F, n) at weights (F, P)."""
+    from dlhw.measure import assign, flat
+
+    end, grid, made = flat(model), x[:, None].astype(np.float32), []
+    for weights in path:
+        assign(model, weights)
+        made.append(np.asarray(model(grid, training=False))[:, 0])
+    assign(model, end)
+    return np.stack(made)
+
+
+def _arrays(histories: list[Any], models: list[Any], dense: Array, x: Array) -> dict[str, np.ndarray]:
     grid = dense[:, None].astype(np.float32)
     arrays = {
         "loss": np.stack([h.loss for h in histories]).astype(np.float32),
@@ -111,6 +143,8 @@ def _arrays(histories: list[Any], models: list[Any], dense: Array) -> dict[str, 
         "seconds": np.array(max(h.seconds for h in histories)),
         "compile_seconds": np.array(max(h.compile_seconds for h in histories)),
     }
+    if histories[0].weights is not None:
+        arrays["frames"] = _moving(models[0], histories[0].weights, x)
     for name in ("gradient_norm", "layer_gradient_norms"):
         if getattr(histories[0], name) is not None:
             arrays[name] = np.stack([getattr(h, name) for h in histories]).astype(np.float32)

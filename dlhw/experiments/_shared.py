@@ -136,6 +136,7 @@ class Shared:
                 seed=job.seed,
                 measured=None if s.full_train_metrics else MEASURED,
                 hooks=[seen],
+                scalars=seen.tell if seen.board is not None else None,
                 progress=part.report,
                 stop=part.stop,
                 keep=seen.keep,
@@ -162,15 +163,28 @@ class _Seen:
             if name.startswith("seen "):
                 self.kept[name.removeprefix("seen ")] = array
         self.weights = list(self.kept.pop("weights", ()))
+        self.board, self.model = None, None
+        if shared.context.tensorboard is not None and shared.plan.chief:
+            from dlhw.training.board import Board
+
+            self.board = Board(shared.context.tensorboard / part.name)
 
     def __call__(self, epoch: int, model: Any) -> None:
         """Called after every epoch."""
         from dlhw.measure import flat
 
+        self.model = model
         if self.job.snapshot_every and epoch % self.job.snapshot_every == 0:
             self.weights.append(flat(model))
         if self.job.watch is not None:
             self.kept.update(self.job.watch(epoch, self._wide(model), self.shared.data))
+
+    def tell(self, epoch: int, scalars: Mapping[str, float]) -> None:
+        """Write what was measured, and the distribution of the weights, for TensorBoard."""
+        from dlhw.training.board import weights_of
+
+        if self.board is not None:
+            self.board.write(epoch, scalars, weights_of(self.model))
 
     def _wide(self, model: Any) -> Any:
         """The net in float32, on which measures are taken."""

@@ -7,6 +7,7 @@ depth. Three nets of 571, 572 and 571 parameters, SGD with learning rate 0.01 an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from dlhw import architectures, plot, targets
 from dlhw.context import Context
-from dlhw.errors import require
+from dlhw.errors import UserError, require
 from dlhw.experiments import _fitting
 from dlhw.section import Line, Section, Series
 from dlhw.settings import option
@@ -54,6 +55,7 @@ class Result:
     dead: NDArray[np.bool_]  # (N, S) prediction variance under 1e-6 of the target's
     seconds: tuple[float, ...]  # (N,) of wall time, the S seeds together, nets side by side
     compile_seconds: tuple[float, ...]  # (N,)
+    frames: NDArray[np.floating] | None = None  # (N, F, n) of the first seed at the training points, for an animation
 
 
 SECTION = Section(
@@ -92,6 +94,7 @@ def run(settings: Settings, context: Context) -> Result:
         dead=(variance < DEAD * np.var(y[::5])) & (stack["diverged_at"] < 0),
         seconds=tuple(float(v) for v in stack["seconds"]),
         compile_seconds=tuple(float(v) for v in stack["compile_seconds"]),
+        frames=stack.get("frames"),
     )
 
 
@@ -159,6 +162,28 @@ def measures(settings: Settings, result: Result) -> dict[str, np.ndarray]:
         under = loss <= limit
         out[f"epochs_to_{limit:g}"] = np.where(under.any(axis=-1), under.argmax(axis=-1), np.nan)
     return out
+
+
+def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figure], int]:
+    """The fit of the first seed over the epochs; UserError if the run did not record it."""
+    frames, epochs = result.frames, _fitting.frames(settings)
+    if frames is None:
+        raise UserError("this run has not recorded the way of its fit; run it again with --animate --overwrite")
+    x, y = result.x[::5], result.y
+
+    def draw(k: int) -> Figure:
+        made, (axes,) = plot.figure(height=3.9, head=0.95)
+        axes.plot(result.x, y, color=plot.TRUTH, linewidth=3.2, alpha=0.32, label="target")
+        for i, label in enumerate(_labels(settings)):
+            axes.plot(x, frames[i, k], label=label, **plot.line(i))
+        span = float(y.max() - y.min())
+        axes.set(xlabel="x", xlim=settings.domain, ylim=(y.min() - 0.25 * span, y.max() + 0.25 * span))
+        axes.set_ylabel("f(x)" if settings.scale == "raw" else "f(x) / max |f|")
+        note = f"epoch {epochs[k]:,} of {settings.epochs:,}, first seed"
+        plot.header(made, f"Nets learn {targets.formula(settings.func)}", note, (axes,))
+        return made
+
+    return draw, len(epochs)
 
 
 def series(settings: Settings, result: Result) -> Series:

@@ -9,6 +9,7 @@ high dimensional random walks with comparison to neural network training.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -221,6 +222,33 @@ def _scree_figure(settings: Settings, result: Result) -> Figure:
     band = f"median of {settings.seeds} seeds, min to max" if settings.seeds > 1 else "one seed"
     plot.legend(panels[0], band, loc="lower left")  # the curves fall: that corner is free
     return made
+
+
+def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figure], int]:
+    """The paths on the components of all trainings, growing from start to end; between two points along a line."""
+    between, n = 4, len(result.epochs)
+
+    def draw(k: int) -> Figure:
+        made, panels = plot.panels(2, height=4.3, head=0.95)
+        whole, rest = divmod(k, between)
+        for p, (axes, what) in enumerate(zip(panels, _what(settings), strict=True)):
+            for s, path in enumerate(result.pooled[p]):
+                if not np.isfinite(path).any():
+                    continue
+                path, color = np.nan_to_num(path), plot.COLORS[s % len(plot.COLORS)]
+                grown = path[: whole + 1]
+                if rest:
+                    grown = np.vstack([grown, path[whole] + rest / between * (path[whole + 1] - path[whole])])
+                axes.plot(*path.T, linestyle="", color=color)  # holds the limits of the axes where they end
+                axes.plot(*grown.T, color=color, linewidth=1.3, label=f"seed {settings.seed + s}")
+                axes.plot(*grown[0], marker="o", markersize=7, color=color, markerfacecolor="white")
+                axes.plot(*grown[-1], marker="o", markersize=7, color=color)
+            axes.set(xlabel="component 1", ylabel="component 2", title=what)
+        note = f"epoch {result.epochs[whole]} of {result.epochs[-1]}; components of all trainings together"
+        plot.header(made, f"Weights on their way, {settings.where()}", note, (panels[0],), columns=8)
+        return made
+
+    return draw, (n - 1) * between + 1
 
 
 def series(settings: Settings, result: Result) -> Series:

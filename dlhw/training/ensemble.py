@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -22,6 +22,11 @@ from dlhw.training.history import History
 from dlhw.training.loop import Progress
 from dlhw.training.optimizers import Optimizer
 from dlhw.training.stack import Stack, shape_of
+
+TELL_SECONDS = 2.0
+
+Watch = Callable[[int, int, Mapping[str, float], Mapping[str, np.ndarray]], None]
+"""Called with the number of the net, steps done, its newest numbers by name, and its weights by name."""
 
 KEEP_SECONDS = 10.0
 """How often what has been trained is kept; less often where keeping takes more than a twentieth of the time."""
@@ -40,6 +45,8 @@ def fit_many(
     device: str | None = None,
     progress: Progress | None = None,
     parts: Parts | None = None,
+    keep: Sequence[int] = (),
+    watch: Watch | None = None,
 ) -> list[History]:
     """Train every model in place on the whole batch (x, y), mean squared error, and return a History each.
 
@@ -50,6 +57,7 @@ def fit_many(
     stacks. In `parts` the state of every stack is kept every ten seconds, at its end and when the training is broken
     off; a later call with equal models, data, optimizer and number of workers goes on from there and ends with the
     same bytes. A net whose loss leaves :func:`divergence_limit` is frozen there and the others are not touched.
+    keep: steps after which the weights go into the History. `watch` is called for every net at chunk borders.
     Each net equals the one trained alone by :func:`fit` up to rounding.
 
     Raises UserError for a model that is not such a chain, or holds frozen layers, regularizers or constraints.
@@ -60,15 +68,40 @@ def fit_many(
         groups.setdefault(shape_of(model), []).append(k)
     places = _split(list(groups.values()), workers)
     with tf.device(device):
-        stacks = [Stack([models[k] for k in p], x, y, optimizer, gradient_norm, min(chunk, steps)) for p in places]
+        stacks = [
+            Stack([models[k] for k in p], x, y, optimizer, gradient_norm, min(chunk, steps), keep) for p in places
+        ]
     for stack in stacks:
         stack.device = device
     keeper = _Keeper(parts, stacks, steps)
-    _run_side_by_side(stacks, steps, workers, progress, keeper)
+    _run_side_by_side(stacks, steps, workers, progress, keeper, _Teller(watch, stacks, places, steps))
     histories: dict[int, History] = {}
     for place, stack in zip(places, stacks, strict=True):
         histories.update(zip(place, stack.histories(), strict=True))
     return [histories[k] for k in range(len(models))]
+
+
+class _Teller:
+    """Calls `watch` for the nets of a stack at a chunk border, once in two seconds and at the end."""
+
+    def __init__(
+        self, watch: Watch | None, stacks: Sequence[Stack], places: Sequence[Sequence[int]], steps: int
+    ) -> None:
+        self.watch, self.stacks, self.places, self.steps = watch, stacks, places, steps
+        self.due = [0.0] * len(stacks)
+
+    def tell(self, k: int) -> None:
+        """The newest numbers of every net of stack k: the loss before the last step, its norm, the weights."""
+        stack, now = self.stacks[k], time.perf_counter()
+        if self.watch is None or (now < self.due[k] and stack.done < self.steps):
+            return
+        last = stack.blocks[-1][-1]
+        names = [f"layer {i // 2 + 1}/{'bias' if i % 2 else 'kernel'}" for i in range(len(stack.parameters))]
+        weights = [p.numpy() for p in stack.parameters]
+        for s, net in enumerate(self.places[k]):
+            scalars = {"loss": float(last[0, s])} | ({"gradient norm": float(last[1, s])} if stack.record_norm else {})
+            self.watch(net, stack.done, scalars, {n: p[s] for n, p in zip(names, weights, strict=True)})
+        self.due[k] = now + TELL_SECONDS
 
 
 def _split(groups: list[list[int]], workers: int) -> list[list[int]]:
@@ -109,7 +142,12 @@ class _Keeper:
 
 
 def _run_side_by_side(
-    stacks: Sequence[Stack], steps: int, workers: int, progress: Progress | None, keeper: _Keeper
+    stacks: Sequence[Stack],
+    steps: int,
+    workers: int,
+    progress: Progress | None,
+    keeper: _Keeper,
+    teller: _Teller,
 ) -> None:
     """Keep `workers` threads busy with chunks; the stack that is furthest behind goes next."""
     total, running = steps * len(stacks), dict[Future[None], int]()
@@ -126,6 +164,7 @@ def _run_side_by_side(
                 future.result()
                 ended = stacks[k].done >= steps
                 keeper.keep(k, now=ended)
+                teller.tell(k)
                 if not ended:
                     idle.add(k)
                 if progress is not None:

@@ -29,6 +29,7 @@ from dlhw.training.updates import Updates
 Hook = Callable[[int, keras.Model], None]
 """Called with the epoch (0 is the start) and the model, after the measurements of that epoch."""
 
+CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 State = Mapping[str, NDArray[Any]]
 """Everything a training needs to go on after an epoch, as arrays."""
 
@@ -115,6 +116,7 @@ class Trainer:
         hooks: Sequence[Hook] = (),
         progress: Callable[[int, float], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
+        scalars: Callable[[int, Mapping[str, float]], None] | None = None,
         keep: Callable[[Callable[[], State], bool], None] | None = None,
         resume: State | None = None,
     ) -> Curves:
@@ -124,6 +126,7 @@ class Trainer:
         epoch from `seed`, the remainder as a smaller last batch. updates: the training ends after so many steps, within
         its last epoch; `epochs` must hold them. measured: how many training examples are measured;
         None: all. `progress` gets (epochs done, test loss). Each call starts with fresh memory of the optimizer.
+        `scalars` gets the epoch and its row of the curves by name, after the hooks.
         A training that diverges ends there; its curves go on as nan.
 
         `keep` gets, after every epoch but the last, a function that returns the state, and whether the training stops
@@ -174,6 +177,8 @@ class Trainer:
             at.table[epoch], at.epoch, at.seconds = row, epoch, time.perf_counter() - began
             for hook in hooks:
                 hook(epoch, self.model)
+            if scalars is not None:
+                scalars(epoch, dict(zip(CURVES, row, strict=True)))
             if progress is not None:
                 progress(epoch, row[2])
             stopping = epoch < epochs and stop()

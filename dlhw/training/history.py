@@ -22,6 +22,7 @@ class History:
     diverged_at: int | None  # first k whose loss is not finite or over the limit; None: never
     seconds: float  # of wall time in steps, compilation left out; nets of one stack share it
     compile_seconds: float  # of wall time in tracing and compilation
+    weights: NDArray[np.floating] | None = None  # (F, P) after the steps that were asked for, in the order of `flat`
 
     @property
     def steps(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -79,8 +79,18 @@ class Stack:
     device: str | None = None  # opened in every call: tf.device holds for one thread, and threads of a pool run this
 
     def __init__(
-        self, models: list[keras.Model], x: Any, y: Any, rule: Optimizer, record_norm: bool, length: int
+        self,
+        models: list[keras.Model],
+        x: Any,
+        y: Any,
+        rule: Optimizer,
+        record_norm: bool,
+        length: int,
+        keep: Sequence[int] = (),
     ) -> None:
+        """length: most steps of one call; keep: after which steps the weights are kept."""
+        self.keep = sorted(set(keep))
+        self.kept: dict[int, np.ndarray] = {}  # step -> (S, P)
         self.models, self.rule, self.record_norm, self.length = models, rule, record_norm, length
         dtype = models[0].compute_dtype
         self.activations = [layer.activation for layer in _dense_layers(models[0])]
@@ -104,8 +114,18 @@ class Stack:
 
     def advance(self, end: int) -> None:
         """Go on towards step `end`, at most `length` steps and for about half a second."""
+        border = min([end, *(step for step in self.keep if step > self.done)])
         with tf.device(self.device):
-            self._advance(min(self.pace.steps, end - self.done))
+            if 0 in self.keep and self.done == 0:
+                self._keep()
+            self._advance(min(self.pace.steps, border - self.done))
+            if self.done in self.keep:
+                self._keep()
+
+    def _keep(self) -> None:
+        """Keep the weights of every net as they are now, (S, P) in the order of `flat`."""
+        rows = [np.transpose(p.numpy(), (0, 2, 1)).reshape(len(self.models), -1) for p in self.parameters]
+        self.kept[self.done] = np.concatenate(rows, axis=1)
 
     def _advance(self, n: int) -> None:
         limit = tf.constant(self.limit, self.x.dtype)
@@ -132,7 +152,7 @@ class Stack:
     def _digest(self, start: list[np.ndarray]) -> str:
         """What decides the training: weights at the start, data, optimizer, activations, what is recorded."""
         names = [getattr(a, "__qualname__", repr(a)) for a in self.activations]
-        text = f"{self.rule} {names} {self.record_norm} {self.x.dtype}"
+        text = f"{self.rule} {names} {self.record_norm} {self.x.dtype}" + (f" {self.keep}" if self.keep else "")
         whole = hashlib.sha256(text.encode())
         for array in (*start, self.x.numpy(), self.y.numpy()):
             whole.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
@@ -142,6 +162,7 @@ class Stack:
         """Everything that :meth:`restore` needs to go on, as arrays."""
         arrays = {"done": np.array(self.done), "alive": self.alive.numpy(), "table": np.concatenate(self.blocks)}
         arrays["seconds"] = np.array([self.seconds, self.compile_seconds])
+        arrays |= {f"kept-{step}": rows for step, rows in self.kept.items()}
         tensors = [self.parameters, *self.slots]
         return arrays | {f"tensor-{k}-{i}": t.numpy() for k, group in enumerate(tensors) for i, t in enumerate(group)}
 
@@ -155,6 +176,7 @@ class Stack:
         self.alive, self.done, self.blocks = tf.constant(state["alive"]), int(state["done"]), [state["table"]]
         self.seconds, self.compile_seconds = (float(v) for v in state["seconds"])
         self.newest = float(np.median(state["table"][-1, 0]))
+        self.kept = {int(k.removeprefix("kept-")): rows for k, rows in state.items() if k.startswith("kept-")}
 
     def _losses(self, parameters: list[Any], x: Any = None, y: Any = None) -> Any:
         """Mean squared error of each net, (S,)."""
@@ -206,7 +228,8 @@ class Stack:
             if gone is not None:
                 curve[gone:] = norm[gone:] = np.nan
             whole, each = (norm[:, 0], norm[:, 1:]) if self.record_norm else (None, None)
-            result.append(History(curve, whole, each, gone, self.seconds, self.compile_seconds))
+            path = np.stack([self.kept[step][s] for step in self.keep]) if self.keep else None
+            result.append(History(curve, whole, each, gone, self.seconds, self.compile_seconds, path))
         return result
 
 

@@ -1,0 +1,35 @@
+"""What a training tells TensorBoard while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+class Board:
+    """Scalars and histograms of one training, as event files in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.writer = tf.summary.create_file_writer(str(folder))
+
+    def write(self, step: int, scalars: Mapping[str, float], weights: Mapping[str, np.ndarray] | None = None) -> None:
+        """Write numbers, and the distribution of weights by name, at an epoch or step."""
+        with tf.device("/CPU:0"), self.writer.as_default(step=step):
+            for name, value in scalars.items():
+                tf.summary.scalar(name, value)
+            for name, values in (weights or {}).items():
+                tf.summary.histogram(name, values)
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.writer.close()
+
+
+def weights_of(model: Any) -> dict[str, np.ndarray]:
+    """The trainable weights of a Keras model by their names, such as `dense_1/kernel`."""
+    return {v.path: np.asarray(v) for v in model.trainable_variables}
