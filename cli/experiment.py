@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
 import re
+import tempfile
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
@@ -124,8 +124,10 @@ def _check_folder(tensorboard: str) -> None:
     require(installed, '--tensorboard needs the package of that name: pip install "dlhw[tensorboard]"')
     path = Path(tensorboard)
     above = next(p for p in (path, *path.absolute().parents) if p.exists())
-    fine = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
-    require(fine, f"--tensorboard: {tensorboard} cannot be written; choose another place")
+    try:
+        Path(tempfile.mkdtemp(dir=above)).rmdir()
+    except OSError:
+        require(False, f"--tensorboard: {tensorboard} cannot be written; choose another place")
 
 
 def _check_scheduler(runtime: options.Runtime, images: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -21,6 +22,15 @@ def _three_cpus():
     tf = pytest.importorskip("tensorflow")
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
+
+
+@pytest.fixture(scope="session")
+def tiny_run():
+    """The tiny run of an experiment, made once for all tests: tiny_run("simulate") -> Run."""
+    from dlhw import experiments
+    from dlhw.context import Context
+
+    return functools.cache(lambda name: experiments.execute(name, experiments.get(name).TINY, Context()))
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ def name(request):
 
 
 @pytest.fixture(scope="module")
-def tiny(name):
-    return experiments.execute(name, experiments.get(name).TINY, Context())
+def tiny(name, tiny_run):
+    return tiny_run(name)
 
 
 def changed(tiny, **values):

@@ -1,0 +1,383 @@
+"""The report, the comparison of runs, moving pictures and event files.
+
+Oracles: Python's own HTML parser for well-formed pages, the W3C's formula for contrast, Chromium where it is installed,
+Pillow and TensorFlow's reader for what was written. What a picture looks like, only eyes can tell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlhw import experiments, plot, render, report, section, store
+from dlhw.compare import compare
+from dlhw.errors import UserError
+
+VOID = {"meta", "link", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Checks that tags are balanced, and collects what the tests look at."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict]] = []
+        self.ids: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        assert self.open == [], self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        self.ids += [v for k, v in attrs if k == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open, (tag, self.getpos())
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_run):
+    """A tiny run of every experiment, in the order of the assignment."""
+    return [tiny_run(n) for n in report.in_order(experiments.names())]
+
+
+@pytest.fixture(scope="module")
+def folder(runs, tmp_path_factory):
+    """The same, stored, and the report of them."""
+    out = tmp_path_factory.mktemp("runs")
+    for run in runs:
+        run.save(out)
+    report.write(report.compose(runs, reduced=True), out / "report")
+    return out
+
+
+@pytest.mark.slow
+def test_the_page_is_whole_and_asks_no_network(folder, runs):
+    text = (folder / "report" / "report.html").read_text()
+    page = Page(text)
+    assert text.startswith("<!DOCTYPE html>")
+    assert len(set(page.ids)) == len(page.ids)
+    assert set(page.ids) >= set(experiments.names())  # a section for every file in the folder
+    assert [a["href"] for a in page.all("a")] == [f"#{run.experiment}" for run in runs]
+    for tag, attributes in page.found:
+        for name in ("src", "href", "srcset", "action", "data"):
+            assert str(attributes.get(name, "#")).startswith(("#", "data:")), (tag, name)
+    assert not re.search(r"@import|url\(|<script", text)
+    pictures = page.all("img")
+    assert len(pictures) == sum(len(run.figures()) for run in runs)
+    assert all(len(p["alt"]) > 20 and int(p["width"]) > 300 for p in pictures)
+    assert "Reduced settings." in " ".join(page.words)
+    said = " ".join(" ".join(page.words).split())
+    for run in runs:
+        for sentence in run.summary().sentences:
+            assert " ".join(sentence.split()) in said
+        for row in run.summary().rows:
+            assert row[0] in said
+
+
+@pytest.mark.slow
+def test_markdown_and_json_say_the_same(folder, runs):
+    text = (folder / "report" / "report.md").read_text()
+    files = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert len(files) == sum(len(run.figures()) for run in runs)
+    assert all((folder / "report" / f).read_bytes()[:4] == b"\x89PNG" for f in files)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.M):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(widths) == 1, table
+    told = json.loads((folder / "report" / "report.json").read_text())
+    assert [part["experiment"] for part in told["parts"]] == [run.experiment for run in runs]
+    for part, run in zip(told["parts"], runs, strict=True):
+        assert part["findings"] == list(run.summary().sentences)
+        assert part["numbers"] == json.loads(store.to_json(run.summary().numbers))
+        assert part["command"].startswith(f"dlhw {run.experiment}")
+
+
+@pytest.mark.slow
+def test_from_runs_needs_no_tensorflow_and_gives_the_same_page(folder, dlhw, tmp_path):
+    done = dlhw("report", "--from-runs", folder, "--out", tmp_path, "--json", block="tensorflow keras")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert not told["reduced"]
+    assert len(told["parts"]) == len(experiments.names())
+    page = (tmp_path / "report" / "report.html").read_text()
+    before = re.sub(r'<p class="reduced">.*?</p>\n', "", (folder / "report" / "report.html").read_text(), flags=re.S)
+    assert page == before
+    two = dlhw("report", "--from-runs", folder, "--out", tmp_path, "--only", "simulate,classify", block="tensorflow")
+    assert two.returncode == 0, two.stderr
+    ids = Page((tmp_path / "report" / "report.html").read_text()).ids
+    assert ids == ["simulate", "classify"]
+    assert {p.name.split("-")[0] for p in (tmp_path / "report").glob("*.png")} == {"simulate", "classify"}
+
+
+@pytest.mark.slow
+def test_a_quick_report_makes_what_is_missing_and_takes_the_rest(inside, tmp_path):
+    words = ["report", "--only", "random-labels", "--out", "here"]
+    said = inside(*words)[1]
+    assert "1 of 1: random-labels (" in said
+    assert "stored" not in said
+    (kept,) = (tmp_path / "here" / "random-labels").glob("*/arrays.npz")
+    before = kept.stat().st_mtime_ns
+    assert "(stored)" in inside(*words)[1]
+    assert kept.stat().st_mtime_ns == before
+    page = Page((tmp_path / "here" / "report-quick" / "report.html").read_text())
+    assert page.ids == ["random-labels"]
+
+
+def test_what_the_assignment_fixes_is_told_from_what_was_chosen():
+    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    changed = dataclasses.replace(run, settings=dataclasses.replace(run.settings, learning_rate=0.5))
+    said = {s.name: s.said for s in report.compose([changed]).parts[0].settings}
+    assert said["--epochs"] == "the assignment's report"
+    assert said["--points"] == "dlhw"
+    assert said["--learning-rate"] == "this run (the assignment's report: 0.01)"
+
+
+def test_the_command_of_a_run_gives_its_settings():
+    """Through the parser itself: what it reads is what the run had."""
+    from cli import options
+
+    for name in experiments.names():
+        module = experiments.get(name)
+        for settings in (module.TINY, report.settings_of(name, "quick"), module.Settings()):
+            run = experiments.Run(name, settings, None, {"versions": {}, "device": "CPU"})
+            assert _parsed(options, module, report.command(run)) == settings
+
+
+def _parsed(options, module, command):
+    import shlex
+
+    import typer
+
+    seen = []
+    app = typer.Typer()
+    app.command()(options.command(module.Settings, lambda values, _: seen.append(module.Settings(**values)), ""))
+    app(shlex.split(command)[2:], standalone_mode=False)
+    return seen[0]
+
+
+@pytest.mark.parametrize("evil", ["x<1", '"><script>alert(1)</script>', "a & b", "{{ 7 * 7 }}", "a|b_c*d"])
+def test_text_stays_text(evil):
+    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    made = report.compose([run], title=evil)
+    part = dataclasses.replace(made.parts[0], title=evil, question=evil, sentences=(evil,), command=evil)
+    setting = report.Setting(evil, evil, evil)
+    made = dataclasses.replace(made, parts=(dataclasses.replace(part, settings=(setting,), mistakes=(evil,)),))
+    page = Page(report.html(made))
+    assert page.all("script") == []
+    assert " ".join(page.words).count(evil) >= 6
+    line = report.markdown(evil)
+    assert "<" not in line
+    assert len(re.findall(r"(?<!\\)[|*_`]", line)) == 0
+
+
+def test_a_new_experiment_appears_by_itself_at_the_end():
+    class Nameless:
+        pass
+
+    assert section.of(Nameless, "my-question") == section.Section("9", "my-question")
+    places = [section.of(experiments.get(n), n).place for n in report.in_order(experiments.names())]
+    assert places == sorted(places)
+    for name in experiments.names():
+        about, module = section.of(experiments.get(name), name), experiments.get(name)
+        fields = {f.name for f in dataclasses.fields(module.Settings)}
+        assert set(about.fixed) <= fields
+        assert about.mistakes
+        report.settings_of(name, "quick")
+        for data in ("mnist", "digits"):
+            chosen = report.settings_of(name, "quick", data)
+            assert not experiments.on_images(chosen) or chosen.data == data
+
+
+@pytest.mark.slow
+def test_captions_belong_to_figures(runs):
+    for run in runs:
+        about = section.of(experiments.get(run.experiment), run.experiment)
+        assert set(about.captions) == set(run.figures()), run.experiment
+
+
+def _luminance(color):
+    value = color.lstrip("#")
+    value = "".join(2 * c for c in value) if len(value) == 3 else value
+    channels = [int(value[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def test_text_has_the_contrast_of_wcag_aa():
+    """4.5 to 1, by the formula of WCAG 2: every colour of text on every paper it stands on, light and dark."""
+    text = (Path(report.__file__).parent / "templates" / "report.html").read_text()
+    schemes = re.findall(r":root \{([^}]*)\}", text)
+    assert len(schemes) == 3
+    for scheme in schemes:
+        colors = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+)", scheme))
+        pairs = [(ink, paper) for ink in ("ink", "soft", "link") for paper in ("paper", "tint")]
+        for ink, paper in [*pairs, ("warn", "warn-paper")]:
+            low, high = sorted(_luminance(colors[k]) for k in (ink, paper))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, paper)
+
+
+@pytest.mark.slow
+def test_a_real_browser_shows_every_figure_without_a_complaint(folder):
+    """Chromium, where it is installed, at the width of a phone and of a screen, light and dark."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here")
+    complaints: list[str] = []
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for width in (390, 1440):
+            for scheme in ("light", "dark"):
+                page = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
+                page.on("console", lambda message: complaints.append(message.text))
+                page.on("pageerror", lambda error: complaints.append(str(error)))
+                page.on("request", lambda r: r.url.startswith(("data:", "file:")) or complaints.append(r.url))
+                page.goto((folder / "report" / "report.html").as_uri())
+                shown = page.evaluate("[...document.images].every(i => i.naturalWidth > 0 && i.clientWidth > 200)")
+                assert shown
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+        browser.close()
+    assert complaints == []
+
+
+@pytest.mark.slow
+def test_runs_are_compared_on_shared_axes(runs, tmp_path):
+    for run in runs:
+        other = dataclasses.replace(run, settings=dataclasses.replace(run.settings, seed=7))
+        with plot.style():
+            made, summary = compare([run, other], ["a", "b"])
+        assert len(made.axes[0].lines) >= 2, run.experiment
+        assert summary.rows[0] == ("--seed", "0", "7")
+        assert len(summary.rows) >= 2
+        assert render.render(made, "png")[:4] == b"\x89PNG"
+
+
+def test_what_cannot_be_compared_is_refused(dlhw, tmp_path):
+    kept = Path(__file__).parent.parent / "artifacts"
+    one, other = kept / "simulate" / "default", kept / "gradient-norm" / "default"
+    for words, says in (([one], "two runs"), ([one, other], "of one experiment"), ([one, "nowhere"], "nowhere")):
+        done = dlhw("compare", *words, block="tensorflow keras")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert says in done.stderr
+    done = dlhw("compare", one, one, "--json", block="tensorflow keras")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "artifacts" / "compare" / "simulate.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["report", "--preset", "slow"], "slow"),
+        (["report", "--only", "simulat"], "did you mean 'simulate'"),
+        (["report", "--from-runs", "nowhere"], "nowhere is not a folder"),
+        (["report", "--from-runs", "."], "holds no run"),
+        (["report", "--from-runs", ".", "--data", "digits"], "--data belongs to a preset"),
+        (["report", "--data", "letters"], "letters"),
+        (["draw", ".", "--format", "gif"], "'gif' is unknown"),
+        (["draw", ".", "--dpi", "1"], "--dpi 1"),
+        (["draw", ".", "--style", "poster"], "'poster' is unknown"),
+        (["classify", "--animate"], "has no animation"),
+        (["simulate", "--tensorboard", "/proc/nowhere"], "cannot be written"),
+    ],
+)
+def test_bad_input_is_one_line(words, says, dlhw, tmp_path):
+    done = dlhw(*words, block="tensorflow keras")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert says in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_folder_of_runs_is_shown_and_drawn(folder, inside):
+    shown = json.loads(inside("show", folder, "--json")[1])
+    assert {r["experiment"] for r in shown} == set(experiments.names())
+    assert "simulate" in inside("show", folder / "simulate")[1]
+    drawn = inside("draw", folder / "simulate", "--format", "pdf,png", "--dpi", 60, "--style", "slides")[1].split()
+    assert {Path(p).suffix for p in drawn} == {".pdf", ".png"}
+    assert all(Path(p).read_bytes()[:4] in (b"%PDF", b"\x89PNG") for p in drawn)
+
+
+def test_slides_enlarge_text_and_nothing_leaves_the_figure():
+    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "sweep-batch" / "default")
+    sizes = {}
+    for name in plot.SCALES:
+        with plot.styled(name):
+            for made in run.figures().values():
+                render.render(made, "png")
+                made.draw_without_rendering()
+                ends = [t.get_window_extent().x1 for t in made.texts]
+                assert all(end <= made.bbox.x1 + 1 for end in ends), name
+                sizes.setdefault(name, []).append(made.axes[0].yaxis.get_ticklabels()[0].get_fontsize())
+    assert np.all(np.array(sizes["slides"]) > np.array(sizes["paper"]))
+    with pytest.raises(UserError, match="poster"), plot.styled("poster"):
+        pass
+
+
+@pytest.mark.slow
+def test_animations_move_and_end_at_the_result(inside, tmp_path):
+    from PIL import Image
+
+    tiny = ["simulate", "--models", "4,3-2", "--epochs", 15, "--points", 20, "--seeds", 2, "--animate"]
+    inside(*tiny)
+    inside("trajectory", "--data", "digits", "--net", "6-4", "--epochs", 4, "--every", 1, "--seeds", 2, "--animate")
+    for name, least in (("simulate", 10), ("trajectory", 17)):
+        (path,) = tmp_path.glob(f"artifacts/{name}/*/{name}.gif")
+        with Image.open(path) as moving:
+            assert moving.n_frames >= least
+            first = np.asarray(moving.convert("RGB")).copy()
+            moving.seek(moving.n_frames - 1)
+            assert not np.array_equal(first, np.asarray(moving.convert("RGB")))
+    run = experiments.load(path.parent.parent.parent / "simulate" / next(tmp_path.glob("artifacts/simulate/*")).name)
+    np.testing.assert_allclose(run.result.frames[:, -1], run.result.prediction[:, 0, ::5], rtol=1e-5, atol=1e-6)
+    assert np.ptp(run.result.frames[:, 0] - run.result.frames[:, -1]) > 0
+    inside("draw", next(tmp_path.glob("artifacts/simulate/*")), "--animate")
+
+
+def test_a_run_without_frames_has_no_animation():
+    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    with pytest.raises(UserError, match="--animate --overwrite"):
+        run.animation()
+
+
+@pytest.mark.slow
+def test_tensorboard_gets_the_curves_and_the_weights(inside, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    words = ["--epochs", 3, "--seeds", 1, "--tensorboard", "board", "--json"]
+    inside("classify", "--data", "digits", "--models", "9", "--examples", 100, *words)
+    inside("gradient-norm", "--model", "3", "--points", 20, *words)
+    for path, scalar, weights in (
+        ("board/classify/*/9 seed 0", "test_loss", "dense_1/kernel"),
+        ("board/gradient-norm/*/3 seed 0", "gradient norm", "layer 1/kernel"),
+    ):
+        (folder,) = tmp_path.glob(path)
+        events = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+        assert {scalar, weights} <= set(events.Tags()["tensors"])
+        last = events.Tensors(scalar)[-1]
+        assert last.step == 3
+        value = (
+            float(np.frombuffer(last.tensor_proto.tensor_content, np.float32)[0])
+            if (last.tensor_proto.tensor_content)
+            else last.tensor_proto.float_val[0]
+        )
+        if scalar == "test_loss":
+            (run,) = tmp_path.glob("artifacts/classify/*")
+            assert value == pytest.approx(float(experiments.load(run).result.test_loss[0, 0, -1]), rel=1e-6)
