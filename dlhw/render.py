@@ -79,6 +79,8 @@ def _fit(made: Figure) -> None:
 
 def _narrow(text: Text, right: float) -> None:
     """Let the text end at `right`, in pixels."""
-    box = text.get_window_extent()
-    if box.x1 > right:
+    for _ in range(5):  # hinted letters do not shrink in proportion
+        box = text.get_window_extent()
+        if box.x1 <= right:
+            return
         text.set_fontsize(float(text.get_fontsize()) * (right - box.x0) / box.width * 0.98)

@@ -79,6 +79,10 @@ class ImageSettings:
         about = datasets.known(self.data)
         return architectures.count_image(net, about.shape, about.classes)
 
+    def size(self) -> str:
+        """The data set and its size: `mnist (60000 + 10000 images)`."""
+        return f"{self.data} ({self.training_examples} + {datasets.known(self.data).test} images)"
+
     def where(self) -> str:
         """The data set, its size and what of it is measured: `mnist (60000 + 10000 images, 10000 + 10000 measured)`."""
         n, test = self.training_examples, datasets.known(self.data).test

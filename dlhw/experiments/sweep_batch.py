@@ -190,7 +190,7 @@ def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
         right.axhline(start, color=plot.COLORS[1], linewidth=0.9, linestyle=":", label="sensitivity before training")
         plot.positive_log(right, 0)
         panel.set(xscale="log", ylabel="cross entropy (nats)" if kind == "loss" else "accuracy (%)")
-    title = f"{settings.net} on {settings.where()}{_curves.gone(result.diverged_at)}"
+    title = f"{settings.net} on {settings.size()}{_curves.gone(result.diverged_at)}"
     plot.header(made, title, f"{_over(settings)}; sensitivity on the test set", (panels[0], twins[0]))
     plot.sizes(panels[-1], x)
     panels[-1].set_xlabel("batch size")
