@@ -9,9 +9,10 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np  # else late: the options of the command line are made from this module, and --help is to be quick
 
 Device = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["auto", "none", "mirrored", "multi-worker"]
@@ -38,7 +39,7 @@ class Parts(Protocol):
         """Forget a part, if it is kept."""
 
 
-class MemoryParts(dict[str, dict[str, np.ndarray]]):
+class MemoryParts(dict[str, Any]):
     """Parts that live as long as the process: the default in a notebook."""
 
     def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -63,6 +64,8 @@ class FolderParts:
 
     def get(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays of a part kept by an earlier process, or None."""
+        import numpy as np
+
         try:
             with np.load(self._path(name), allow_pickle=False) as stored:
                 return {k: stored[k] for k in stored.files}

@@ -180,9 +180,12 @@ def save(
 
 def runs_in(path: Path) -> list[Path]:
     """`path` itself if it is a run, else the runs one or two folders below it, in order; UserError if there is none."""
-    if (path / "run.json").is_file():
-        return [path]
-    found = sorted(p.parent for pattern in ("*/run.json", "*/*/run.json") for p in path.glob(pattern))
+    try:
+        if (path / "run.json").is_file():
+            return [path]
+        found = sorted(p.parent for pattern in ("*/run.json", "*/*/run.json") for p in path.glob(pattern))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from None
     if not found:
         read_json(path)  # says what is wrong
     return found

@@ -152,7 +152,7 @@ def test_labels_are_shuffled_once_and_are_the_same_at_every_epoch(monkeypatch):
     run_epoch = epochs.Trainer._call
 
     def spy(self, function, *arguments):
-        if function.__name__ == "_run_epoch":
+        if function.__name__ == "epoch":
             seen.append(arguments[4].numpy().tobytes())
         return run_epoch(self, function, *arguments)
 

@@ -34,6 +34,8 @@ def test_the_commands_run(inside, tmp_path):
     assert len(COMMANDS) >= 8
     for line in COMMANDS:
         words = shlex.split(line)[1:]
+        if "--from-runs" in words:
+            words += ["--out", "elsewhere"]
         if words[0] == "sweep-batch":
             words = ["sweep-batch", "20", "50"]  # a hundred images do not fill a batch of 500
         if words[0] in NAMES:

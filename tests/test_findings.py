@@ -1,0 +1,129 @@
+"""The sentences of a run on both sides of each rule, from made-up numbers.
+
+Those of flatness are in test_flatness.py, the ranking in test_statistics.py.
+Would miss: a rule that is itself unreasonable. Those are for readers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dlhw import experiments
+
+SIMULATE, NORM, LABELS, PARAMS, PATHS, NETS = (
+    experiments.get(n) for n in ("simulate", "gradient-norm", "random-labels", "sweep-params", "trajectory", "classify")
+)
+
+
+def said(module, settings, result):
+    return " ".join(module.summary(settings, result).sentences)
+
+
+def curves(train_loss, test_loss, train_accuracy, test_accuracy, diverged_at=None, epochs=4):
+    """Fields of a result of curves that are flat at these ends, each (rows, seeds)."""
+    ends = {"train_loss": train_loss, "test_loss": test_loss}
+    ends |= {"train_accuracy": train_accuracy, "test_accuracy": test_accuracy}
+    made = {k: np.repeat(np.asarray(v, float)[..., None], epochs + 1, axis=-1) for k, v in ends.items()}
+    shape = made["train_loss"].shape[:2]
+    made["diverged_at"] = np.full(shape, -1) if diverged_at is None else np.asarray(diverged_at)
+    return made | {"seconds": (1.0,) * (shape[0] * shape[1]), "compile_seconds": (0.0,) * (shape[0] * shape[1])}
+
+
+def fit(late, dead=((0, 0), (0, 0)), diverged=((-1, -1), (-1, -1))):
+    settings = dataclasses.replace(SIMULATE.TINY, models=("2", "3-2"), epochs=4, points=3, seeds=2)
+    x = np.linspace(-1, 1, 11)
+    loss = np.repeat(np.asarray(late, float)[..., None], 5, axis=-1)
+    result = SIMULATE.Result(
+        x, x, loss, np.zeros((2, 2, 11)), np.array(diverged), np.array(dead, bool), (1.0, 1.0), (0.0, 0.0)
+    )
+    return said(SIMULATE, settings, result)
+
+
+def test_simulate_names_the_best_only_apart_and_counts_the_dead_and_the_diverged():
+    apart = fit([[0.1, 0.2], [0.3, 0.4]])
+    assert "2 has the lowest training MSE" in apart
+    assert "every seed of it lies under every seed of the others" in apart
+    assert "dead" not in apart
+    assert "diverged" not in apart
+    assert "not separated here" in fit([[0.1, 0.35], [0.3, 0.4]])
+    assert "1 of 2 3-2 nets end as a constant" in fit([[0.1, 0.2], [0.3, 0.4]], dead=((0, 0), (0, 1)))
+    gone = fit([[0.1, np.nan], [0.3, 0.4]], diverged=((-1, 2), (-1, -1)))
+    assert "1 of 2 2 nets diverged and are left out" in gone
+    assert "that did not diverge" in gone
+
+
+@pytest.mark.parametrize(
+    ("correlation", "says", "not_said"),
+    [
+        ([[0.5, 0.4, 0.6], [0.3, 0.1, 0.5]], "larger where the loss is larger", "do not agree"),
+        ([[-0.5, -0.6, -0.4], [-0.3, -0.5, -0.1]], "larger where the loss is smaller", "do not agree"),
+        ([[0.5, 0.4, 0.6], [0.1, -0.1, 0.3]], "do not agree on a sign", "In every seed"),
+        ([[0.5, np.nan, np.nan], [0.1, np.nan, np.nan]], "at least 1000 iterations are needed", "In every seed"),
+    ],
+)
+def test_gradient_norm_claims_a_sign_only_where_every_interval_has_it(correlation, says, not_said):
+    settings = dataclasses.replace(NORM.TINY, epochs=5, seeds=2)
+    ones = np.ones((2, 5))
+    layers = np.ones((2, 5, 3))
+    result = NORM.Result(ones, ones, layers, np.array(correlation), np.array([-1, -1]), 1.0, 0.0)
+    text = said(NORM, settings, result)
+    assert says in text
+    assert not_said not in text
+    gone = dataclasses.replace(result, diverged_at=np.array([-1, 3]))
+    assert "1 of 2 trainings diverged" in said(NORM, settings, gone)
+
+
+def test_random_labels_are_called_learnt_from_99_per_cent_on():
+    settings = dataclasses.replace(LABELS.TINY, noise=(0.0, 1.0), epochs=4, seeds=2)
+    parts = ([[0.1, 0.1]] * 2, [[1.0, 1.0]] * 2, [[0.99, 0.995], [0.98, 0.989]], [[0.9, 0.9], [0.1, 0.11]])
+    text = said(LABELS, settings, LABELS.Result(**curves(*parts)))
+    assert "true labels: 99 % training accuracy after 0 (0 to 0) epochs in 2 of 2 trainings" in text
+    assert "random labels: no training reaches 99 % training accuracy in 4 epochs" in text
+    assert "chance is 10 %" in text
+    one = dataclasses.replace(settings, seeds=1)
+    alone = LABELS.Result(**curves(*([row[:1] for row in part] for part in parts)))
+    assert "one seed decides nothing" in said(LABELS, one, alone)
+
+
+def sweep(test_loss, train_accuracy, seeds=2):
+    nets = ("2-2", "4-2", "8-2", "16-2", "32-2", "64-2", "64-4", "64-8", "64-16", "64-32", "128-32", "128-64")
+    settings = dataclasses.replace(PARAMS.TINY, nets=nets, epochs=4, seeds=seeds)
+    rows = np.asarray(test_loss, float)[:, None] * np.ones(seeds)
+    flat = np.full_like(rows, train_accuracy)
+    made = curves(np.full_like(rows, 0.5), rows, flat, flat)
+    parameters = np.array([settings.parameters(n) for n in nets])
+    return said(PARAMS, settings, PARAMS.Result(**made, parameters=parameters))
+
+
+def test_sweep_params_says_a_direction_only_where_the_interval_leaves_zero_out():
+    falling, scattered = np.linspace(2, 1, 12), np.array([1, 2, 1.5, 1.1, 1.9, 1.4, 1.2, 1.8, 1.6, 1.3, 1.7, 1.45])
+    assert "more parameters go with a lower test loss" in sweep(falling, 1.0)
+    assert "more parameters go with a higher test loss" in sweep(falling[::-1], 1.0)
+    assert "the interval holds zero" in sweep(scattered, 1.0)
+    assert "one seed a net decides nothing" in sweep(falling, 1.0, seeds=1)
+    undertrained = "how fast nets learn, not what they can hold"
+    assert undertrained in sweep(falling, 0.98)
+    assert undertrained not in sweep(falling, 0.99)
+
+
+def test_classify_ranks_by_loss_and_by_errors_apart_and_names_the_diverged():
+    settings = dataclasses.replace(NETS.TINY, models=("9", "5"), epochs=4, seeds=2)
+    ones = [[1.0, 1.0]] * 2
+    result = NETS.Result(**curves(ones, [[0.1, 0.2], [0.3, 0.4]], ones, [[0.8, 0.9], [0.85, 0.95]]))
+    text = said(NETS, settings, result)
+    assert "9 has the lowest test loss, 0.15 (0.1 to 0.2), 2 seeds; every seed of it lies under" in text
+    assert "5 has the lowest share of test errors (in %), 10 (5 to 15), 2 seeds; its range overlaps" in text
+    gone = dataclasses.replace(result, diverged_at=np.array([[-1, -1], [2, -1]]))
+    assert "1 of 2 trainings of 5 diverged" in said(NETS, settings, gone)
+
+
+def test_trajectory_sets_the_variance_beside_a_random_walk_from_four_points_on(tiny_run):
+    run = tiny_run("trajectory")
+    assert "a random walk of as many points would give" in said(PATHS, run.settings, run.result)
+    few = dataclasses.replace(run.settings, epochs=2)
+    assert "random walk" not in said(PATHS, few, run.result)
+    gone = dataclasses.replace(run.result, diverged_at=np.array([-1, 1]))
+    assert "1 of 2 trainings diverged and are left out" in said(PATHS, run.settings, gone)
