@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np  # else late: the options of the command line are made from this module, and --help is to be quick
+    import numpy as np  # else late: the command line makes options from this module, and --help is to be quick
 
 Device = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["auto", "none", "mirrored", "multi-worker"]
