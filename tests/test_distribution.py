@@ -7,15 +7,18 @@ a slow peer) would be missed; test_workers.py has two real processes.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
+import threading
 
 import numpy as np
 import pytest
 
-from dlhw import cluster
+from dlhw import cluster, experiments
 from dlhw.context import Context
 from dlhw.errors import UserError
+from dlhw.experiments import _images
 from dlhw.measure import Objective
 from dlhw.models import image_net
 from dlhw.training import Trainer, cross_entropy, distribution, optimizer
@@ -243,3 +246,26 @@ def test_a_gpu_trains_as_the_processor_does():
                 found.append(trained(kind, "float32", None, epochs=4)[2])
         for key, value in found[0].items():
             assert np.abs(found[1][key] - value).max() <= 1e-4 * np.abs(value).max(), (kind, key)
+
+
+@pytest.mark.slow
+def test_trainings_are_spread_over_the_devices(monkeypatch):
+    """Two logical CPUs stand in for two GPUs: each thread takes one, nets lie there, the numbers are the same."""
+    classify = experiments.get("classify")
+    settings = dataclasses.replace(classify.TINY, models=("9",), seeds=2)
+    jobs = {f"seed {s}": _images.job(settings, "9", s) for s in settings.seed_range}
+    both = distribution.Plan("none", ("/CPU:0", "/CPU:1"), "two")
+    seen: dict[str, set[str]] = {}
+
+    def watch(epoch, model, data):
+        seen.setdefault(threading.current_thread().name, set()).update(v.value.device for v in model.variables)
+        return {}
+
+    watched = {name: dataclasses.replace(job, watch=watch) for name, job in jobs.items()}
+    alone = _images.train(settings, jobs, Context(jobs=1))
+    monkeypatch.setattr(distribution, "plan", lambda *a, **k: both)
+    spread = _images.train(settings, watched, Context(jobs=2))
+    assert len(seen) == 2
+    assert sorted(next(iter(devices))[-5:] for devices in seen.values()) == ["CPU:0", "CPU:1"]
+    for name in jobs:
+        np.testing.assert_allclose(spread[name]["test_loss"], alone[name]["test_loss"], rtol=1e-5)
