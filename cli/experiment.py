@@ -69,11 +69,12 @@ def check(name: str, settings: Any, runtime: options.Runtime) -> None:
     require(runtime.jobs >= 1, f"--jobs {runtime.jobs} must be at least 1")
     able = hasattr(experiments.get(name), "animation")
     require(able or not runtime.animate, f"--animate: {name} has no animation; simulate and trajectory have one")
-    _check_folder(runtime.tensorboard)
-    cluster.found()  # a malformed TF_CONFIG is told before TensorFlow reads it
+    group = cluster.found()  # a malformed TF_CONFIG is told before TensorFlow reads it
     if runtime.scheduler:
         _check_scheduler(runtime, experiments.on_images(settings))
-    store.check_free(store.folder(runtime.out, name, settings), settings, runtime.overwrite)
+    if group is None or group.chief:  # the others write nothing
+        _check_folder(runtime.tensorboard)
+        store.check_free(store.folder(runtime.out, name, settings), settings, runtime.overwrite)
     experiments.check_data(settings, runtime.context().data_dir)
 
 
@@ -133,6 +134,7 @@ def _check_folder(tensorboard: str) -> None:
 def _check_scheduler(runtime: options.Runtime, images: bool) -> None:
     from dlhw.experiments import _dask
 
+    require(not runtime.tensorboard, "--tensorboard: other machines write no events here; leave out --scheduler or it")
     require(images, "--scheduler: small nets train as stacks on this machine; leave it out")
     require(runtime.strategy in ("auto", "none"), f"--scheduler and --strategy {runtime.strategy}: choose one of them")
     _dask.connect(runtime.scheduler).close()

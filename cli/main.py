@@ -244,7 +244,7 @@ def _draw(
             with store.locked(path):
                 try:
                     paths = render.save(loaded.figures(), path, forms, dpi)
-                    if animate:
+                    if animate and (path == run or loaded.animated):
                         paths.append(path / f"{loaded.experiment}.gif")
                         store.write_bytes(paths[-1], loaded.animation())
                 except OSError as error:

@@ -58,6 +58,8 @@ class Runtime:
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(Context) if hasattr(self, f.name)}
         for name in ("data_dir", "tensorboard"):
             given[name] = Path(given[name]) if given[name] else None
+        if self.scheduler:  # the machines of Dask are not those of TF_CONFIG
+            given["strategy"] = "none"
         return Context(report, parts or Context().parts, **given)
 
 

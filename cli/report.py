@@ -41,18 +41,22 @@ def report(
     json: Json = False,
 ) -> None:
     """Every experiment as one page: runs what is missing, then writes report.html, report.md and report.json."""
-    from dlhw import datasets, experiments, store
+    from dlhw import cluster, datasets, experiments, store
     from dlhw import report as library
 
     names = options.split_commas(only or [])
     for name in names:
         experiments.get(name)
     talk = not (quiet or json)
+    folder = out / ("report-quick" if from_runs is None and preset == "quick" else "report")
     if from_runs is not None:
         require(not data, "--data belongs to a preset; --from-runs takes the runs as they are")
         runs = [experiments.load(p) for p in library.stored(from_runs, names)]
-        reduced, folder = False, out / "report"
+        library.check_folder(folder)
+        reduced = any(library.is_reduced(run) for run in runs)
     else:
+        alone = cluster.found() is None
+        require(alone, "report runs on one machine; unset TF_CONFIG, or run the experiments first, then --from-runs")
         require(not data or data in datasets.SETS, f"--data {data!r} is unknown; use {', '.join(datasets.SETS)}")
         require(jobs >= 0, f"--jobs {jobs} must be positive, or 0 for one a core")
         usual = options.Runtime()
@@ -60,9 +64,9 @@ def report(
         wanted = {
             name: library.settings_of(name, preset, data) for name in library.in_order(names or experiments.names())
         }
+        library.check_folder(folder)
         runs = _runs(wanted, runtime, talk)
         reduced = preset == "quick"
-        folder = out / ("report-quick" if reduced else "report")
     made = library.compose(runs, reduced=reduced)
     paths = library.write(made, folder)
     if json:
@@ -115,7 +119,12 @@ def compare(
 
     loaded = [experiments.load(path) for path in runs]
     with plot.style():
-        figure, summary = library.compare(loaded, [path.name or str(path) for path in runs])
+        names = [path.name or str(path) for path in runs]
+        if len(set(names)) < len(names):
+            names = [str(path) for path in runs]
+        if len(set(names)) < len(names):
+            names = [f"{k}: {name}" for k, name in enumerate(names, start=1)]
+        figure, summary = library.compare(loaded, names)
     folder = out / "compare"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import re
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,7 +249,7 @@ def _environment() -> Any:
 def markdown(text: Any) -> str:
     """Text in which nothing means anything to Markdown or HTML."""
     line = " ".join(str(text).split())
-    return re.sub(r"([\\`*_\[\]|])", r"\\\1", line).replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", line).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def html(report: Report) -> str:
@@ -255,23 +257,49 @@ def html(report: Report) -> str:
     return _environment().get_template("report.html").render(report=report)
 
 
-def write(report: Report, folder: Path) -> list[Path]:
-    """Write report.html, report.md with its figures, and report.json into `folder`; returns their paths."""
+def is_reduced(run: experiments.Run) -> bool:
+    """Whether a run has the reduced settings of the quick preset."""
+    quick = [settings_of(run.experiment, "quick", data) for data in ("", *datasets.SETS)]
+    return run.settings in quick and run.settings != experiments.get(run.experiment).Settings()
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UserError if a report cannot be written there; makes the folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("*.png"):
-            old.unlink()
-        pictures = [picture for part in report.parts for picture in part.pictures]
-        for picture in pictures:
+        Path(tempfile.mkdtemp(dir=folder)).rmdir()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another --out") from None
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write report.html, report.md with its figures, and report.json into `folder`; returns their paths.
+
+    Figures that an earlier report left there, and this one has not, are deleted.
+    """
+    page = html(report)
+    text = _environment().get_template("report.md").render(report=report)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in _figures_of(folder):
+            (folder / old).unlink(missing_ok=True)
+        for picture in (picture for part in report.parts for picture in part.pictures):
             store.write_bytes(folder / picture.file, picture.png)
-        page = html(report)
-        text = _environment().get_template("report.md").render(report=report)
         store.write_bytes(folder / "report.md", (re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n").encode())
         store.write_json(folder / "report.json", as_json(report))
         store.write_bytes(folder / "report.html", page.encode())
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); choose another --out") from None
     return [folder / name for name in ("report.html", "report.md", "report.json")]
+
+
+def _figures_of(folder: Path) -> list[str]:
+    """Names of the figures of the report that stands in `folder`."""
+    try:
+        parts = json.loads((folder / "report.json").read_text())["parts"]
+        return [Path(name).name for part in parts for name in part["figures"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -139,6 +139,21 @@ def test_a_batch_that_cannot_be_shared_and_a_model_that_cannot_be_copied_are_ref
     with pytest.raises(UserError, match="use a functional Keras model"):
         Trainer(own, batch_size=4, optimizer=rule, strategy=replicas(2))
 
+    regular = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activity_regularizer="l2")])
+    with pytest.raises(UserError, match="activity regularizer"):
+        Trainer(regular, batch_size=4, optimizer=rule, strategy=replicas(2))
+
+
+@pytest.mark.slow
+def test_a_batch_too_small_for_the_replicas_is_refused_before_any_training():
+    sweep = experiments.get("sweep-batch")
+    settings = dataclasses.replace(sweep.TINY, sizes=(20, 1))
+    trained = []
+    context = Context(device="cpu", strategy="mirrored", replicas=2, progress=lambda *a, **k: trained.append(a))
+    with pytest.raises(UserError, match="batch size 1 is smaller than the 2 replicas"):
+        experiments.execute("sweep-batch", settings, context)
+    assert trained == []
+
 
 def planned(gpus, monkeypatch, environment=None, trainings=1, together=True, **asked):
     """The plan on a machine with so many GPUs."""

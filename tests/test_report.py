@@ -18,6 +18,7 @@ import pytest
 
 from dlhw import experiments, plot, render, report, section, store
 from dlhw.compare import compare
+from dlhw.context import Context, MemoryParts
 from dlhw.errors import UserError
 
 VOID = {"meta", "link", "img", "br"}
@@ -114,7 +115,7 @@ def test_from_runs_needs_no_tensorflow_and_gives_the_same_page(folder, dlhw, tmp
     done = dlhw("report", "--from-runs", folder, "--out", tmp_path, "--json", block="tensorflow keras")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert not told["reduced"]
+    assert not told["reduced"]  # tiny runs are no quick ones
     assert len(told["parts"]) == len(experiments.names())
     page = (tmp_path / "report" / "report.html").read_text()
     before = re.sub(r'<p class="reduced">.*?</p>\n', "", (folder / "report" / "report.html").read_text(), flags=re.S)
@@ -278,6 +279,7 @@ def test_what_cannot_be_compared_is_refused(dlhw, tmp_path):
         assert says in done.stderr
     done = dlhw("compare", one, one, "--json", block="tensorflow keras")
     assert done.returncode == 0, done.stderr
+    assert all(len(row) == 2 for row in json.loads(done.stdout)["differences"].values())
     assert (tmp_path / "artifacts" / "compare" / "simulate.png").is_file()
 
 
@@ -290,6 +292,7 @@ def test_what_cannot_be_compared_is_refused(dlhw, tmp_path):
         (["report", "--from-runs", "."], "holds no run"),
         (["report", "--from-runs", ".", "--data", "digits"], "--data belongs to a preset"),
         (["report", "--data", "letters"], "letters"),
+        (["report", "--out", "/proc/nowhere"], "cannot be written"),
         (["draw", ".", "--format", "gif"], "'gif' is unknown"),
         (["draw", ".", "--dpi", "1"], "--dpi 1"),
         (["draw", ".", "--style", "poster"], "'poster' is unknown"),
@@ -348,6 +351,24 @@ def test_animations_move_and_end_at_the_result(inside, tmp_path):
     np.testing.assert_allclose(run.result.frames[:, -1], run.result.prediction[:, 0, ::5], rtol=1e-5, atol=1e-6)
     assert np.ptp(run.result.frames[:, 0] - run.result.frames[:, -1]) > 0
     inside("draw", next(tmp_path.glob("artifacts/simulate/*")), "--animate")
+
+
+def test_wall_time_of_a_run_taken_up_is_only_about(tmp_path):
+    settings = {"models": ("9",), "data": "digits", "examples": 100, "epochs": 1, "seeds": 1}
+    parts = MemoryParts()
+    first, again = (experiments.run("classify", Context(parts=parts), **settings) for _ in range(2))
+    assert first.environment["wall_seconds"] > 0
+    assert "wall_seconds" not in again.environment
+    assert report.compose([again]).parts[0].wall.startswith("about ")
+
+
+def test_a_command_of_several_lines_stays_code():
+    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    evil = "(x #\n#<img src=q>\n)"
+    changed = dataclasses.replace(run, settings=dataclasses.replace(run.settings, func=evil))
+    text = report._environment().get_template("report.md").render(report=report.compose([changed]))
+    lines = [line for line in text.splitlines() if "<img" in line]
+    assert all(line.startswith("    ") for line in lines)
 
 
 def test_a_run_without_frames_has_no_animation():

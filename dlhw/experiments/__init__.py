@@ -11,7 +11,7 @@ import difflib
 import importlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,10 @@ from dlhw import __version__
 from dlhw.errors import require
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
-    from dlhw.context import Context
+    from dlhw.context import Context, Parts
     from dlhw.summary import Summary
 
 _FOLDER = Path(__file__).parent
@@ -65,6 +66,12 @@ class Run:
 
         with plot.style():
             return get(self.experiment).figures(self.settings, self.result)
+
+    @property
+    def animated(self) -> bool:
+        """Whether there is an animation."""
+        recorded = getattr(self.result, "frames", True) is not None
+        return hasattr(get(self.experiment), "animation") and recorded
 
     def animation(self) -> bytes:
         """A GIF of what happens over the epochs; UserError if the experiment has none, or the run did not record it."""
@@ -127,10 +134,26 @@ def run(name: str, context: Context | None = None, **settings: Any) -> Run:
 
 def execute(name: str, settings: Any, context: Context) -> Run:
     """Run with settings that are already built; what commands and :func:`run` share."""
-    began = time.perf_counter()
-    result = get(name).run(settings, context)
-    made = environment(context, settings) | {"wall_seconds": time.perf_counter() - began}
+    began, parts = time.perf_counter(), _Taken(context.parts)
+    result = get(name).run(settings, replace(context, parts=parts))
+    trainings = len(seconds) if isinstance(seconds := getattr(result, "seconds", 1.0), tuple) else 1
+    made = environment(context, settings, trainings)
+    if not parts.any:  # else it is the time of what was left
+        made["wall_seconds"] = time.perf_counter() - began
     return Run(name, settings, result, made)
+
+
+class _Taken:
+    """Parts, and whether any was taken up from an earlier process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts, self.any = parts, False
+        self.put, self.drop = parts.put, parts.drop
+
+    def get(self, name: str) -> dict[str, np.ndarray] | None:
+        found = self.parts.get(name)
+        self.any = self.any or found is not None
+        return found
 
 
 def check_data(settings: Any, folder: Path | None) -> None:
@@ -171,7 +194,7 @@ def tag(name: str, settings: Any, device: str = "auto", *how: str) -> str:
     return f"{__version__} {version('tensorflow')} {version('keras')} {made} {name} {digest(settings)}"
 
 
-def environment(context: Context, settings: Any) -> dict[str, Any]:
+def environment(context: Context, settings: Any, trainings: int = 1) -> dict[str, Any]:
     """Versions and device of this process: what a number may depend on beyond the settings."""
     import platform
     from importlib import metadata
@@ -181,7 +204,7 @@ def environment(context: Context, settings: Any) -> dict[str, Any]:
     packages = ("tensorflow", "keras", "numpy")
     versions = {"dlhw": __version__, "python": platform.python_version()}
     versions |= {p: metadata.version(p) for p in packages}
-    plan = distribution.plan(context, together=on_images(settings))
+    plan = distribution.plan(context, trainings, together=on_images(settings))
     return {
         "versions": versions,
         "device": distribution.describe(plan.devices),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -48,21 +49,32 @@ def train(
     Dask sends a part whose worker died to another one, three times at most. When one part fails the others are called
     off; what has ended is kept.
     """
-    from distributed import as_completed
+    from distributed import CancelledError, as_completed
+    from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
 
     with connect(address) as client:
         futures = {client.submit(_one, train, name, pure=False): name for name in names}
+        left = dict(futures)
         try:
             for future in as_completed(futures):
-                ended(futures[future], future.result())
+                ended(left.pop(future), future.result())
+        except (CommClosedError, CancelledError) as error:
+            raise RunError(
+                f"{address} was lost ({str(error) or type(error).__name__}); what had ended is kept, and the same "
+                "command goes on from there"
+            ) from None
         except KilledWorker:
             raise RunError(
                 f"the workers of {address} died over one part again and again (memory?); what had ended is kept, and "
                 "the same command goes on from there"
             ) from None
         finally:
-            client.cancel([f for f in futures if not f.done()])
+            for future, name in left.items():
+                if future.status == "finished":
+                    ended(name, future.result())
+            with suppress(CommClosedError, OSError, RuntimeError):
+                client.cancel([f for f in left if not f.done()])
 
 
 def _one(train: Callable[[_parts.Part], Arrays], name: str) -> Arrays:

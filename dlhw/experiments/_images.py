@@ -140,11 +140,14 @@ def train(
     from dlhw.training import distribution, workers
 
     shared = shared or _shared.Shared(settings, context, len(jobs))
+    shared.check_batches([job.batch_size for job in jobs.values()])
     if shared.plan.kind == "multi-worker":
         strategy = distribution.strategy(shared.plan)
         context = replace(context, parts=workers.SharedParts(context.parts, strategy, shared.plan.chief))
     if shared.plan.together:  # two trainings at once would sum their gradients in each other's place
         context = replace(context, jobs=1)
+    elif len(shared.plan.devices) > 1:  # one training a device
+        context = replace(context, jobs=len(shared.plan.devices))
     epochs = {name: job.epochs for name, job in jobs.items()}
     with workers.guarded(shared.plan):
         run = lambda part: shared.train(jobs[part.name], part)  # noqa: E731

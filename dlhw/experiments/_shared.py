@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from dlhw import architectures, datasets
 from dlhw._labels import MEASURED, fixed_sample
 from dlhw.context import Context, Device, Xla
+from dlhw.errors import require
 from dlhw.experiments import _curves, _parts
 
 if TYPE_CHECKING:
@@ -43,6 +45,17 @@ class Shared:
     def __reduce__(self) -> Any:
         c = self.context
         return _unpickled, (self.settings, c.device, c.xla, c.data_dir, self.trainings)
+
+    def check_batches(self, sizes: Sequence[int]) -> None:
+        """Refuse batches that the replicas cannot share; where nobody asked for replicas, do without them."""
+        replicas, size = len(self.plan.devices) * self.plan.workers, min(sizes)
+        if not self.plan.together or size >= replicas:
+            return
+        few = f"batch size {size} is smaller than the {replicas} replicas that share a batch"
+        chosen = self.context.strategy == "auto" and self.plan.kind == "mirrored"
+        require(chosen, f"{few}; use a larger batch or fewer --replicas")
+        self.plan = replace(self.plan, kind="none", devices=self.plan.devices[:1], why=few)
+        self.turn = itertools.cycle(self.plan.devices)
 
     def prepare(self) -> None:
         """Load the data, once."""

@@ -116,12 +116,18 @@ def strategy(of: Plan) -> Any:
         # On logical CPUs sums in a fixed order; on GPUs TensorFlow's choice, NCCL.
         ops = tf.distribute.ReductionToOneDevice() if of.devices[0].startswith("/CPU") else None
         return tf.distribute.MirroredStrategy(list(of.devices), cross_device_ops=ops)
+    gpus = [int(device.rpartition(":")[2]) for device in of.devices if device.startswith("/GPU")]
+    seen = tf.config.list_physical_devices("GPU")
     resolver = None
-    if cluster.found() == cluster.Cluster(of.workers, of.index, "Slurm"):
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
     try:
+        tf.config.set_visible_devices([seen[k] for k in gpus], "GPU")  # the strategy takes all that it sees
+        if cluster.found() == cluster.Cluster(of.workers, of.index, "Slurm"):
+            # Told the number of GPUs, it does not look for nvidia-smi, which a node without them lacks.
+            resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+                gpus_per_node=len(gpus), gpus_per_task=len(gpus), auto_set_gpu=False
+            )
         return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    except (RuntimeError, tf.errors.OpError) as error:
+    except (RuntimeError, ValueError, OSError, tf.errors.OpError) as error:
         raise UserError(f"the workers could not be joined: {first_line(error)}") from None
 
 

@@ -17,7 +17,10 @@ class Replicas:
     The copy has the same weights, dropout and regularizers. Its batch normalizations take the moments of the whole
     batch (`synchronized=True`): with those of each share, another function would be trained than on one device.
 
-    Raises UserError for a model that Keras cannot copy from its configuration (a subclassed one).
+    Losses that layers add must depend on weights alone: each replica takes 1/R of them.
+
+    Raises UserError for an activity regularizer, and for a model that Keras cannot copy from its configuration (a
+    subclassed one).
     """
 
     def __init__(self, model: keras.Model, strategy: Any = None) -> None:
@@ -27,6 +30,9 @@ class Replicas:
         self.model = model if strategy is None or self.count == 1 else self._copied()
 
     def _copied(self) -> keras.Model:
+        active = [la.name for la in self.original._flatten_layers() if getattr(la, "activity_regularizer", None)]
+        told = f"{', '.join(active)}: an activity regularizer depends on the batch, and cannot be split over replicas"
+        require(not active, told)
         with self.strategy.scope(), tf.variable_creator_scope(_averaged):
             try:
                 return keras.models.clone_model(self.original, clone_function=_synchronized)
