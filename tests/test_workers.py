@@ -95,6 +95,18 @@ def test_two_workers_train_as_one_process_and_the_chief_alone_writes(alone, tmp_
     assert record["environment"]["strategy"] == "multi-worker, 2 workers"
 
 
+def test_two_tasks_of_slurm_find_each_other_on_a_node_without_gpus(tmp_path):
+    """The variables of `srun --ntasks=2` on one node; there is no Slurm here, nor nvidia-smi."""
+    variables = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost", "SLURM_STEP_TASKS_PER_NODE": "2"}
+    variables |= {"SLURM_NTASKS": "2", "SLURM_JOB_ID": str(os.getpid())}
+    words = ["classify", "--data", "digits", "--examples", 100, "--models", "5", "--seeds", 1, "--epochs", 2]
+    tasks = [{"SLURM_PROCID": str(k), "SLURM_LOCALID": str(k)} for k in range(2)]
+    both = [ended(p) for p in [start(words, tmp_path, variables | task) for task in tasks]]
+    assert [status for status, _, _ in both] == [0, 0], both
+    assert both[1][1] == "worker 1 of 2 is done; the chief writes the run\n"
+    assert len(list(tmp_path.glob("artifacts/classify/*/run.json"))) == 1
+
+
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_worker_that_dies_ends_the_others_with_one_line_and_a_rerun_goes_on(victim, tmp_path):
     words = [*COMMAND, "--examples", 1200, "--epochs", 150]  # long enough to be broken off in the second part

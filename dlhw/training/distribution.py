@@ -122,9 +122,10 @@ def strategy(of: Plan) -> Any:
     try:
         tf.config.set_visible_devices([seen[k] for k in gpus], "GPU")  # the strategy takes all that it sees
         if cluster.found() == cluster.Cluster(of.workers, of.index, "Slurm"):
-            # Told the number of GPUs, it does not look for nvidia-smi, which a node without them lacks.
+            # Its GPU bookkeeping, which looks for nvidia-smi, is not used: one made-up slot a task satisfies it.
+            port = 20000 + int(os.environ.get("SLURM_JOB_ID", "0")) % 20000  # two jobs may share a node
             resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-                gpus_per_node=len(gpus), gpus_per_task=len(gpus), auto_set_gpu=False
+                port_base=port, gpus_per_node=of.workers, gpus_per_task=1, auto_set_gpu=False
             )
         return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except (RuntimeError, ValueError, OSError, tf.errors.OpError) as error:
