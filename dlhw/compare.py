@@ -85,7 +85,9 @@ def _table(
         for series in found:
             same = [line for line in series.lines if line.label == wanted]
             cells.append(spread(same[0].values[:, -1]) if same else "–")
-        rows.append((f"{wanted}: {found[0].y_label} at the end", *cells))
+        ends = {f"{line.x[-1]:g}" for series in found for line in series.lines}
+        where = f" = {ends.pop()}" if len(ends) == 1 else ", the last of each"
+        rows.append((f"{wanted}: {found[0].y_label} at {found[0].x_label}{where}", *cells))
     versions = {str(run.environment["versions"].get("dlhw")) for run in runs}
     devices = {str(run.environment["device"]) for run in runs}
     said = ["Median over seeds, with minimum and maximum; ranges that overlap separate nothing."]

@@ -230,7 +230,7 @@ def test_mixed_precision_keeps_weights_and_logits_wide_and_measures_a_wide_net()
     assert mixed.result.train_loss[0, 0, -1] < mixed.result.train_loss[0, 0, 0]
     chosen = experiments.get("classify").Settings(models=("9",), precision="mixed", **settings)
     job = _images.job(chosen, "9", 0, watch=lambda epoch, model, data: {"wide": np.array(model.compute_dtype)})
-    assert _images.train(chosen, {"a": job}, Context())["a"]["wide"] == "float32"
+    assert _images.train(chosen, {"a": job}, Context())["a"]["wide"] == "float64"
 
 
 @pytest.mark.slow

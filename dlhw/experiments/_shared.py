@@ -97,12 +97,11 @@ class Shared:
         some = fixed_sample(n, MEASURED)
         return tf.gather(self.images[0], some), self.data.y_train[some]
 
-    def net(self, net: str, precision: str = "float32") -> Any:
-        """The model of a net string, for these images."""
+    def net(self, net: str, dtype: str) -> Any:
+        """The model of a net string, for these images, in a precision or policy of Keras."""
         from dlhw import models
 
         s = self.settings
-        dtype = "float32" if precision == "float32" else "mixed_bfloat16"
         about = self.data.shape, self.data.classes
         return models.image_net(net, *about, activation=s.activation, init=s.init, dtype=dtype)
 
@@ -114,7 +113,7 @@ class Shared:
         steps = job.epochs * -(-s.training_examples // job.batch_size)
         kind = job.net, job.batch_size, job.learning_rate, job.record, steps
         if getattr(self.own, "kind", None) != kind:
-            model = self.net(job.net, s.precision)
+            model = self.net(job.net, "float32" if s.precision == "float32" else "mixed_bfloat16")
             self.own.trainer = Trainer(
                 model,
                 batch_size=job.batch_size,
@@ -200,10 +199,10 @@ class _Seen:
             self.board.write(epoch, scalars, weights_of(self.model))
 
     def _wide(self, model: Any) -> Any:
-        """The net in float32, on which measures are taken."""
+        """The net on which measures are taken: of one trained in mixed precision a copy in float64."""
         if self.shared.settings.precision == "float32":
             return model
-        wide = self.shared.net(self.job.net)
+        wide = self.shared.net(self.job.net, "float64")
         wide.set_weights(model.get_weights())
         return wide
 

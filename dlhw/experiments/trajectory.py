@@ -229,7 +229,7 @@ def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figur
     between, n = 4, len(result.epochs)
 
     def draw(k: int) -> Figure:
-        made, panels = plot.panels(2, height=4.3, head=0.95)
+        made, panels = plot.panels(2, height=4.7, head=1.35)
         whole, rest = divmod(k, between)
         for p, (axes, what) in enumerate(zip(panels, _what(settings), strict=True)):
             for s, path in enumerate(result.pooled[p]):
@@ -244,8 +244,10 @@ def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figur
                 axes.plot(*grown[0], marker="o", markersize=7, color=color, markerfacecolor="white")
                 axes.plot(*grown[-1], marker="o", markersize=7, color=color)
             axes.set(xlabel="component 1", ylabel="component 2", title=what)
-        note = f"epoch {result.epochs[whole]} of {result.epochs[-1]}; components of all trainings together"
-        plot.header(made, f"Weights on their way, {settings.where()}", note, (panels[0],), columns=8)
+        note = (
+            f"epoch {result.epochs[whole]} of {result.epochs[-1]}; components of all trainings together; hollow: start"
+        )
+        plot.header(made, f"Weights on their way, {settings.where()}", note, (panels[0],), columns=4)
         return made
 
     return draw, (n - 1) * between + 1
