@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from dlhw import experiments, plot
 from dlhw.errors import require
 from dlhw.section import Series
-from dlhw.settings import label
+from dlhw.settings import label, text
 from dlhw.summary import Summary, spread
 
 
@@ -41,12 +41,8 @@ def _differing(runs: Sequence[experiments.Run]) -> list[dataclasses.Field[Any]]:
 
 def _short(run: experiments.Run, differing: Sequence[dataclasses.Field[Any]], name: str) -> str:
     """What tells this run from the others."""
-    told = [f"{f.name}={_text(getattr(run.settings, f.name))}" for f in differing]
+    told = [f"{f.name}={text(getattr(run.settings, f.name))}" for f in differing]
     return ", ".join(told) if told and sum(map(len, told)) <= 60 else name
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _figure(found: Sequence[Series], names: Sequence[str]) -> Figure:
@@ -78,7 +74,7 @@ def _table(
     names: Sequence[str],
 ) -> Summary:
     columns = ("", *names)
-    rows = [(label(f), *(_text(getattr(run.settings, f.name)) for run in runs)) for f in differing]
+    rows = [(label(f), *(text(getattr(run.settings, f.name)) for run in runs)) for f in differing]
     labels = list(dict.fromkeys(line.label for series in found for line in series.lines))
     for wanted in labels:
         cells = []

@@ -17,7 +17,7 @@ from typing import Any
 
 from dlhw import __version__, datasets, experiments, render, section, store
 from dlhw.errors import UserError, require
-from dlhw.settings import changed, flag, label
+from dlhw.settings import changed, flag, label, text
 from dlhw.summary import Summary, turned
 
 QUICK_EXAMPLES = 2000
@@ -181,13 +181,9 @@ def _settings(run: experiments.Run, about: section.Section) -> list[Setting]:
         value, usual = getattr(run.settings, field.name), field.default
         said = "the assignment's report" if field.name in about.fixed else "dlhw"
         if value != usual:
-            said = f"this run ({said}: {_text(usual)})"
-        rows.append(Setting(label(field), _text(value), said))
+            said = f"this run ({said}: {text(usual, ', ')})"
+        rows.append(Setting(label(field), text(value, ", "), said))
     return rows
-
-
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _made_with(runs: Sequence[experiments.Run]) -> list[tuple[str, str]]:

@@ -82,7 +82,7 @@ def changed(settings: Any) -> dict[str, Any]:
 
 def run_name(settings: Any) -> str:
     """The folder of a run: `epochs=3_func=sign`, or `default`; characters a path dislikes, or length, end in a hash."""
-    parts = [f"{k}={_text(v)}" for k, v in sorted(changed(settings).items())]
+    parts = [f"{k}={text(v)}" for k, v in sorted(changed(settings).items())]
     if not parts:
         return "default"
     full = "_".join(parts)
@@ -92,11 +92,12 @@ def run_name(settings: Any) -> str:
     return f"{safe[:_LONGEST_NAME]}_{digest(settings)}"
 
 
-def _text(value: Any) -> str:
-    return ",".join(map(_text, value)) if isinstance(value, tuple) else str(value)
+def text(value: Any, between: str = ",") -> str:
+    """A value as words: a list joined by `between`."""
+    return between.join(text(v) for v in value) if isinstance(value, tuple) else str(value)
 
 
 def digest(settings: Any) -> str:
     """Eight hexadecimal digits of the SHA-256 of all fields."""
-    text = json.dumps(dataclasses.asdict(settings), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    whole = json.dumps(dataclasses.asdict(settings), sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()[:8]

@@ -154,6 +154,8 @@ class Shared:
                 keep=seen.keep,
                 resume=seen.state,
             )
+        if seen.board is not None:
+            seen.board.close()
         arrays = {k: getattr(curves, k).astype(np.float32) for k in _curves.CURVES}
         if job.record:
             arrays |= {k: getattr(curves, k).astype(np.float32) for k in RECORDS}
@@ -176,6 +178,7 @@ class _Seen:
                 self.kept[name.removeprefix("seen ")] = array
         self.weights = list(self.kept.pop("weights", ()))
         self.board, self.model = None, None
+        self.copy: Any = None  # of the net, in float64
         if shared.context.tensorboard is not None and shared.plan.chief:
             from dlhw.training.board import Board
 
@@ -202,9 +205,9 @@ class _Seen:
         """The net on which measures are taken: of one trained in mixed precision a copy in float64."""
         if self.shared.settings.precision == "float32":
             return model
-        wide = self.shared.net(self.job.net, "float64")
-        wide.set_weights(model.get_weights())
-        return wide
+        self.copy = self.copy or self.shared.net(self.job.net, "float64")
+        self.copy.set_weights(model.get_weights())
+        return self.copy
 
     def found(self) -> dict[str, np.ndarray]:
         """All of it."""
