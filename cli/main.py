@@ -243,7 +243,7 @@ def _draw(
             loaded = experiments.load(path)
             with store.locked(path):
                 try:
-                    paths = render.save(loaded.figures(), path, forms, dpi)
+                    paths = loaded.draw(path, forms=forms, dpi=dpi)
                     if animate and (path == run or loaded.animated):
                         paths.append(path / f"{loaded.experiment}.gif")
                         store.write_bytes(paths[-1], loaded.animation())

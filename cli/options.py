@@ -84,7 +84,8 @@ def parameters(cls: type, panel: str | None = None) -> list[inspect.Parameter]:
             info: Any = typer.Argument(help=text, show_default=shown, metavar=label(field))
         else:
             name = field.metadata.get("flags") or flag(field.name)
-            info = typer.Option(name, help=text, rich_help_panel=panel, show_default=shown, **parse)
+            names = [name, *field.metadata.get("also", ())]
+            info = typer.Option(*names, help=text, rich_help_panel=panel, show_default=shown, **parse)
         made.append(
             inspect.Parameter(
                 field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]

@@ -248,6 +248,55 @@ def positive_log(axes: Axes, low: float) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
 
 
+def decades(axes: Axes) -> None:
+    """Plain powers of ten on the logarithmic vertical axis of `axes`."""
+    low, high = axes.get_ylim()
+    if high < 300 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    else:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: power_of_ten(v)))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def signed_decades(axes: Axes, floor: float) -> None:
+    """Ticks of a symmetric logarithmic vertical axis that is linear within `floor`: 0 and about four powers a side."""
+    low, high = axes.get_ylim()
+    top = max(abs(low), abs(high))
+    first, last = np.ceil(np.log10(floor)), np.floor(np.log10(top))
+    every = max(1, int(np.ceil((last - first + 1) / 4)))
+    powers = [10.0**k for k in np.arange(last, first - 1, -every)]
+    ticks = [v for v in (*(-p for p in powers), 0.0, *powers[::-1]) if low <= v <= high]
+    names = ["0" if v == 0 else ("−" if v < 0 else "") + power_of_ten(abs(v)) for v in ticks]
+    axes.set_yticks(ticks, labels=names)
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def sequential(values: Array) -> NDArray[np.floating]:
+    """Colours of values in [0, 1], (n, 4): viridis, even in lightness and told apart with colour-blind eyes."""
+    return np.asarray(matplotlib.colormaps["viridis"](np.asarray(values)))
+
+
+def colorbar(made: Figure, axes: Axes, scale: Any, label: str, *, log: bool = True) -> None:
+    """A bar of :func:`sequential` on the right of `axes` for the norm `scale`, logarithmic unless told."""
+    box, width = axes.get_position(), made.get_figwidth()
+    with style():
+        side = made.add_axes((box.x1 + scaled(0.12) / width, box.y0, scaled(0.13) / width, box.height))
+    colorbar_in(made, side, scale, label, log=log)
+
+
+def colorbar_in(made: Figure, side: Axes, scale: Any, label: str, *, log: bool = True) -> None:
+    """The same in axes of its own."""
+    from matplotlib.cm import ScalarMappable
+
+    with style():
+        made.colorbar(ScalarMappable(scale, matplotlib.colormaps["viridis"]), cax=side)
+        side.set_title(label)
+    side.grid(False)
+    if log:
+        decades(side)
+
+
 def power_of_ten(value: float) -> str:
     """10⁻³ for 0.001, "" between powers: plain text; Matplotlib's formula text takes a tenth of a second to start."""
     exponent = np.log10(value)

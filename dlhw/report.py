@@ -192,7 +192,7 @@ def _made_with(runs: Sequence[experiments.Run]) -> list[tuple[str, str]]:
 
     versions = all_of(lambda run: ", ".join(f"{k} {v}" for k, v in run.environment["versions"].items()))
     seeds = ", ".join(f"{run.experiment} {_seeds(run.settings)}" for run in runs)
-    data = all_of(lambda run: str(getattr(run.settings, "data", "function")))
+    data = all_of(lambda run: experiments.data_set(run.settings) or "function")
     total = sum(run.wall_seconds for run in runs)
     return [
         ("versions", versions),
@@ -226,6 +226,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def template(name: str) -> Any:
+    """A template of the folder `templates`; text in HTML is escaped."""
+    return _environment().get_template(name)
+
+
 def _environment() -> Any:
     try:
         import jinja2
@@ -250,7 +255,7 @@ def markdown(text: Any) -> str:
 
 def html(report: Report) -> str:
     """The page: one file, no request to any network."""
-    return _environment().get_template("report.html").render(report=report)
+    return template("report.html").render(report=report)
 
 
 def is_reduced(run: experiments.Run) -> bool:
@@ -274,7 +279,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     Figures that an earlier report left there, and this one has not, are deleted.
     """
     page = html(report)
-    text = _environment().get_template("report.md").render(report=report)
+    text = template("report.md").render(report=report)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for old in _figures_of(folder):

@@ -18,7 +18,8 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
     """A field of a Settings class with its default and help.
 
     positional=True makes it arguments, not an option; whole=True keeps commas within a value of a list;
-    flags="--yes/--no" names both sides of a bool; shown="..." is what help shows as the default.
+    flags="--yes/--no" names both sides of a bool; shown="..." is what help shows as the default;
+    also=("--runs",) are further names of the option.
     """
     return dataclasses.field(default=default, metadata={"help": help, **metadata})
 

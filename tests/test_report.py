@@ -207,10 +207,11 @@ def test_a_new_experiment_appears_by_itself_at_the_end():
 
 
 @pytest.mark.slow
-def test_captions_belong_to_figures(runs):
+def test_every_figure_has_a_caption(runs):
     for run in runs:
         about = section.of(experiments.get(run.experiment), run.experiment)
-        assert set(about.captions) == set(run.figures()), run.experiment
+        spare = {"line", "curvature"} if run.experiment == "landscape" else set()  # figures of other planes
+        assert set(run.figures()) == set(about.captions) - spare, run.experiment
 
 
 def _luminance(color):

@@ -51,6 +51,12 @@ def get(name: str) -> Any:
     return module
 
 
+def no_animation(name: str) -> str:
+    """What to say of an experiment that cannot be animated."""
+    have = [n for n in names() if hasattr(get(n), "animation")]
+    return f"{name} has no animation; {', '.join(have[:-1])} and {have[-1]} have one"
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished experiment: its settings, its result, and where it ran."""
@@ -70,15 +76,17 @@ class Run:
     @property
     def animated(self) -> bool:
         """Whether there is an animation."""
-        recorded = getattr(self.result, "frames", True) is not None
-        return hasattr(get(self.experiment), "animation") and recorded
+        if not hasattr(get(self.experiment), "animation"):
+            return False
+        # What an animation needs and this run has not recorded is None in its result.
+        return getattr(self.result, "frames", True) is not None
 
     def animation(self) -> bytes:
         """A GIF of what happens over the epochs; UserError if the experiment has none, or the run did not record it."""
         from dlhw import plot, render
 
         module = get(self.experiment)
-        require(hasattr(module, "animation"), f"{self.experiment} has no animation; simulate and trajectory have one")
+        require(hasattr(module, "animation"), no_animation(self.experiment))
         with plot.style():
             draw, frames = module.animation(self.settings, self.result)
             return render.gif(draw, frames)
@@ -108,9 +116,24 @@ class Run:
             self.write(path)
         return path
 
+    def pages(self) -> dict[str, str]:
+        """Pages in HTML by name, self-contained; most experiments have none."""
+        module = get(self.experiment)
+        return module.pages(self.settings, self.result) if hasattr(module, "pages") else {}
+
+    def draw(self, folder: Path, **how: Any) -> list[Path]:
+        """Write all figures (`how`: forms and dpi of :func:`dlhw.render.save`) and pages; returns the paths."""
+        from dlhw import render, store
+
+        paths = render.save(self.figures(), folder, **how)
+        for name, text in self.pages().items():
+            paths.append(folder / f"{name}.html")
+            store.write_bytes(paths[-1], text.encode())
+        return paths
+
     def write(self, path: Path) -> None:
         """Write everything into the folder `path`, which the caller holds."""
-        from dlhw import render, store
+        from dlhw import store
 
         store.save(
             path,
@@ -119,7 +142,7 @@ class Run:
             result=self.result,
             environment=self.environment,
             numbers=self.summary().numbers,
-            draw=lambda folder: render.save(self.figures(), folder),
+            draw=self.draw,
         )
 
 
@@ -160,8 +183,8 @@ def check_data(settings: Any, folder: Path | None) -> None:
     """Raise UserError if the data set that the settings name is damaged, or not in the folder that was named."""
     from dlhw import datasets
 
-    if on_images(settings):
-        datasets.check(settings.data, folder)
+    if data_set(settings):
+        datasets.check(data_set(settings), folder)
 
 
 def load(path: str | Path) -> Run:
@@ -179,9 +202,15 @@ def load(path: str | Path) -> Run:
 
 def on_images(settings: Any) -> bool:
     """Whether trainings are on a data set of images: those can be split over devices and sent to other machines."""
+    return bool(data_set(settings))
+
+
+def data_set(settings: Any) -> str:
+    """The set of images that a run reads, or "": `data`, unless the settings say otherwise by `data_set`."""
     from dlhw import datasets
 
-    return getattr(settings, "data", None) in datasets.SETS
+    name = getattr(settings, "data_set", getattr(settings, "data", ""))
+    return name if name in datasets.SETS else ""
 
 
 def tag(name: str, settings: Any, device: str = "auto", *how: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -73,14 +73,35 @@ def train(
     gradient_norm (seeds, epochs) and layer_gradient_norms (seeds, epochs, layers).
     What has been trained is kept in context.parts, so that a run broken off goes on where it stood.
     """
+    x, _ = data(settings)
+    dense, _ = data(settings, 5)
+    keep = frames(settings) if context.animate else ()
+    models, histories = fit(settings, nets, context, keep=keep, gradient_norm=gradient_norm)
+    places = {net: slice(k * settings.seeds, (k + 1) * settings.seeds) for k, net in enumerate(nets)}
+    return {net: _arrays(histories[p], models[p], dense, x) for net, p in places.items()}
+
+
+def fit(
+    settings: FitSettings,
+    nets: Sequence[str],
+    context: Context,
+    *,
+    keep: Sequence[int] = (),
+    gradient_norm: bool = False,
+    dtype: str = "float32",
+    draws: Sequence[int] | None = None,
+) -> tuple[list[Any], list[Any]]:
+    """Train every net times every seed; the models, net by net, and their histories, with the weights after `keep`.
+
+    draws: seeds of the weights in place of those of the settings.
+    """
     import tensorflow as tf
 
     from dlhw import models as models_
     from dlhw.training import distribution, fit_many, optimizer
 
     x, y = data(settings)
-    dense, _ = data(settings, 5)
-    seeds = range(settings.seed, settings.seed + settings.seeds)
+    seeds = draws or range(settings.seed, settings.seed + settings.seeds)
     names = [f"{net} seed {seed}" for net in nets for seed in seeds]
     boards: dict[int, Any] = {}
 
@@ -95,7 +116,9 @@ def train(
     device = distribution.plan(context, together=False).devices[0]
     with tf.device(device):
         models = [
-            models_.mlp(architectures.parse(net), activation=settings.activation, init=settings.init, seed=seed)
+            models_.mlp(
+                architectures.parse(net), activation=settings.activation, init=settings.init, seed=seed, dtype=dtype
+            )
             for net in nets
             for seed in seeds
         ]
@@ -110,11 +133,10 @@ def train(
             workers=context.workers,
             progress=context.progress,
             parts=context.parts,
-            keep=frames(settings) if context.animate else (),
+            keep=keep,
             watch=tell if context.tensorboard is not None else None,
         )
-    places = {net: slice(k * len(seeds), (k + 1) * len(seeds)) for k, net in enumerate(nets)}
-    return {net: _arrays(histories[p], models[p], dense, x) for net, p in places.items()}
+    return models, histories
 
 
 def frames(settings: FitSettings, most: int = 60) -> list[int]:

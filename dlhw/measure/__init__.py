@@ -6,12 +6,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dlhw.measure.critical import CriticalPoint as CriticalPoint
+    from dlhw.measure.critical import critical_point as critical_point
     from dlhw.measure.curvature import hessian as hessian
     from dlhw.measure.curvature import hessian_matrix as hessian_matrix
+    from dlhw.measure.directions import Plane as Plane
+    from dlhw.measure.directions import normalised as normalised
+    from dlhw.measure.directions import path_plane as path_plane
+    from dlhw.measure.directions import random_direction as random_direction
+    from dlhw.measure.directions import random_plane as random_plane
+    from dlhw.measure.directions import three_point_plane as three_point_plane
     from dlhw.measure.gradients import batch_mean_sensitivity as batch_mean_sensitivity
     from dlhw.measure.gradients import gradient_norm as gradient_norm
     from dlhw.measure.gradients import jacobian_norm as jacobian_norm
     from dlhw.measure.gradients import sensitivity as sensitivity
+    from dlhw.measure.inertia import Inertia as Inertia
+    from dlhw.measure.inertia import effective_rank as effective_rank
+    from dlhw.measure.inertia import gradient_flatness as gradient_flatness
+    from dlhw.measure.inertia import inertia as inertia
     from dlhw.measure.landscape import line as line
     from dlhw.measure.landscape import line_curvature as line_curvature
     from dlhw.measure.objective import Objective as Objective
@@ -26,6 +38,10 @@ if TYPE_CHECKING:
     from dlhw.measure.spectrum import eigenpairs as eigenpairs
     from dlhw.measure.spectrum import spectral_density as spectral_density
     from dlhw.measure.spectrum import trace as trace
+    from dlhw.measure.stacked import StackedObjective as StackedObjective
+    from dlhw.measure.surface import PlaneLoss as PlaneLoss
+    from dlhw.measure.surface import Surface as Surface
+    from dlhw.measure.surface import surface as surface
     from dlhw.measure.weights import PCA as PCA
     from dlhw.measure.weights import assign as assign
     from dlhw.measure.weights import flat as flat
@@ -35,14 +51,19 @@ if TYPE_CHECKING:
 
 # Loaded on first use: figures are drawn with the functions of `weights` and `paths` where TensorFlow is not installed.
 _ROOMS = {
+    "critical": ("CriticalPoint", "critical_point"),
     "curvature": ("hessian", "hessian_matrix"),
+    "directions": ("Plane", "normalised", "path_plane", "random_direction", "random_plane", "three_point_plane"),
     "gradients": ("batch_mean_sensitivity", "gradient_norm", "jacobian_norm", "sensitivity"),
+    "inertia": ("Inertia", "effective_rank", "gradient_flatness", "inertia"),
     "landscape": ("line", "line_curvature"),
     "objective": ("Objective", "kept"),
     "paths": ("alpha_grid", "barrier_over_chord", "barrier_over_mean"),
     "precision": ("widened",),
     "sharpness": ("keskar", "random_ball", "sam"),
     "spectrum": ("eigenpairs", "spectral_density", "trace"),
+    "stacked": ("StackedObjective",),
+    "surface": ("PlaneLoss", "Surface", "surface"),
     "weights": ("PCA", "assign", "flat", "layer_parts", "pca", "random_walk_shares"),
 }
 _PLACES = {name: room for room, names in _ROOMS.items() for name in names}

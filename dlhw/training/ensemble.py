@@ -18,10 +18,11 @@ import numpy as np
 import tensorflow as tf
 
 from dlhw.context import Parts
+from dlhw.measure.chains import shape_of
 from dlhw.training.history import History
 from dlhw.training.loop import Progress
 from dlhw.training.optimizers import Optimizer
-from dlhw.training.stack import Stack, shape_of
+from dlhw.training.stack import Stack
 
 TELL_SECONDS = 2.0
 

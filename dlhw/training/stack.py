@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlhw.errors import UserError
+from dlhw.measure.chains import dense_layers
 from dlhw.measure.gradients import norms
 from dlhw.training.history import History, divergence_limit, first_divergence
 from dlhw.training.loop import Pace
@@ -93,7 +93,7 @@ class Stack:
         self.kept: dict[int, np.ndarray] = {}  # step -> (S, P)
         self.models, self.rule, self.record_norm, self.length = models, rule, record_norm, length
         dtype = models[0].compute_dtype
-        self.activations = [layer.activation for layer in _dense_layers(models[0])]
+        self.activations = [layer.activation for layer in dense_layers(models[0])]
         self.examples = len(x)
         self.x = _columns(x, dtype)  # (1, inputs, batch and padding)
         self.y = tf.constant(np.asarray(y).T[None], dtype)  # (1, outputs, batch)
@@ -231,31 +231,6 @@ class Stack:
             path = np.stack([self.kept[step][s] for step in self.keep]) if self.keep else None
             result.append(History(curve, whole, each, gone, self.seconds, self.compile_seconds, path))
         return result
-
-
-def _dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
-    """The Dense layers of a chain, in order, each with its activation."""
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    wrong = [layer for layer in layers if not isinstance(layer, keras.layers.Dense) or not layer.use_bias]
-    chain = all(len(layer._inbound_nodes) == 1 for layer in layers) and len(model.inputs) == len(model.outputs) == 1
-    links = [layer.output for layer in layers[:-1]] == [layer.input for layer in layers[1:]] if chain else False
-    if wrong or not layers or not links:
-        name = type(wrong[0]).__name__ if wrong else "a branch"
-        raise UserError(f"fit_many trains plain chains of Dense layers with bias; {model.name!r} holds {name}: use fit")
-    for layer in layers:
-        extras = ("kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint")
-        if not layer.trainable or any(getattr(layer, extra) is not None for extra in extras):
-            raise UserError(
-                f"fit_many: {layer.name!r} of {model.name!r} is frozen, regularized or constrained: use fit"
-            )
-        if layer.activation is keras.activations.softmax or layer.activation is keras.activations.log_softmax:
-            raise UserError(f"fit_many needs elementwise activations; {layer.name!r} of {model.name!r} has softmax")
-    return layers
-
-
-def shape_of(model: keras.Model) -> tuple[Any, ...]:
-    """What nets of one stack have in common."""
-    return (model.compute_dtype, *((tuple(d.kernel.shape), d.activation) for d in _dense_layers(model)))
 
 
 def _stacked(models: list[keras.Model]) -> list[np.ndarray]:

@@ -1,0 +1,259 @@
+"""The nets around which a surface is drawn: trained here, or read from files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlhw import datasets
+from dlhw._labels import fixed_sample
+from dlhw.context import Context
+from dlhw.errors import UserError, require
+from dlhw.experiments import _fitting, _images, _shared, classify, simulate, trajectory
+
+if TYPE_CHECKING:
+    from dlhw.experiments.landscape import Settings
+
+TRAINED = ("simulate", "classify", "trajectory")
+OTHER = 2**40  # further trainings of a seed draw from seed + k OTHER, which is no seed that a user can give
+CLASSIFY_NET = "10c5-p2-20c5-p2-50"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A net with the data on which its loss is measured."""
+
+    label: str
+    seed: int
+    ends: list[np.ndarray]  # (P,) each: the net, or the three of a plane through three; [] if a training diverged
+    path: np.ndarray | None  # (n, P) from the start to the end of training; None: not known
+    steps: np.ndarray  # (n,) epochs at which the path was taken
+    diverged_at: int
+    model: Callable[[], Any]  # a new model to compute with, whatever its weights
+    loss: Any
+    x: Any
+    y: Any
+
+
+def training(settings: Settings) -> Any:
+    """The settings of the training, in the words of its own experiment; a value of 0 or "auto" is that experiment's."""
+    name = settings.of[0]
+    own: Any = {"simulate": simulate.Settings(), "classify": classify.Settings(), "trajectory": trajectory.Settings()}[
+        name
+    ]
+    kind = _fitting.FitSettings if name == "simulate" else _images.BatchSettings
+    fields = {f.name for f in dataclasses.fields(kind)}
+    values = {k: getattr(own, k) for k in fields}
+    if name != "simulate":
+        values["data"] = settings.data if settings.data != "auto" else own.data
+    for key in fields - {"data"}:
+        given = getattr(settings, key, None)
+        if given not in (None, 0, "auto"):
+            values[key] = given
+    values |= {"seed": settings.seed, "seeds": settings.seeds}
+    return kind(**values)
+
+
+def nets(settings: Settings) -> tuple[str, ...]:
+    """The nets, by name; those of the experiment where none is named."""
+    usual = {"simulate": "middle", "classify": CLASSIFY_NET, "trajectory": trajectory.Settings().net}
+    return settings.nets or (usual[settings.of[0]],)
+
+
+def find(settings: Settings, context: Context) -> list[Subject]:
+    """Train the nets, or read them."""
+    if settings.of[0] == "simulate":
+        return _functions(settings, context)
+    return _on_images(settings, context) if settings.of[0] in TRAINED else _files(settings, context)
+
+
+def _names(settings: Settings) -> list[tuple[str, int, list[int]]]:
+    """Net, seed, and the seeds of the trainings of every subject."""
+    several = 3 if settings.plane == "three-points" else 1
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    return [(net, s, [s + k * OTHER for k in range(several)]) for net in nets(settings) for s in seeds]
+
+
+def _label(settings: Settings, net: str, seed: int) -> str:
+    one = len(nets(settings)) == 1
+    return f"{net}, seed {seed}" if not one else (f"seed {seed}" if settings.seeds > 1 else net)
+
+
+def _functions(settings: Settings, context: Context) -> list[Subject]:
+    from dlhw import architectures, models
+
+    fit = training(settings)
+    x, y = _fitting.data(fit)
+    keep, groups = _fitting.frames(fit), _names(settings)
+    draws = list(dict.fromkeys(seed for _, _, seeds in groups for seed in seeds))
+    _, histories = _fitting.fit(fit, nets(settings), context, keep=keep, draws=draws)
+    trained = dict(zip([(net, s) for net in nets(settings) for s in draws], histories, strict=True))
+    found = []
+    for net, seed, seeds in groups:
+        each = [trained[net, s] for s in seeds]
+        gone = max(-1 if h.diverged_at is None else h.diverged_at for h in each)
+        widths = architectures.parse(net)
+        found.append(
+            Subject(
+                _label(settings, net, seed),
+                seed,
+                [h.weights[-1] for h in each] if gone < 0 else [],
+                each[0].weights if gone < 0 else None,
+                np.array(keep),
+                gone,
+                partial(models.mlp, widths, activation=fit.activation),
+                "mean_squared_error",
+                x[:, None].astype(np.float32),
+                y[:, None].astype(np.float32),
+            )
+        )
+    return found
+
+
+def _on_images(settings: Settings, context: Context) -> list[Subject]:
+    from dlhw.training import cross_entropy
+
+    batch = training(settings)
+    jobs = {
+        f"{net} seed {seed}": _images.job(batch, net, seed, snapshot_every=settings.every)
+        for net, _, seeds in _names(settings)
+        for seed in seeds
+    }
+    shared = _shared.Shared(batch, context, len(jobs))
+    trained = _images.train(batch, jobs, context, shared)
+    shared.prepare()
+    some = fixed_sample(batch.training_examples, settings.subset)
+    x, y = shared.data.x_train[some], shared.data.y_train[some]
+    found = []
+    for net, seed, seeds in _names(settings):
+        each = [trained[f"{net} seed {s}"] for s in seeds]
+        gone = max(int(t["diverged_at"]) for t in each)
+        path = each[0]["weights"]
+        found.append(
+            Subject(
+                _label(settings, net, seed),
+                seed,
+                [t["weights"][-1] for t in each] if gone < 0 else [],
+                path if gone < 0 else None,
+                settings.every * np.arange(batch.epochs // settings.every + 1),
+                gone,
+                partial(shared.net, net, "float32"),
+                cross_entropy,
+                x,
+                y,
+            )
+        )
+    return found
+
+
+def _files(settings: Settings, context: Context) -> list[Subject]:
+    """Saved models: with --plane three-points one subject, through all three; else one a file and seed."""
+    import keras
+
+    models = []
+    for path in settings.of:
+        try:
+            models.append(keras.models.load_model(path))
+        except Exception as error:  # whatever Keras meets in a file of the user
+            raise UserError(f"--of: {path} cannot be loaded ({str(error).splitlines()[0]})") from None
+    x, y, size = _data(settings, context)
+    loss = _loss(settings, models[0], y)
+    inputs = _fitted(models[0], x)
+    ends = [_flat(model) for model in models]
+    require(
+        settings.plane != "three-points" or len({len(e) for e in ends}) == 1,
+        f"--plane three-points: the models have {', '.join(str(len(e)) for e in ends)} weights; give three alike",
+    )
+    groups = [(0, ends)] if settings.plane == "three-points" else [(k, [end]) for k, end in enumerate(ends)]
+    found = []
+    for k, each in groups:
+        for seed in range(settings.seed, settings.seed + settings.seeds):
+            name = Path(settings.of[k]).stem
+            label = name if settings.seeds == 1 else f"{name}, plane {seed}"
+            steps = np.empty(0, int)
+            copy = partial(_copy, models[k])
+            found.append(Subject(label, seed, each, None, steps, -1, copy, loss, inputs[:size], y[:size]))
+    return found
+
+
+def _flat(model: Any) -> np.ndarray:
+    from dlhw.measure import flat
+
+    return flat(model)
+
+
+def _copy(model: Any) -> Any:
+    import keras
+
+    made = keras.models.clone_model(model)
+    made.set_weights(model.get_weights())
+    return made
+
+
+def _data(settings: Settings, context: Context) -> tuple[Any, Any, int]:
+    """Inputs, targets and how many of them are measured: --data, a set or an .npz of x and y."""
+    if settings.data in datasets.SETS:
+        loaded = datasets.load(settings.data, folder=context.data_dir)
+        some = fixed_sample(len(loaded.x_train), settings.subset)
+        return loaded.x_train[some], loaded.y_train[some], len(some)
+    try:
+        with np.load(settings.data, allow_pickle=False) as stored:
+            x, y = stored["x"], stored["y"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"--data {settings.data} must be an .npz file with arrays x and y ({error})") from None
+    require(len(x) == len(y) > 0, f"--data {settings.data}: x has {len(x)} examples, y {len(y)}")
+    some = np.sort(fixed_sample(len(x), settings.subset))
+    return x[some], y[some], len(some)
+
+
+def _fitted(model: Any, x: np.ndarray) -> np.ndarray:
+    """x in the shape that the model takes, if it has as many numbers an example."""
+    wanted = tuple(model.input_shape[1:]) if isinstance(model.input_shape, tuple) else None
+    require(wanted is not None, "--of: the model has several inputs; the surface is drawn of models with one")
+    assert wanted is not None
+    if None in wanted or x.shape[1:] == wanted:
+        return x
+    size = int(np.prod(x.shape[1:]))
+    require(
+        size == int(np.prod(wanted)),
+        f"--of: the model takes inputs of shape {wanted}, --data has {x.shape[1:]}",
+    )
+    return x.reshape(-1, *wanted)
+
+
+def _loss(settings: Settings, model: Any, y: np.ndarray) -> Any:
+    """--loss, else the loss that the model was compiled with, else what its targets and last layer say."""
+    from dlhw.training import cross_entropy
+
+    if settings.loss != "auto":
+        return settings.loss
+    if getattr(model, "compiled", False) and isinstance(getattr(model, "loss", None), str):
+        return model.loss
+    import keras
+
+    if isinstance(getattr(model, "loss", None), keras.losses.Loss):
+        return model.loss
+    if np.issubdtype(y.dtype, np.integer):
+        last = getattr(model.layers[-1], "activation", None)
+        return "sparse_categorical_crossentropy" if last is keras.activations.softmax else cross_entropy
+    return "mean_squared_error"
+
+
+def checked(settings: Settings) -> Sequence[str]:
+    """`of` held to what is allowed: one experiment, or .keras files that are there."""
+    of = settings.of
+    require(len(of) > 0, f"--of is empty; use {', '.join(TRAINED)}, or files PATH.keras")
+    if any(o in TRAINED for o in of):
+        require(len(of) == 1, f"--of {','.join(of)}: name one experiment, or files PATH.keras only")
+        return of
+    for path in of:
+        known = path.endswith(".keras")
+        require(known, f"--of {path!r} is unknown; use {', '.join(TRAINED)}, or a file PATH.keras")
+        require(Path(path).is_file(), f"--of {path}: there is no such file")
+    return of

@@ -1,0 +1,184 @@
+"""Planes through subjects, and the loss over them: computed in parts, coarse grid first, kept as it grows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlhw.context import Context
+from dlhw.experiments import _parts
+from dlhw.experiments._subjects import Subject
+from dlhw.measure.directions import (
+    Plane,
+    coarse_to_fine,
+    path_plane,
+    random_direction,
+    random_plane,
+    three_point_plane,
+)
+
+if TYPE_CHECKING:
+    from dlhw.experiments.landscape import Settings
+
+SHARES = 4  # parts of one surface; no less than there are likely to be cores, and each with points of every level
+KEEP_SECONDS = 30.0
+MARGIN = 0.25  # of the extent of a path, left free on either side
+HESSIAN_EXAMPLES = 500  # for the map of curvature: two eigenvalues a point take some hundred gradients
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A plane (or line, where `b` is 0 alone) with its grid, and what is marked on it."""
+
+    plane: Plane
+    a: np.ndarray  # (A,)
+    b: np.ndarray  # (B,)
+    explained: np.ndarray  # (2,) shares of the variance of the path, nan where there is none
+    marks: np.ndarray  # (K, P) points whose true loss is measured: those of the path, or the nets themselves
+
+
+def axis(low: float, high: float, points: int) -> np.ndarray:
+    """About `points` numbers with one spacing from low to high, with 0 exactly among them."""
+    step = (high - low) / max(points - 1, 1)
+    first = -round(-low / step)
+    return step * np.arange(first, first + points)
+
+
+def chart(settings: Settings, subject: Subject) -> Chart:
+    """The plane that the settings ask for, around the subject."""
+    theta = subject.ends[0].astype(np.float64)
+    nothing = np.full(2, np.nan)
+    span = settings.span or 1.0
+    around = axis(-span, span, settings.grid)
+    if settings.plane in ("random", "line"):
+        shapes = [tuple(v.shape) for v in subject.model().trainable_variables]
+        if settings.plane == "random":
+            plane = random_plane(theta, shapes, norm=settings.norm, seed=subject.seed)
+            return Chart(plane, around, around, nothing, theta[None])
+        first = random_direction(theta, shapes, norm=settings.norm, seed=subject.seed)
+        return Chart(Plane(theta, first, np.zeros_like(first)), around, np.zeros(1), nothing, theta[None])
+    if settings.plane == "three-points":
+        plane = three_point_plane(*subject.ends)
+        marks = np.stack(subject.ends).astype(np.float64)
+        return _covering(settings, plane, marks, nothing)
+    assert subject.path is not None
+    path = subject.path.astype(np.float64)
+    if settings.plane == "start-end":
+        way = Plane(theta, path[0] - theta, np.zeros_like(theta))
+        low, high = -(settings.span or 0.5), 1 + (settings.span or 0.5)
+        return Chart(way, axis(low, high, settings.grid), np.zeros(1), nothing, path)
+    plane, shares = path_plane(path)
+    both = np.pad(shares, (0, 1))[:2]
+    return _covering(settings, plane, path, both)
+
+
+def _covering(settings: Settings, plane: Plane, marks: np.ndarray, explained: np.ndarray) -> Chart:
+    """A grid that holds all marks with a margin, or of --span around the origin."""
+    where, _ = plane.coordinates(marks)
+    axes = []
+    for k in range(2):
+        low, high = min(where[:, k].min(), 0.0), max(where[:, k].max(), 0.0)
+        room = MARGIN * max(high - low, 0.05 * float(np.ptp(where)))
+        if settings.span:
+            axes.append(axis(-settings.span, settings.span, settings.grid))
+        else:
+            axes.append(axis(low - room, high + room, settings.grid))
+    return Chart(plane, axes[0], axes[1], explained, marks)
+
+
+def measure_all(
+    settings: Settings, subjects: list[Subject], charts: list[Chart | None], context: Context
+) -> dict[str, dict[str, np.ndarray]]:
+    """All surfaces, marks and maps of curvature, in parts side by side; by the name of the part."""
+    work: dict[str, tuple[Any, ...]] = {}
+    sizes: dict[str, int] = {}
+    for m, (subject, one) in enumerate(zip(subjects, charts, strict=True)):
+        if one is None:
+            continue
+        order = np.concatenate(coarse_to_fine(len(one.a), len(one.b)))
+        for k in range(SHARES):
+            work[f"surface {m} {k}"] = _grid, subject, one, order[k::SHARES]
+        work[f"marks {m}"] = _marks, subject, one, one.marks
+        if settings.curvature:
+            every = np.unique(np.linspace(0, settings.grid - 1, settings.curvature).round().astype(int))
+            i, j = (v.ravel() for v in np.meshgrid(every, every, indexing="ij"))
+            work[f"curvature {m}"] = _curvature, subject, one, np.stack([i, j], 1)
+    for name, (_, _, _, points) in work.items():
+        sizes[name] = max(len(points), 1)
+
+    def run(part: _parts.Part) -> dict[str, np.ndarray]:
+        kind, subject, one, points = work[part.name]
+        return kind(subject, one, points, part)
+
+    return _parts.train_parts(sizes, run, context, unit="points", what="parts")
+
+
+class _Kept:
+    """Rows of numbers of a part, kept as they grow; what an earlier process kept is taken up."""
+
+    def __init__(self, part: _parts.Part, columns: int) -> None:
+        from dlhw.training import Stopped
+
+        self.part, self.stopped = part, Stopped
+        state = part.state()
+        self.rows = [] if state is None else list(state["rows"])
+        self.before = 0.0 if state is None else float(state["seconds"])
+        self.began, self.due = time.perf_counter(), time.monotonic() + KEEP_SECONDS
+        self.columns = columns
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        rows = np.reshape(np.array(self.rows, np.float64), (-1, self.columns))
+        return {"rows": rows, "seconds": np.array(self.before + time.perf_counter() - self.began)}
+
+    def add(self, *row: float) -> None:
+        self.rows.append(np.array(row, np.float64))
+        stop = self.part.stop()
+        if stop or time.monotonic() >= self.due:
+            self.part.keep(self.arrays())
+            self.due = time.monotonic() + KEEP_SECONDS
+        self.part.report(len(self.rows), row[0])
+        if stop:
+            raise self.stopped
+
+
+def _grid(subject: Subject, one: Chart, points: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
+    """Loss and accuracy at the grid points (row, column)."""
+    from dlhw.measure import PlaneLoss
+
+    kept = _Kept(part, 2)
+    if len(points) > len(kept.rows):
+        at = PlaneLoss(subject.model(), one.plane, subject.loss, subject.x, subject.y)
+        for i, j in points[len(kept.rows) :]:
+            value = at(one.a[i], one.b[j])
+            kept.add(value.loss, value.accuracy)
+    return kept.arrays()
+
+
+def _marks(subject: Subject, one: Chart, marks: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
+    """Loss at each mark, and at the point of the plane that is nearest to it."""
+    from dlhw.measure import PlaneLoss
+
+    kept = _Kept(part, 2)
+    where, _ = one.plane.coordinates(marks)
+    at = PlaneLoss(subject.model(), one.plane, subject.loss, subject.x, subject.y)
+    for mark, (a, b) in list(zip(marks, where, strict=True))[len(kept.rows) :]:
+        kept.add(at.at(mark).loss, at(a, b).loss)
+    return kept.arrays()
+
+
+def _curvature(subject: Subject, one: Chart, points: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
+    """Smallest and largest eigenvalue of the Hessian at grid points, and the larger of their residuals."""
+    from dlhw import measure
+    from dlhw.measure.curvature import operator
+
+    kept = _Kept(part, 3)
+    x, y = (v[:HESSIAN_EXAMPLES] for v in (subject.x, subject.y))
+    objective = measure.Objective(subject.model(), subject.loss, x, y)
+    for i, j in points[len(kept.rows) :]:
+        objective.move(one.plane.at(one.a[i], one.b[j]))
+        found = measure.eigenpairs(operator(objective), which="both", steps=min(60, objective.size))
+        kept.add(found.values[-1], found.values[0], float(found.residuals.max()))
+    return kept.arrays()

@@ -1,0 +1,128 @@
+"""From a point of training to the nearest critical point: where the gradient vanishes, whatever the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.errors import require
+from dlhw.measure.inertia import gradient_flatness
+from dlhw.measure.stacked import StackedObjective
+
+Array = NDArray[np.floating]
+
+STEP = 0.1  # of the finite difference along a step, as Transtrum and Sethna advise
+BEND = 0.75  # most that the curved part of a step may be of its straight part
+MOST_TRIALS = 60  # dampings tried for one step
+
+
+@dataclass(frozen=True)
+class CriticalPoint:
+    """Where the search ended, and how well."""
+
+    theta: Array  # (P,)
+    loss: float
+    gradient_norm: float  # |g|, of the loss
+    eigenvalues: Array  # (P,) of the Hessian, ascending
+    flatness: float  # |H g| / |g|: near zero with |g| large, the search stopped for want of slope, not of gradient
+    arrived: bool  # |g| < tolerance
+    hessians: int  # taken
+
+
+def critical_point(
+    objective: StackedObjective,
+    theta: Array,
+    *,
+    tolerance: float = 1e-8,
+    hessians: int = 150,
+    progress: Callable[[int, float], None] | None = None,
+) -> CriticalPoint:
+    """Minimise 1/2 |g|^2 from `theta` (P,) until rounding ends it, or `hessians` exact Hessians have been taken.
+
+    Levenberg-Marquardt on the system g(theta) = 0, whose Jacobian is the Hessian H = V diag(lambda) V^T:
+    v = -(H^2 + mu)^-1 H g, with mu ten times smaller after a step that lowers |g| and twice as large after one that
+    does not. The step follows the bend of the valley to second order (geodesic acceleration: Transtrum and Sethna 2012,
+    Improvements to the Levenberg-Marquardt algorithm): v + a/2 with a = -(H^2 + mu)^-1 H g'', where g'' is the second
+    derivative of g along v by a finite difference; it is refused where |a| exceeds 0.75 |v|.
+
+    It does not rest at `tolerance`: close to a degenerate critical point curvatures that are zero at the point itself
+    are of the size of the gradient, half of them positive, and only go where |g| goes to rounding.
+
+    Finds saddles and maxima as well as minima. It may end where H g = 0 and g does not (gradient-flat regions,
+    Frye et al. 2021): `arrived` and `flatness` say so. progress gets (Hessians taken, |g|).
+    """
+    require(tolerance > 0, f"tolerance {tolerance} must be positive")
+    require(hessians >= 1, f"hessians={hessians} must be at least 1")
+    theta = np.asarray(theta, objective.dtype)
+    point = _at(objective, theta)
+    mu, taken = 1e-4 * float(np.abs(point.values).max()) ** 2 or 1.0, 1
+    while True:
+        if progress is not None:
+            progress(taken, point.size)
+        if taken >= hessians or not point.size > _rounding(objective, point):  # nan ends it too
+            break
+        found = _step(objective, point, mu)
+        if found is None:
+            break  # no damping lowers |g|: a minimum of it, to rounding
+        theta, mu = found
+        point, taken = _at(objective, theta), taken + 1
+    return CriticalPoint(
+        point.theta,
+        point.loss,
+        point.size,
+        point.values,
+        float(gradient_flatness(point.matrix, point.gradient)),
+        bool(point.size < tolerance),
+        taken,
+    )
+
+
+def _rounding(objective: StackedObjective, at: _Point) -> float:
+    """|g| that rounding of the weights alone makes: eps |theta| times the largest curvature."""
+    eps = float(np.finfo(objective.dtype).eps)
+    return eps * float(np.linalg.norm(at.theta)) * float(np.abs(at.values).max())
+
+
+@dataclass(frozen=True)
+class _Point:
+    theta: Array
+    loss: float
+    gradient: Array
+    matrix: Array
+    values: Array
+    vectors: Array
+    size: float  # |g|
+
+
+def _at(objective: StackedObjective, theta: Array) -> _Point:
+    (loss,), (gradient,), (matrix,) = objective.hessian(theta[None])
+    if not np.isfinite(matrix).all():
+        nothing = np.full(len(theta), np.nan)
+        return _Point(theta, float(loss), gradient, matrix, nothing, matrix, np.nan)
+    values, vectors = np.linalg.eigh(matrix)
+    return _Point(theta, float(loss), gradient, matrix, values, vectors, float(np.linalg.norm(gradient)))
+
+
+def _step(objective: StackedObjective, at: _Point, mu: float) -> tuple[Array, float] | None:
+    """The next weights and damping; None where no damping gives a point of smaller |g|."""
+
+    def solve(right: Any) -> Array:
+        """-(H^2 + mu)^-1 H right."""
+        return np.asarray(-at.vectors @ (at.values / (at.values**2 + mu) * (at.vectors.T @ right)))
+
+    for _ in range(MOST_TRIALS):
+        mu = max(mu, 1e-30)
+        v = solve(at.gradient)
+        ahead = objective.gradient((at.theta + STEP * v)[None])[1][0]
+        bend = (2 / STEP) * ((ahead - at.gradient) / STEP - at.matrix @ v)
+        a = solve(bend)
+        if np.linalg.norm(a) <= BEND * np.linalg.norm(v):
+            theta = (at.theta + v + a / 2).astype(at.theta.dtype)
+            if np.linalg.norm(objective.gradient(theta[None])[1][0]) < at.size:
+                return theta, mu / 10
+        mu *= 2
+    return None

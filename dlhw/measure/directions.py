@@ -1,0 +1,147 @@
+"""Directions and planes in the space of weights: arrays and shapes only, no model is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.errors import require
+
+Array = NDArray[np.floating]
+Norm = Literal["filter", "layer", "weight", "none"]
+
+
+def random_direction(theta: Array, shapes: Sequence[tuple[int, ...]], *, norm: Norm = "filter", seed: int = 0) -> Array:
+    """A Gaussian direction at `theta` (P,), scaled by :func:`normalised`; the same seed gives the same direction."""
+    drawn = np.random.default_rng(seed).standard_normal(len(theta))
+    return normalised(drawn, theta, shapes, norm=norm)
+
+
+def normalised(direction: Array, theta: Array, shapes: Sequence[tuple[int, ...]], *, norm: Norm = "filter") -> Array:
+    """`direction` (P,) with the size of the weights `theta` (P,), tensor by tensor.
+
+    shapes: those of the tensors in the order of the vector, as `[v.shape for v in model.trainable_variables]` gives.
+    filter  d_j <- d_j |theta_j| / |d_j| for every filter or neuron j: in Keras a slice of the *last* axis of a kernel
+    layer   the same with the whole tensor in place of a filter
+    weight  d_i <- |theta_i| sign(d_i) for every single weight
+    none    d as it is
+    Tensors of one axis or none (biases, batch normalization) get zero, but for "none". A filter whose weights are all
+    zero gets zero.
+    Li et al. 2018, Visualizing the loss landscape of neural nets: a ReLU net whose layers are rescaled computes the
+    same function, and only directions that are rescaled with it see the same surface.
+    """
+    require(norm in get_args(Norm), f"norm {norm!r} is unknown; use {', '.join(get_args(Norm))}")
+    sizes = [int(np.prod(s)) for s in shapes]
+    fits = np.shape(direction) == np.shape(theta) == (sum(sizes),)
+    require(
+        fits, f"direction {np.shape(direction)} and theta {np.shape(theta)} must be vectors of {sum(sizes)} weights"
+    )
+    direction, theta = np.asarray(direction, np.float64), np.asarray(theta, np.float64)
+    if norm == "none":
+        return direction
+    made, at = np.zeros_like(theta), 0
+    for shape, size in zip(shapes, sizes, strict=True):
+        span = slice(at, at + size)
+        at += size
+        if len(shape) < 2:
+            continue
+        d, t = direction[span].reshape(shape), theta[span].reshape(shape)
+        if norm == "weight":
+            made[span] = (np.abs(t) * np.sign(d)).ravel()
+            continue
+        axes = tuple(range(len(shape) - 1)) if norm == "filter" else None
+        length = np.sqrt((d**2).sum(axis=axes, keepdims=True))
+        wanted = np.sqrt((t**2).sum(axis=axes, keepdims=True))
+        made[span] = (d * wanted / np.where(length > 0, length, 1.0)).ravel()
+    return made
+
+
+@dataclass(frozen=True)
+class Plane:
+    """theta(a, b) = origin + a first + b second. The directions need be neither unit nor orthogonal."""
+
+    origin: Array  # (P,)
+    first: Array  # (P,)
+    second: Array  # (P,)
+
+    def at(self, a: float, b: float) -> Array:
+        """The weights at (a, b), (P,)."""
+        return self.origin + a * self.first + b * self.second
+
+    def coordinates(self, points: Array) -> tuple[Array, Array]:
+        """(a, b) of the points of the plane nearest to `points` (n, P), (n, 2), and the distances to them, (n,)."""
+        away = np.atleast_2d(np.asarray(points, np.float64)) - self.origin
+        basis = np.stack([self.first, self.second], axis=1)
+        found = np.linalg.lstsq(basis, away.T, rcond=None)[0].T
+        return found, np.linalg.norm(away - found @ basis.T, axis=1)
+
+
+def random_plane(theta: Array, shapes: Sequence[tuple[int, ...]], *, norm: Norm = "filter", seed: int = 0) -> Plane:
+    """Two random directions at `theta` (Li et al. 2018); in high dimensions they are all but orthogonal."""
+    streams = np.random.SeedSequence(seed).generate_state(2)
+    one, two = (random_direction(theta, shapes, norm=norm, seed=int(s)) for s in streams)
+    return Plane(np.asarray(theta, np.float64), one, two)
+
+
+def path_plane(path: Array) -> tuple[Plane, Array]:
+    """The plane of the first two principal components of a path (n, P) of training, its last point the origin.
+
+    Returns the plane, whose directions are orthonormal, and the shares of the variance of the path of all components,
+    (n - 1,). What is not in the first two is the part of the path that the picture leaves out.
+    """
+    from dlhw.measure.weights import pca
+
+    found = pca(path)
+    require(bool(np.isfinite(found.explained).all()), "the path has not moved; it spans no plane")
+    rows = found.components
+    second = rows[1] if len(rows) > 1 else _orthogonal(rows[0])
+    return Plane(np.asarray(path[-1], np.float64), rows[0], second), found.explained
+
+
+def three_point_plane(a: Array, b: Array, c: Array) -> Plane:
+    """The plane through three points (P,), with orthonormal directions: a the origin, b on the first axis.
+
+    Garipov et al. 2018, Loss surfaces, mode connectivity, and fast ensembling of DNNs. Raises UserError if the three
+    lie on a line.
+    """
+    a, u, v = np.asarray(a, np.float64), np.asarray(b, np.float64) - a, np.asarray(c, np.float64) - a
+    length = np.linalg.norm(u)
+    first = u / length if length > 0 else u
+    rest = v - (v @ first) * first
+    height = np.linalg.norm(rest)
+    flat = height <= 1e-9 * max(float(np.linalg.norm(v)), float(length))
+    require(bool(length > 0 and not flat), "three points span a plane unless they lie on a line; these do")
+    return Plane(a, first, rest / height)
+
+
+def _orthogonal(row: Array) -> Array:
+    """A unit vector orthogonal to `row`."""
+    other = np.zeros_like(row)
+    other[int(np.abs(row).argmin())] = 1.0
+    other -= (other @ row) * row
+    return other / np.linalg.norm(other)
+
+
+def coarse_to_fine(rows: int, columns: int) -> list[NDArray[Any]]:
+    """All points of a grid in levels, each an array (n, 2) of row and column: every 2^k-th point first, then between.
+
+    After any level the points so far are a grid of their own, so that a picture can be drawn long before the end. The
+    middle of an odd grid is on every level.
+    """
+    require(rows >= 1 and columns >= 1, f"a grid of {rows} x {columns} points has none")
+    i, j = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    i, j = i - rows // 2, j - columns // 2
+    step = 1
+    while 2 * step <= max(rows, columns) // 2:
+        step *= 2
+    levels, seen = [], np.zeros((rows, columns), bool)
+    while step:
+        new = (i % step == 0) & (j % step == 0) & ~seen
+        seen |= new
+        levels.append(np.argwhere(new))
+        step //= 2
+    return levels
