@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -38,6 +39,33 @@ class Chart:
     b: np.ndarray  # (B,)
     explained: np.ndarray  # (2,) shares of the variance of the path, nan where there is none
     marks: np.ndarray  # (K, P) points whose true loss is measured: those of the path, or the nets themselves
+
+
+class _Place:
+    """A subject on its chart; the parts of its surface share what computes the loss."""
+
+    def __init__(self, subject: Subject, chart: Chart) -> None:
+        self.subject, self.chart = subject, chart
+        self._lock, self._loss = threading.Lock(), cast(Any, None)
+        self._left = SHARES + 1  # parts that use it
+
+    def ended(self) -> None:
+        """A part that uses the loss has ended; after the last its memory, up to 1 GB, is given back."""
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                self._loss = None
+
+    @property
+    def loss(self) -> Any:
+        """The loss over the plane, made by who asks first."""
+        from dlhw.measure import PlaneLoss
+
+        s = self.subject
+        with self._lock:
+            if self._loss is None:
+                self._loss = PlaneLoss(s.model(), self.chart.plane, s.loss, s.x, s.y)
+            return self._loss
 
 
 def axis(low: float, high: float, points: int) -> np.ndarray:
@@ -98,22 +126,23 @@ def measure_all(
     for m, (subject, one) in enumerate(zip(subjects, charts, strict=True)):
         if one is None:
             continue
-        order = np.concatenate(coarse_to_fine(len(one.a), len(one.b)))
+        order, place = np.concatenate(coarse_to_fine(len(one.a), len(one.b))), _Place(subject, one)
         for k in range(SHARES):
-            work[f"surface {m} {k}"] = _grid, subject, one, order[k::SHARES]
-        work[f"marks {m}"] = _marks, subject, one, one.marks
+            work[f"surface {m} {k}"] = _grid, place, order[k::SHARES]
+        work[f"marks {m}"] = _marks, place, one.marks
         if settings.curvature:
             every = np.unique(np.linspace(0, settings.grid - 1, settings.curvature).round().astype(int))
             i, j = (v.ravel() for v in np.meshgrid(every, every, indexing="ij"))
-            work[f"curvature {m}"] = _curvature, subject, one, np.stack([i, j], 1)
-    for name, (_, _, _, points) in work.items():
+            work[f"curvature {m}"] = _curvature, place, np.stack([i, j], 1)
+    for name, (_, _, points) in work.items():
         sizes[name] = max(len(points), 1)
 
     def run(part: _parts.Part) -> dict[str, np.ndarray]:
-        kind, subject, one, points = work[part.name]
-        return kind(subject, one, points, part)
+        kind, place, points = work[part.name]
+        return kind(place, points, part)
 
-    return _parts.train_parts(sizes, run, context, unit="points", what="parts")
+    # The nets may have trained on a cluster; their surfaces are computed here.
+    return _parts.train_parts(sizes, run, replace(context, scheduler=""), unit="points", what="parts")
 
 
 class _Kept:
@@ -144,39 +173,40 @@ class _Kept:
             raise self.stopped
 
 
-def _grid(subject: Subject, one: Chart, points: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
+def _grid(place: _Place, points: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
     """Loss and accuracy at the grid points (row, column)."""
-    from dlhw.measure import PlaneLoss
+    from dlhw.measure.surface import TOGETHER
 
     kept = _Kept(part, 2)
-    if len(points) > len(kept.rows):
-        at = PlaneLoss(subject.model(), one.plane, subject.loss, subject.x, subject.y)
-        for i, j in points[len(kept.rows) :]:
-            value = at(one.a[i], one.b[j])
+    for k in range(len(kept.rows), len(points), TOGETHER):
+        i, j = points[k : k + TOGETHER].T
+        for value in place.loss.points(np.stack([place.chart.a[i], place.chart.b[j]], 1)):
             kept.add(value.loss, value.accuracy)
+    place.ended()
     return kept.arrays()
 
 
-def _marks(subject: Subject, one: Chart, marks: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
+def _marks(place: _Place, marks: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
     """Loss at each mark, and at the point of the plane that is nearest to it."""
-    from dlhw.measure import PlaneLoss
+    from dlhw.measure import Objective
 
-    kept = _Kept(part, 2)
-    where, _ = one.plane.coordinates(marks)
-    at = PlaneLoss(subject.model(), one.plane, subject.loss, subject.x, subject.y)
+    kept, s = _Kept(part, 2), place.subject
+    where, _ = place.chart.plane.coordinates(marks)
+    objective = Objective(s.model(), s.loss, s.x, s.y)
     for mark, (a, b) in list(zip(marks, where, strict=True))[len(kept.rows) :]:
-        kept.add(at.at(mark).loss, at(a, b).loss)
+        objective.move(mark)
+        kept.add(objective.value().loss, place.loss(a, b).loss)
+    place.ended()
     return kept.arrays()
 
 
-def _curvature(subject: Subject, one: Chart, points: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
+def _curvature(place: _Place, points: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
     """Smallest and largest eigenvalue of the Hessian at grid points, and the larger of their residuals."""
     from dlhw import measure
     from dlhw.measure.curvature import operator
 
-    kept = _Kept(part, 3)
-    x, y = (v[:HESSIAN_EXAMPLES] for v in (subject.x, subject.y))
-    objective = measure.Objective(subject.model(), subject.loss, x, y)
+    kept, s, one = _Kept(part, 3), place.subject, place.chart
+    objective = measure.Objective(s.model(), s.loss, *(v[:HESSIAN_EXAMPLES] for v in (s.x, s.y)))
     for i, j in points[len(kept.rows) :]:
         objective.move(one.plane.at(one.a[i], one.b[j]))
         found = measure.eigenpairs(operator(objective), which="both", steps=min(60, objective.size))

@@ -1,0 +1,135 @@
+"""The first layer of a net over a plane of weights: linear in them, so three passes serve every point of the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlhw.measure.directions import Plane
+
+Array = NDArray[np.floating]
+
+MOST_BYTES = 1 << 30
+"""Largest memory that the passes may take."""
+BY_ITSELF = ("linear", "relu", "relu6", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus")
+"""Activations that look at one number at a time."""
+
+
+@dataclass(frozen=True)
+class FirstLayer:
+    """z(a, b) = z0 + a z1 + b z2: what the first layer gives before its activation, for each of the examples.
+
+    A max-pool without padding or overlap right after the layer belongs to it: its places are then an axis of their own.
+    """
+
+    passes: Any  # (3, q, n, m) z0, z1, z2; q the places of a pool, 1 without; m what is left of the shape, in a row
+    weights: int  # in the layer
+    activation: Callable[[Any], Any]  # of each number by itself
+    shape: tuple[int, ...]  # of an example after the activation and the pool
+    rest: keras.Model  # from there to the output
+
+    def outputs(self, passes: Any, a: Any, b: Any) -> list[Any]:
+        """What the rest of the net gets at the points a, b (T,), from passes (3, q, n, m): T tensors (n, ...)."""
+        # For XLA: point by point, so that nothing but the end of each is written to memory; place by place, for a
+        # reduction over an axis is not vectorised; all numbers in one row, for an axis of 10 channels is too short.
+        rows = tf.reshape(passes, [*passes.shape[:2], -1])
+        places = [[rows[k, q] for k in range(3)] for q in range(rows.shape[1])]
+        found = []
+        for s, t in zip(tf.unstack(a), tf.unstack(b), strict=True):
+            values = [self.activation(z0 + s * z1 + t * z2) for z0, z1, z2 in places]
+            found.append(tf.reshape(reduce(tf.maximum, values), [-1, *self.shape]))
+        return found
+
+
+def first_layer(model: keras.Model, plane: Plane, x: Any, batch_size: int) -> FirstLayer | None:
+    """The first layer over `plane`, its passes computed; None for a model where that is not possible.
+
+    It is where the first layer with weights is a Dense or Conv2D, all of it is trained, the input reaches the output
+    through it alone, its activation is of `BY_ITSELF`, and the passes take at most 1 GB.
+    """
+    layer = next((one for one in model.layers if one.weights), None)
+    if type(layer) not in (keras.layers.Dense, keras.layers.Conv2D) or not tf.is_tensor(x):
+        return None
+    assert layer is not None
+    if layer.activation not in {keras.activations.get(name) for name in BY_ITSELF}:
+        return None
+    own, trained = layer.trainable_variables, model.trainable_variables
+    if len(own) != len(layer.weights) or any(a is not b for a, b in zip(own, trained, strict=False)):
+        return None
+    if model.losses or layer.compute_dtype != layer.variable_dtype or getattr(layer, "lora_enabled", False):
+        return None
+    pool = _pool_after(model, layer)
+    try:
+        before = keras.Model(model.inputs, layer.input)
+        rest = keras.Model(layer.output if pool is None else pool.output, model.outputs[0])
+    except (ValueError, AttributeError):  # a way around the layer, or several ways through it
+        return None
+    if len(rest.trainable_variables) != len(trained) - len(own):
+        return None
+    n = int(x.shape[0])
+    size = int(np.prod(layer.output.shape[1:])) * n * tf.as_dtype(layer.compute_dtype).size
+    if None in layer.output.shape[1:] or 3 * size > MOST_BYTES:
+        return None
+    weights = sum(int(np.prod(v.shape)) for v in own)
+    kernels = [_split(row[:weights], own) for row in (plane.origin, plane.first, plane.second)]
+    parts: list[list[Any]] = [[], [], []]
+    for k in range(0, n, batch_size):
+        h = before(x[k : k + batch_size], training=False)
+        for z, (kernel, *bias) in zip(parts, kernels, strict=True):
+            z.append(_apart(_linear(layer, h, kernel, bias), pool))
+    passes = tf.stack([tf.concat(z, 1) for z in parts])
+    after = layer if pool is None else pool
+    return FirstLayer(passes, weights, layer.activation, tuple(after.output.shape[1:]), rest)
+
+
+def _split(row: Array, variables: Any) -> list[Any]:
+    sizes = [int(np.prod(v.shape)) for v in variables]
+    pieces = np.split(row, np.cumsum(sizes)[:-1])
+    return [tf.constant(p.reshape(v.shape), v.dtype) for p, v in zip(pieces, variables, strict=True)]
+
+
+def _linear(layer: Any, h: Any, kernel: Any, bias: list[Any]) -> Any:
+    """The layer without its activation, with other weights."""
+    if isinstance(layer, keras.layers.Dense):
+        z = keras.ops.matmul(h, kernel)
+    else:
+        z = keras.ops.conv(
+            h,
+            kernel,
+            strides=list(layer.strides),
+            padding=layer.padding,
+            dilation_rate=layer.dilation_rate,
+            data_format=layer.data_format,
+        )
+    if not bias:
+        return z
+    first = isinstance(layer, keras.layers.Conv2D) and layer.data_format == "channels_first"
+    return z + (tf.reshape(bias[0], [1, -1, 1, 1]) if first else bias[0])
+
+
+def _pool_after(model: keras.Model, layer: Any) -> Any:
+    """The max-pool that alone takes what `layer` gives, if it has neither overlap nor padding nor a rest."""
+    nodes = layer._outbound_nodes
+    pool: Any = nodes[0].operation if len(nodes) == 1 and len(layer._inbound_nodes) == 1 else None
+    if type(pool) is not keras.layers.MaxPooling2D or pool not in model.layers:
+        return None
+    shape = layer.output.shape
+    last = isinstance(layer, keras.layers.Conv2D) and layer.data_format == pool.data_format == "channels_last"
+    whole = last and all(s is not None and s % p == 0 for s, p in zip(shape[1:3], pool.pool_size, strict=True))
+    return pool if whole and tuple(pool.strides) == tuple(pool.pool_size) else None
+
+
+def _apart(z: Any, pool: Any) -> Any:
+    """(n, ...) -> (q, n, m): the places under a pool on an axis of their own, one without a pool."""
+    if pool is None:
+        return tf.reshape(z, [1, z.shape[0], -1])
+    n, h, w, c = z.shape
+    p, q = pool.pool_size
+    return tf.reshape(tf.transpose(tf.reshape(z, [n, h // p, p, w // q, q, c]), [2, 4, 0, 1, 3, 5]), [p * q, n, -1])
