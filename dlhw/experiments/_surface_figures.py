@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dlhw import plot
 
@@ -126,8 +127,9 @@ def _solid(settings: Settings, result: Result) -> Figure:
         box = flat.get_position()
         flat.remove()
         with plot.style():
-            axes: Any = made.add_axes((box.x0 - 0.03, 0.07, box.width, box.y1 - 0.07), projection="3d")
-        _title(axes, result, m)
+            axes: Any = made.add_axes((box.x0 - 0.03, 0.09, box.width, box.y1 - 0.09), projection="3d")
+        if count > 1 or result.diverged_at[m] >= 0:
+            _title(axes, result, m)
         if result.diverged_at[m] >= 0:
             continue
         a, b = np.meshgrid(result.a[m], result.b[m], indexing="ij")
@@ -136,7 +138,10 @@ def _solid(settings: Settings, result: Result) -> Figure:
         faces = plot.sequential(np.nan_to_num(np.ma.getdata(scale(result.loss[m]))))
         axes.plot_surface(a, b, z, facecolors=faces, rcount=60, ccount=60, linewidth=0, antialiased=False, shade=True)
         axes.set(xlabel=names[0], ylabel=names[1])
-        axes.view_init(elev=38, azim=-58)
+        corners = np.nan_to_num(z[[-1, -1, 0, 0], [0, -1, -1, 0]], nan=np.inf)
+        axes.view_init(elev=38, azim=-58 + 90 * int(corners.argmin()))  # the lowest in front, where it hides nothing
+        for ticks in (axes.xaxis, axes.yaxis):
+            ticks.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=plot.scaled(7))
         if log:
             axes.zaxis.set_major_formatter(lambda v, _: f"{10**v:.2g}")
@@ -150,7 +155,7 @@ def _solid(settings: Settings, result: Result) -> Figure:
 def _path(settings: Settings, result: Result) -> Figure:
     from dlhw.experiments.landscape import title
 
-    made, (top, bottom) = plot.figure(2, height=5.2, heights=(1.6, 1.0), head=1.2)
+    made, (top, bottom) = plot.figure(2, height=5.0, heights=(1.6, 1.0), head=1.0)
     for m, label in enumerate(result.labels):
         if result.diverged_at[m] >= 0:
             continue
