@@ -249,9 +249,12 @@ def positive_log(axes: Axes, low: float) -> None:
 
 
 def decades(axes: Axes) -> None:
-    """Plain powers of ten on the logarithmic vertical axis of `axes`."""
+    """Plain numbers, powers of ten where there are many, on the logarithmic vertical axis of `axes`."""
     low, high = axes.get_ylim()
-    if high < 300 * low:
+    if high < 5 * low:
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    elif high < 300 * low:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     else:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from dlhw import plot
+from dlhw.experiments._surfaces import HESSIAN_EXAMPLES
 
 if TYPE_CHECKING:
     from dlhw.experiments.landscape import Result, Settings
@@ -50,14 +52,14 @@ def _scale(result: Result) -> tuple[Any, np.ndarray]:
     return Normalize(low, high), np.linspace(low, high, LEVELS)
 
 
-def _panels(settings: Settings, result: Result, height: float = 4.3, head: float = 1.0) -> tuple[Figure, list[Any]]:
+def _panels(settings: Settings, result: Result, note: str = "") -> tuple[Figure, list[Any]]:
     from dlhw.experiments.landscape import title
 
     count = len(result.labels)
-    made, axes = plot.panels(count, height=height, head=head, right=True)
+    made, axes = plot.panels(count, height=4.3, head=1.0, right=True)
     if count == 1:
         made.set_figwidth(plot.WIDTH)
-    plot.header(made, title(settings), f"loss on {settings.where()}", ())
+    plot.header(made, title(settings), note or f"loss on {settings.where()}", ())
     return made, axes
 
 
@@ -111,8 +113,18 @@ def _mark(settings: Settings, axes: Any, result: Result, m: int, scale: Any, las
         return
     names = "ABC" if settings.plane == "three-points" else [""]
     for name, point in zip(names, at, strict=False):
-        axes.plot(*point, marker="o" if name else "+", markersize=7, color=PATH, markerfacecolor="none", linestyle="")
-        axes.annotate(name, point, (5, 5), textcoords="offset points", color=PATH, fontsize=plot.scaled(9))
+        axes.plot(*point, marker="o" if name else "+", markersize=7, color=PATH, markerfacecolor="white", linestyle="")
+        edge = [withStroke(linewidth=2.5, foreground="white")]
+        axes.annotate(
+            name,
+            point,
+            (6, 6),
+            textcoords="offset points",
+            color="#A03E00",
+            weight="bold",
+            fontsize=plot.scaled(10),
+            path_effects=edge,
+        )
 
 
 def _solid(settings: Settings, result: Result) -> Figure:
@@ -193,7 +205,8 @@ def _line(settings: Settings, result: Result) -> Figure:
 def _curvature(settings: Settings, result: Result) -> Figure:
     from dlhw.experiments.landscape import axes_of
 
-    made, panels = _panels(settings, result)
+    note = f"|smallest / largest eigenvalue| of the Hessian on the first {HESSIAN_EXAMPLES} of {settings.where()}"
+    made, panels = _panels(settings, result, note)
     names, scale = axes_of(settings), Normalize(0, 1)
     every = np.unique(np.linspace(0, settings.grid - 1, settings.curvature).round().astype(int))
     for m, axes in enumerate(panels):
@@ -206,7 +219,7 @@ def _curvature(settings: Settings, result: Result) -> Figure:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.clip(np.abs(low / high), 0, 1)
         axes.pcolormesh(result.a[m][every], result.b[m][every], ratio.T, norm=scale, cmap="viridis", shading="nearest")
-    plot.colorbar(made, panels[-1], scale, "|λmin/λmax|", log=False)
+    plot.colorbar(made, panels[-1], scale, "ratio", log=False)
     return made
 
 

@@ -314,7 +314,7 @@ def series(settings: Settings, result: Result) -> Series:
 def summary(settings: Settings, result: Result) -> Summary:
     """A row a net: its loss, the range of the loss, what the plane leaves out of the path."""
     numbers: dict[str, Any] = {}
-    rows = []
+    rows, columns = [], tuple[str, ...]()
     for m, label in enumerate(result.labels):
         low, high = limits(result.loss[m])
         error = np.abs(np.log10(result.plane_loss[m] / result.mark_loss[m]))
@@ -330,15 +330,14 @@ def summary(settings: Settings, result: Result) -> Summary:
             "diverged": int(result.diverged_at[m] >= 0),
             "seconds": result.seconds[m],
         }
-        if result.diverged_at[m] >= 0:
-            rows.append((label, *["–"] * 5))
-            continue
-        two = 100 * float(result.explained[m].sum())
-        path = settings.plane == "path"
-        cells = [number(own), f"{number(low)} to {number(high)}", f"{two:.1f} %" if path else "–"]
-        rows.append((label, *cells, spread(result.away[m]), spread(error)))
-    columns: tuple[str, ...] = ("net", "loss", "loss on the grid", "variance of the path in the plane")
-    columns += ("distance of path or nets from it", "|log10 of loss in the plane / true loss|")
+        cells = {"loss": number(own), "loss on the grid": f"{number(low)} to {number(high)}"}
+        if settings.plane == "path":
+            cells["variance of the path in the plane"] = f"{100 * float(result.explained[m].sum()):.1f} %"
+        if settings.plane in ("path", "start-end"):
+            cells["distance of the path from it"] = spread(result.away[m])
+            cells["|log10 of loss in it / true loss|"] = spread(error)
+        columns = ("net", *cells)
+        rows.append((label, *(cells.values() if result.diverged_at[m] < 0 else ["–"] * len(cells))))
     said = _sentences(settings, result)
     return Summary(f"landscape: {title(settings)}, on {settings.where()}", columns, tuple(rows), tuple(said), numbers)
 
@@ -359,8 +358,10 @@ def _sentences(settings: Settings, result: Result) -> list[str]:
         own, (low, _) = _own_loss(settings, result, m), limits(result.loss[m])
         i, j = np.unravel_index(np.nanargmin(result.loss[m]), result.loss[m].shape)
         at = f"({number(result.a[m, i])}, {number(result.b[m, j])})"
-        least = f"the net itself, {number(own)}, lies lowest" if low >= own else f"lowest is {number(low)}, at {at}"
-        said.append(f"{label}: {least}" + ("." if low >= own else f", under the {number(own)} of the net itself."))
+        if number(low) == number(own) or low > own:
+            said.append(f"{label}: the net itself, {number(own)}, lies lowest.")
+        else:
+            said.append(f"{label}: lowest is {number(low)}, at {at}, under the {number(own)} of the net itself.")
         if settings.plane == "path":
             said.append(_of_the_path(result, m, label))
         elif settings.plane == "random" and len(result.labels) == 1:
