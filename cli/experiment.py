@@ -98,6 +98,7 @@ def train(name: str, settings: Any, runtime: options.Runtime) -> Any:
     if plan.kind == "multi-worker":
         with console.silent_start():
             distribution.strategy(plan)  # joins the others, before TensorFlow computes anything
+    experiments.check_inputs(name, settings, runtime.context())
     gc.freeze()  # what the imports made
     gc.enable()
     with store.locked(path) if plan.chief else nullcontext(), console.progress(talk and plan.chief) as report:

@@ -187,6 +187,13 @@ def check_data(settings: Any, folder: Path | None) -> None:
         datasets.check(data_set(settings), folder)
 
 
+def check_inputs(name: str, settings: Any, context: Context) -> None:
+    """Raise UserError for files of the user that the experiment cannot work with; most take none."""
+    module = get(name)
+    if hasattr(module, "check_inputs"):
+        module.check_inputs(settings, context)
+
+
 def load(path: str | Path) -> Run:
     """A stored run; no TensorFlow is loaded. UserError if `path` is not a run of this schema."""
     from dlhw import store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -159,27 +160,52 @@ def _files(settings: Settings, context: Context) -> list[Subject]:
     models = []
     for path in settings.of:
         try:
-            models.append(keras.models.load_model(path))
+            with warnings.catch_warnings():  # of the optimizer's state, which is of no use here
+                warnings.simplefilter("ignore")
+                models.append(keras.models.load_model(path))
         except Exception as error:  # whatever Keras meets in a file of the user
             raise UserError(f"--of: {path} cannot be loaded ({str(error).splitlines()[0]})") from None
-    x, y, size = _data(settings, context)
-    loss = _loss(settings, models[0], y)
-    inputs = _fitted(models[0], x)
+    x, y = _data(settings, context)
+    given = [
+        (_loss(settings, model, y), _fitted(path, model, x)) for path, model in zip(settings.of, models, strict=True)
+    ]
+    for path, model, (loss, inputs) in zip(settings.of, models, given, strict=True):
+        _tried(settings, path, model, loss, inputs, y)
     ends = [_flat(model) for model in models]
     require(
-        settings.plane != "three-points" or len({len(e) for e in ends}) == 1,
-        f"--plane three-points: the models have {', '.join(str(len(e)) for e in ends)} weights; give three alike",
+        settings.plane != "three-points" or len({_shapes(model) for model in models}) == 1,
+        f"--plane three-points: the models have {', '.join(str(len(e)) for e in ends)} weights, or layers that differ; "
+        "give three of one shape",
     )
     groups = [(0, ends)] if settings.plane == "three-points" else [(k, [end]) for k, end in enumerate(ends)]
     found = []
     for k, each in groups:
+        loss, inputs = given[k]
         for seed in range(settings.seed, settings.seed + settings.seeds):
-            name = Path(settings.of[k]).stem
+            name = ", ".join(Path(p).stem for p in settings.of) if len(each) > 1 else Path(settings.of[k]).stem
             label = name if settings.seeds == 1 else f"{name}, plane {seed}"
-            steps = np.empty(0, int)
-            copy = partial(_copy, models[k])
-            found.append(Subject(label, seed, each, None, steps, -1, copy, loss, inputs[:size], y[:size]))
+            found.append(
+                Subject(label, seed, each, None, np.empty(0, int), -1, partial(_copy, models[k]), loss, inputs, y)
+            )
     return found
+
+
+def _tried(settings: Settings, path: str, model: Any, loss: Any, x: np.ndarray, y: np.ndarray) -> None:
+    """Refuse a model whose loss on its data cannot be computed, before long work starts."""
+    import tensorflow as tf
+
+    from dlhw.measure import Objective
+
+    try:
+        value = Objective(model, loss, x, y).value().loss
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"--of {path}: its loss on --data {settings.data} cannot be computed ({said})") from None
+    require(bool(np.isfinite(value)), f"--of {path}: its loss on --data {settings.data} is {value}; it must be finite")
+
+
+def _shapes(model: Any) -> tuple[Any, ...]:
+    return tuple(tuple(v.shape) for v in model.trainable_variables)
 
 
 def _flat(model: Any) -> np.ndarray:
@@ -196,12 +222,12 @@ def _copy(model: Any) -> Any:
     return made
 
 
-def _data(settings: Settings, context: Context) -> tuple[Any, Any, int]:
-    """Inputs, targets and how many of them are measured: --data, a set or an .npz of x and y."""
+def _data(settings: Settings, context: Context) -> tuple[Any, Any]:
+    """The inputs and targets that are measured, of --data: a set, or an .npz of x and y."""
     if settings.data in datasets.SETS:
         loaded = datasets.load(settings.data, folder=context.data_dir)
         some = fixed_sample(len(loaded.x_train), settings.subset)
-        return loaded.x_train[some], loaded.y_train[some], len(some)
+        return loaded.x_train[some], loaded.y_train[some]
     try:
         with np.load(settings.data, allow_pickle=False) as stored:
             x, y = stored["x"], stored["y"]
@@ -209,20 +235,20 @@ def _data(settings: Settings, context: Context) -> tuple[Any, Any, int]:
         raise UserError(f"--data {settings.data} must be an .npz file with arrays x and y ({error})") from None
     require(len(x) == len(y) > 0, f"--data {settings.data}: x has {len(x)} examples, y {len(y)}")
     some = np.sort(fixed_sample(len(x), settings.subset))
-    return x[some], y[some], len(some)
+    return x[some], y[some]
 
 
-def _fitted(model: Any, x: np.ndarray) -> np.ndarray:
+def _fitted(path: str, model: Any, x: np.ndarray) -> np.ndarray:
     """x in the shape that the model takes, if it has as many numbers an example."""
     wanted = tuple(model.input_shape[1:]) if isinstance(model.input_shape, tuple) else None
-    require(wanted is not None, "--of: the model has several inputs; the surface is drawn of models with one")
+    require(wanted is not None, f"--of {path}: the model has several inputs; the surface is drawn of models with one")
     assert wanted is not None
     if None in wanted or x.shape[1:] == wanted:
         return x
     size = int(np.prod(x.shape[1:]))
     require(
         size == int(np.prod(wanted)),
-        f"--of: the model takes inputs of shape {wanted}, --data has {x.shape[1:]}",
+        f"--of {path}: the model takes inputs of shape {wanted}, --data has {x.shape[1:]}",
     )
     return x.reshape(-1, *wanted)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -127,13 +128,14 @@ def measure_all(
         if one is None:
             continue
         order, place = np.concatenate(coarse_to_fine(len(one.a), len(one.b))), _Place(subject, one)
+        mark = _fingerprint(place)
         for k in range(SHARES):
-            work[f"surface {m} {k}"] = _grid, place, order[k::SHARES]
-        work[f"marks {m}"] = _marks, place, one.marks
+            work[f"surface {m} {k} {mark}"] = _grid, place, order[k::SHARES]
+        work[f"marks {m} {mark}"] = _marks, place, one.marks
         if settings.curvature:
             every = np.unique(np.linspace(0, settings.grid - 1, settings.curvature).round().astype(int))
             i, j = (v.ravel() for v in np.meshgrid(every, every, indexing="ij"))
-            work[f"curvature {m}"] = _curvature, place, np.stack([i, j], 1)
+            work[f"curvature {m} {mark}"] = _curvature, place, np.stack([i, j], 1)
     for name, (_, _, points) in work.items():
         sizes[name] = max(len(points), 1)
 
@@ -142,7 +144,16 @@ def measure_all(
         return kind(place, points, part)
 
     # The nets may have trained on a cluster; their surfaces are computed here.
-    return _parts.train_parts(sizes, run, replace(context, scheduler=""), unit="points", what="parts")
+    found = _parts.train_parts(sizes, run, replace(context, scheduler=""), unit="points", what="parts")
+    return {name.rsplit(" ", 1)[0]: arrays for name, arrays in found.items()}
+
+
+def _fingerprint(place: _Place) -> str:
+    """Of weights and data: what an earlier process kept of a file that has changed since is not taken up."""
+    made = hashlib.sha256()
+    for array in (place.chart.plane.origin, place.chart.marks, place.subject.x, place.subject.y):
+        made.update(np.ascontiguousarray(array).data)
+    return made.hexdigest()[:8]
 
 
 class _Kept:

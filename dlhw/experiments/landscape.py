@@ -173,6 +173,13 @@ SECTION = Section(
 TINY = Settings(data="digits", nets=("6",), examples=200, epochs=4, learning_rate=0.05, grid=5, subset=50, seeds=2)
 
 
+def check_inputs(settings: Settings, context: Context) -> None:
+    """Refuse models and data of the user that do not go together, before anything is written."""
+    if settings.saved:
+        for subject in _subjects.find(settings, context):
+            _surfaces.chart(settings, subject)
+
+
 def run(settings: Settings, context: Context) -> Result:
     """Train or read the nets, lay the planes, measure."""
     subjects = _subjects.find(settings, context)
