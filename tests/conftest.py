@@ -50,9 +50,12 @@ def keras_optimizer():
 
 @pytest.fixture
 def inside(tmp_path, monkeypatch, capfd):
-    """Call the command line in this process, which has TensorFlow already: inside("simulate") -> (status, stdout)."""
+    """Call the command line in this process, which has TensorFlow already: inside("simulate") -> (status, stdout).
 
-    def call(*args: object) -> tuple[int, str]:
+    expect=2 is for commands that are refused: then the second is what stderr says.
+    """
+
+    def call(*args: object, expect: int = 0) -> tuple[int, str]:
         from cli.main import app
 
         monkeypatch.chdir(tmp_path)
@@ -60,8 +63,9 @@ def inside(tmp_path, monkeypatch, capfd):
         with pytest.raises(SystemExit) as ended:
             app([str(a) for a in args])
         said = capfd.readouterr()
-        assert ended.value.code in (0, None), said.err
-        return int(ended.value.code or 0), said.out
+        status = int(ended.value.code or 0)
+        assert status == expect, said.err
+        return status, said.err if expect else said.out
 
     return call
 

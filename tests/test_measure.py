@@ -12,6 +12,9 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+
 import numpy as np
 import pytest
 
@@ -518,6 +521,12 @@ def test_batch_statistics_of_a_line():
     again = keras.Model(inputs, model(inputs))
     with pytest.raises(UserError, match="norm stands in a nested model"):
         measure.line(again, again, again, cross_entropy, x, y, [0.5], batch_norm="recompute")
+
+
+def test_no_module_takes_the_place_of_a_function():
+    for name in measure.__all__:
+        importlib.import_module(f"dlhw.measure.{measure._PLACES[name]}")
+        assert not inspect.ismodule(getattr(measure, name)), name
 
 
 def test_layers_of_a_flat_vector():

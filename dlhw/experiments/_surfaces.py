@@ -186,7 +186,7 @@ class _Kept:
 
 def _grid(place: _Place, points: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
     """Loss and accuracy at the grid points (row, column)."""
-    from dlhw.measure.surface import TOGETHER
+    from dlhw.measure.planes import TOGETHER
 
     kept = _Kept(part, 2)
     for k in range(len(kept.rows), len(points), TOGETHER):

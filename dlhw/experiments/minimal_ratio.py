@@ -22,7 +22,7 @@ from dlhw import architectures, plot, targets
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _fitting, _parts
-from dlhw.measure.inertia import LARGEST, Inertia, effective_rank, inertia
+from dlhw.measure.signs import LARGEST, Inertia, effective_rank, inertia
 from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.statistics import spearman
@@ -408,6 +408,8 @@ def _sentences(settings: Settings, result: Result, numbers: dict[str, Any]) -> l
         share = float(np.median(result.flatness[some] / largest))
         flat = "the gradient lies in directions of little curvature, where minimising |g|² hardly moves"
         why = flat if share < FLAT else f"the search was cut off after {settings.hessians} Hessians or fewer"
+        if settings.precision == "float32":
+            why = "of that size is what the rounding of float32 leaves of a gradient"
         said.append(
             f"{short} ended short of one, |g| {spread(result.gradient_norm[some])}: |Hg|/|g| is "
             f"{spread(result.flatness[some])} there, {100 * share:.2g} % of the largest curvature in the median: "
@@ -426,15 +428,22 @@ def _sentences(settings: Settings, result: Result, numbers: dict[str, Any]) -> l
             if minima
             else f"None of the {arrived} is a minimum: every one has negative eigenvalues."
         )
+    if settings.strict and arrived + short:
+        found = _numbers(settings, result.eigenvalues[np.isfinite(result.loss)])
+        said.append(
+            f"Over all {arrived + short} nets the strict ratio is {spread(found['strict_ratio'])}, and "
+            f"{spread(found['ratio'])} above rounding: eigenvalues of rounding, half of them positive, draw the strict "
+            "one towards one half."
+        )
     for (rho, low, high), which in zip(result.correlation, ("all nets", "nets that arrived"), strict=True):
         if not np.isfinite(rho):
             continue
         clear = np.isfinite(low) and (low > 0 or high < 0)
         way = "rises" if rho > 0 else "falls"
         bound = f"95 % interval {number(low)} to {number(high)}" if np.isfinite(low) else "too few for an interval"
-        n = arrived if which != "all nets" else arrived + short
+        over = f"all {arrived + short} nets" if which == "all nets" else f"the {arrived} nets that arrived"
         verdict = f"the ratio {way} with the loss" if clear else "no trend of the ratio with the loss is shown"
-        said.append(f"Over {n} {which} {verdict}: Spearman {rho:.2f}, {bound}.")
+        said.append(f"Over {over} {verdict}: Spearman {rho:.2f}, {bound}.")
     if result.path_eigenvalues is not None and result.path_loss is not None:
         under = np.isfinite(result.path_loss)
         found = _numbers(settings, result.path_eigenvalues[under])

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from dlhw.measure.gradients import gradient_norm as gradient_norm
     from dlhw.measure.gradients import jacobian_norm as jacobian_norm
     from dlhw.measure.gradients import sensitivity as sensitivity
-    from dlhw.measure.inertia import Inertia as Inertia
-    from dlhw.measure.inertia import effective_rank as effective_rank
-    from dlhw.measure.inertia import gradient_flatness as gradient_flatness
-    from dlhw.measure.inertia import inertia as inertia
     from dlhw.measure.landscape import line as line
     from dlhw.measure.landscape import line_curvature as line_curvature
     from dlhw.measure.objective import Objective as Objective
@@ -31,17 +27,21 @@ if TYPE_CHECKING:
     from dlhw.measure.paths import alpha_grid as alpha_grid
     from dlhw.measure.paths import barrier_over_chord as barrier_over_chord
     from dlhw.measure.paths import barrier_over_mean as barrier_over_mean
+    from dlhw.measure.planes import PlaneLoss as PlaneLoss
+    from dlhw.measure.planes import Surface as Surface
+    from dlhw.measure.planes import surface as surface
     from dlhw.measure.precision import widened as widened
     from dlhw.measure.sharpness import keskar as keskar
     from dlhw.measure.sharpness import random_ball as random_ball
     from dlhw.measure.sharpness import sam as sam
+    from dlhw.measure.signs import Inertia as Inertia
+    from dlhw.measure.signs import effective_rank as effective_rank
+    from dlhw.measure.signs import gradient_flatness as gradient_flatness
+    from dlhw.measure.signs import inertia as inertia
     from dlhw.measure.spectrum import eigenpairs as eigenpairs
     from dlhw.measure.spectrum import spectral_density as spectral_density
     from dlhw.measure.spectrum import trace as trace
     from dlhw.measure.stacked import StackedObjective as StackedObjective
-    from dlhw.measure.surface import PlaneLoss as PlaneLoss
-    from dlhw.measure.surface import Surface as Surface
-    from dlhw.measure.surface import surface as surface
     from dlhw.measure.weights import PCA as PCA
     from dlhw.measure.weights import assign as assign
     from dlhw.measure.weights import flat as flat
@@ -49,21 +49,22 @@ if TYPE_CHECKING:
     from dlhw.measure.weights import pca as pca
     from dlhw.measure.weights import random_walk_shares as random_walk_shares
 
+# No room has the name of a function: importing it would put the module in the place of the function.
 # Loaded on first use: figures are drawn with the functions of `weights` and `paths` where TensorFlow is not installed.
 _ROOMS = {
     "critical": ("CriticalPoint", "critical_point"),
     "curvature": ("hessian", "hessian_matrix"),
     "directions": ("Plane", "normalised", "path_plane", "random_direction", "random_plane", "three_point_plane"),
     "gradients": ("batch_mean_sensitivity", "gradient_norm", "jacobian_norm", "sensitivity"),
-    "inertia": ("Inertia", "effective_rank", "gradient_flatness", "inertia"),
     "landscape": ("line", "line_curvature"),
     "objective": ("Objective", "kept"),
     "paths": ("alpha_grid", "barrier_over_chord", "barrier_over_mean"),
+    "planes": ("PlaneLoss", "Surface", "surface"),
     "precision": ("widened",),
     "sharpness": ("keskar", "random_ball", "sam"),
+    "signs": ("Inertia", "effective_rank", "gradient_flatness", "inertia"),
     "spectrum": ("eigenpairs", "spectral_density", "trace"),
     "stacked": ("StackedObjective",),
-    "surface": ("PlaneLoss", "Surface", "surface"),
     "weights": ("PCA", "assign", "flat", "layer_parts", "pca", "random_walk_shares"),
 }
 _PLACES = {name: room for room, names in _ROOMS.items() for name in names}

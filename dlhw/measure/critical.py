@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.measure.inertia import gradient_flatness
+from dlhw.measure.signs import gradient_flatness
 from dlhw.measure.stacked import StackedObjective
 
 Array = NDArray[np.floating]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dlhw.errors import require
 from dlhw.measure.chains import shape_of
-from dlhw.measure.inertia import LARGEST
+from dlhw.measure.signs import LARGEST
 from dlhw.measure.weights import flat
 
 Array = NDArray[np.floating]

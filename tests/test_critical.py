@@ -1,0 +1,152 @@
+"""Signs of eigenvalues, whole Hessians of stacked nets, and the way to a critical point.
+
+Oracles: closed forms (least squares; the saddle of a 1-1-1 tanh net, whose Hessian fits on a line), the Hessian of
+`measure.hessian_matrix`, finite differences of the gradient in float64.
+Would miss: a critical point that the search steps over on its way to another one.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from dlhw.errors import UserError
+from dlhw.measure.signs import effective_rank, gradient_flatness, inertia
+
+keras = pytest.importorskip("keras")
+
+from dlhw import measure  # noqa: E402
+from dlhw.measure import StackedObjective, critical_point  # noqa: E402
+from dlhw.models import mlp  # noqa: E402
+
+RNG = np.random.default_rng(0)
+X = np.linspace(-1, 1, 40)[:, None]
+Y = np.sin(3 * X) + 0.5
+
+
+def test_signs_are_counted_with_and_without_the_error_of_the_solver():
+    values = np.array([[-2.0, -1e-17, 0.0, 1e-17, 1.0], [1.0, 2.0, 3.0, 4.0, 5.0]])
+    found = inertia(values)
+    np.testing.assert_array_equal([found.positive, found.zero, found.negative], [[1, 5], [3, 0], [1, 0]])
+    np.testing.assert_allclose(found.tolerance, 5 * np.finfo(float).eps * np.array([2, 5]))
+    np.testing.assert_allclose(found.minimal_ratio, [0.2, 1.0])
+    strict = inertia(values, 0)
+    np.testing.assert_array_equal([strict.positive, strict.zero, strict.negative], [[2, 5], [1, 0], [2, 0]])
+    assert inertia([1.0, 0.5], 0.7).positive == 1
+    for bad in ([], [np.nan], 3.0):
+        with pytest.raises(UserError):
+            inertia(bad)
+    with pytest.raises(UserError, match="-1"):
+        inertia([1.0], -1)
+
+
+def test_rounding_of_float32_draws_the_strict_ratio_to_one_half():
+    """100 x 100 of rank five, four of them positive: what lies between is rounding, and half of it positive."""
+    basis = np.linalg.qr(RNG.normal(size=(100, 5)))[0]
+    matrix = (basis @ np.diag([5, 4, 3, 2, -1]) @ basis.T).astype(np.float32)
+    values = np.linalg.eigvalsh((matrix + matrix.T) / 2)
+    assert inertia(values).minimal_ratio == 0.04
+    assert 0.3 < inertia(values, 0).minimal_ratio < 0.7
+
+
+def test_effective_rank_and_flatness_in_closed_form():
+    assert effective_rank([2.0, -2.0, 2.0]) == pytest.approx(3)
+    assert effective_rank([0.0, 0.0, 7.0]) == pytest.approx(1)
+    shares = np.array([0.5, 0.25, 0.25])
+    np.testing.assert_allclose(effective_rank([shares, 4 * shares]), np.exp(-(shares * np.log(shares)).sum()))
+    assert np.isnan(effective_rank([0.0, 0.0]))
+    hessian = np.diag([0.0, 3.0])
+    np.testing.assert_allclose(gradient_flatness([hessian] * 2, [[5.0, 0.0], [0.0, 2.0]]), [0, 3])
+    assert np.isnan(gradient_flatness(hessian, [0.0, 0.0]))
+
+
+def test_stacked_hessians_are_those_of_the_nets_and_of_finite_differences():
+    models = [mlp((4, 3), activation="tanh", seed=s, dtype="float64") for s in range(5)]
+    together = StackedObjective(models, X, Y, block=2)
+    theta = StackedObjective.stack(models)
+    loss, gradient, hessian = together.hessian(theta)
+    np.testing.assert_array_equal(together.gradient(theta)[1], gradient)
+    for s, model in enumerate(models):
+        alone = measure.Objective(model, "mse", X, Y)
+        value, slope = alone.gradient()
+        assert loss[s] == pytest.approx(value, rel=1e-13)
+        np.testing.assert_allclose(gradient[s], slope, rtol=1e-11, atol=1e-14)
+        np.testing.assert_allclose(hessian[s], measure.hessian_matrix(model, "mse", X, Y), rtol=1e-9, atol=1e-12)
+    step, size = 1e-5, theta.shape[1]
+    ends = [together.gradient(theta[0] + sign * step * np.eye(size))[1] for sign in (1, -1)]
+    np.testing.assert_allclose(hessian[0], (ends[0] - ends[1]) / (2 * step), atol=1e-8)
+
+
+def test_stacks_refuse_what_is_no_stack():
+    with pytest.raises(UserError, match="one shape"):
+        StackedObjective([mlp((4,)), mlp((3,))], X, Y)
+    with pytest.raises(UserError, match="at most 1000"):
+        StackedObjective([mlp((400,))], X, Y)
+    with pytest.raises(UserError, match="theta"):
+        StackedObjective([mlp((3,))], X, Y).gradient(np.zeros((2, 3)))
+
+
+def test_the_critical_point_of_a_line_is_its_least_squares_fit():
+    model = mlp((), seed=1, dtype="float64")
+    wide = np.hstack([X, np.ones_like(X)])
+    best, residual, *_ = np.linalg.lstsq(wide, Y, rcond=None)
+    found = critical_point(StackedObjective([model], X, Y, block=1), measure.flat(model))
+    assert found.arrived
+    np.testing.assert_allclose(found.theta, best[:, 0], rtol=1e-10)
+    assert found.loss == pytest.approx(residual[0] / len(X), rel=1e-12)
+    np.testing.assert_allclose(found.eigenvalues, np.linalg.eigvalsh(2 / len(X) * wide.T @ wide), rtol=1e-10)
+    assert inertia(found.eigenvalues).minimal_ratio == 1
+
+
+def test_a_saddle_that_is_known_is_found():
+    """f = mean (v tanh(w x + c) + b - y)^2 is stationary at w = v = 0, b = mean y, whatever c.
+
+    There d2f/dw dv = -2 cov(x, y) (1 - t^2), d2f/dv2 = 2 t^2, d2f/dv db = 2 t, d2f/db2 = 2 with t = tanh c, and
+    nothing else: one direction up and one down of (w, v), one up of b, none of c.
+    """
+    model = mlp((1,), activation="tanh", dtype="float64")
+    near = np.array([0.01, 0.1, -0.02, Y.mean() + 0.01])  # w, c, v, b
+    found = critical_point(StackedObjective([model], X, Y, block=1), near)
+    assert found.arrived
+    w, c, v, b = found.theta
+    np.testing.assert_allclose([w, v, b], [0, 0, Y.mean()], atol=1e-8)
+    t, k = np.tanh(c), -2 * np.mean((X - X.mean()) * (Y - Y.mean())) * (1 - np.tanh(c) ** 2)
+    known = np.zeros((4, 4))
+    known[0, 2] = known[2, 0] = k
+    known[2, 2], known[2, 3], known[3, 2], known[3, 3] = 2 * t * t, 2 * t, 2 * t, 2
+    np.testing.assert_allclose(found.eigenvalues, np.linalg.eigvalsh(known), atol=1e-7)
+    signs = inertia(found.eigenvalues, 1e-7)
+    assert (signs.positive, signs.zero, signs.negative) == (2, 1, 1)
+    assert found.loss == pytest.approx(Y.var(), rel=1e-12)
+
+
+class Slope:
+    """f = x^3 / 3 + x + y^2 / 2: |g| is least, 1, on the line x = 0, y = 0, where H g = 0 and g is not."""
+
+    dtype = "float64"
+
+    def gradient(self, theta):
+        x, y = theta.T
+        return x**3 / 3 + x + y**2 / 2, np.stack([x**2 + 1, y], 1)
+
+    def hessian(self, theta):
+        x, _ = theta.T
+        return *self.gradient(theta), np.stack([np.diag([2 * a, 1.0]) for a in x])
+
+
+def test_a_gradient_flat_point_is_told_from_a_critical_one():
+    seen = []
+    found = critical_point(Slope(), np.array([1.0, 1.0]), progress=lambda n, size: seen.append((n, size)))
+    assert not found.arrived
+    assert found.gradient_norm == pytest.approx(1, abs=1e-6)
+    assert found.flatness < 1e-3
+    assert [n for n, _ in seen] == list(range(1, found.hessians + 1))
+    assert all(b < a for (_, a), (_, b) in itertools.pairwise(seen))
+    cut = critical_point(Slope(), np.array([1.0, 1.0]), hessians=2)
+    assert cut.hessians == 2
+    assert cut.gradient_norm > found.gradient_norm
+    for bad in ({"tolerance": 0.0}, {"hessians": 0}):
+        with pytest.raises(UserError):
+            critical_point(Slope(), np.array([1.0, 1.0]), **bad)
