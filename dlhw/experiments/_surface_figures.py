@@ -148,7 +148,8 @@ def _solid(settings: Settings, result: Result) -> Figure:
         z = np.log10(result.loss[m]) if log else result.loss[m]
         z = np.where(np.isfinite(z), z, np.nan)
         faces = plot.sequential(np.nan_to_num(np.ma.getdata(scale(result.loss[m]))))
-        axes.plot_surface(a, b, z, facecolors=faces, rcount=60, ccount=60, linewidth=0, antialiased=False, shade=True)
+        facets = axes.plot_surface(a, b, z, facecolors=faces, rcount=60, ccount=60, linewidth=0, antialiased=False)
+        facets.set_rasterized(True)  # thousands of facets make a large and slow SVG
         axes.set(xlabel=names[0], ylabel=names[1])
         corners = np.nan_to_num(z[[-1, -1, 0, 0], [0, -1, -1, 0]], nan=np.inf)
         axes.view_init(elev=38, azim=-58 + 90 * int(corners.argmin()))  # the lowest in front, where it hides nothing
@@ -173,7 +174,7 @@ def _path(settings: Settings, result: Result) -> Figure:
             continue
         color = plot.COLORS[m % len(plot.COLORS)]
         x = result.steps
-        top.plot(x, result.mark_loss[m], color=color, marker=".", label=f"{label}: at the weights themselves")
+        top.plot(x, result.mark_loss[m], color=color, marker=".", label=f"{label}: at the weights")
         top.plot(x, result.plane_loss[m], color=color, linestyle=(0, (4, 1.8)), label=f"{label}: in the plane")
         bottom.plot(x, result.away[m], color=color, marker=".")
     plot.positive_log(top, 1e-12)

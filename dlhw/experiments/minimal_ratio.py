@@ -276,6 +276,8 @@ def _ratio_figure(settings: Settings, result: Result) -> Figure:
         size = np.clip(norm, sizes.min(), None)  # an exact zero has no logarithm
         for some, label in ((result.arrived, "critical point"), (~result.arrived, "search ended short of one")):
             some = some & np.isfinite(ratio)
+            if not some.any():
+                continue
             filled = bool(label == "critical point")
             colors: Any = plot.sequential(scale(size[some]))
             faces = colors if filled else "none"
