@@ -13,9 +13,11 @@ import pytest
 
 from dlhw import experiments
 
-SIMULATE, NORM, LABELS, PARAMS, PATHS, NETS = (
-    experiments.get(n) for n in ("simulate", "gradient-norm", "random-labels", "sweep-params", "trajectory", "classify")
-)
+SIMULATE, NORM, LABELS, PARAMS, PATHS, NETS, RATIO, PLANES = (
+    experiments.get(n)
+    for n in ("simulate", "gradient-norm", "random-labels", "sweep-params", "trajectory", "classify")
+    + ("minimal-ratio", "landscape")
+)  # fmt: skip
 
 
 def said(module, settings, result):
@@ -127,3 +129,80 @@ def test_trajectory_sets_the_variance_beside_a_random_walk_from_four_points_on(t
     assert "random walk" not in said(PATHS, few, run.result)
     gone = dataclasses.replace(run.result, diverged_at=np.array([-1, 1]))
     assert "1 of 2 trainings diverged and are left out" in said(PATHS, run.settings, gone)
+
+
+def ratios(
+    arrived=(True, True, False), values=((1, 2, 3), (-1, 0, 2), (-2, -1, 4)), flat=0.01, rho=(0.5, 0.1, 0.9), **other
+):
+    settings = dataclasses.replace(RATIO.TINY, net="1", seeds=3, **other)  # of four parameters
+    spectra = np.sort(np.array([[*v, 1.0] for v in values], float))
+    nothing, threes = np.full(3, -1), np.ones(3)
+    result = RATIO.Result(
+        nothing, threes, threes, np.array([0.1, 0.2, 0.3]), np.array([1e-12, 1e-12, 1e-5]), spectra, np.full(3, flat),
+        np.array(arrived), np.full(3, 5), np.array([rho, rho]), nothing, 1.0, 0.0, 1.0,
+    )  # fmt: skip
+    return settings, result, said(RATIO, settings, result)
+
+
+def test_minimal_ratio_tells_minima_saddles_and_flat_places_apart():
+    *_, text = ratios()
+    assert "2 of 3 nets reached a critical point" in text
+    assert "1 of the 2 have no negative eigenvalue" in text
+    assert "directions of little curvature" in text
+    assert "Over all 3 nets the ratio rises with the loss: Spearman 0.50" in text
+    assert "strict ratio" not in text
+    *_, cut = ratios(flat=3.0)
+    assert "was cut off after 12 Hessians" in cut
+    *_, none = ratios(values=((-1, 2, 3), (-1, 0, 2), (-2, -1, 4)))
+    assert "None of the 2 is a minimum" in none
+    *_, all_of_them = ratios(arrived=(True,) * 3)
+    assert "ended short" not in all_of_them
+    *_, unclear = ratios(rho=(0.5, -0.1, 0.9))
+    assert "no trend of the ratio with the loss is shown" in unclear
+    assert "falls" not in unclear
+    *_, few = ratios(rho=(-0.5, np.nan, np.nan))
+    assert "too few for an interval" in few
+    *_, rounded = ratios(precision="float32", strict=True)
+    assert "what the rounding of float32 leaves" in rounded
+    assert "draw the strict one towards one half" in rounded
+
+
+def test_minimal_ratio_names_the_stopped_and_the_diverged():
+    settings, result, text = ratios()
+    assert "Stopped in training" not in text
+    path = {"path_step": np.array([5, 9, -1]), "path_loss": np.array([1.0, 2.0, np.nan])}
+    path |= {"path_norm": np.array([0.1, 0.1, np.nan]), "path_eigenvalues": result.eigenvalues}
+    assert "2 of 3 nets, minimal ratio" in said(RATIO, settings, dataclasses.replace(result, **path))
+    gone = {name: getattr(result, name).copy() for name in ("loss", "gradient_norm", "flatness", "eigenvalues")}
+    for array in gone.values():
+        array[2] = np.nan
+    gone = dataclasses.replace(result, diverged_at=np.array([-1, -1, 7]), **gone)
+    text = said(RATIO, settings, gone)
+    assert "1 of 3 trainings diverged and are left out" in text
+    assert "ended short" not in text
+
+
+def plane(middle=1.0, corner=2.0, **other):
+    settings = dataclasses.replace(PLANES.TINY, grid=3, seeds=1, **other)
+    axis, loss = np.array([[-1.0, 0.0, 1.0]]), np.full((1, 3, 3), 3.0)
+    loss[0, 1, 1], loss[0, 0, 2] = middle, corner
+    marks, away = np.array([[[1.0, 1.0], [0.0, 0.0]]]), np.array([[0.5, 0.0]])
+    result = PLANES.Result(
+        ("6",), (10,), axis, axis, loss, np.full((1, 3, 3), np.nan), np.array([0, 4]), marks, np.array([[4.0, middle]]),
+        np.array([[8.0, middle]]), away, np.array([[0.7, 0.2]]), np.full((1, 0, 0, 3), np.nan), np.array([-1]), (1.0,),
+    )  # fmt: skip
+    return settings, result, said(PLANES, settings, result)
+
+
+def test_landscape_says_where_the_loss_is_lowest_and_how_far_the_path_is_off():
+    settings, result, text = plane()
+    assert "6: the net itself, 1, lies lowest." in text
+    assert "90.0 % of the variance of the path" in text
+    assert "leaves it by up to 0.5" in text
+    assert "most at epoch 0 (8 in the plane, 4 in truth" in text
+    assert "one seed decides nothing" in text
+    assert "lowest is 0.5, at (-1, 1), under the 1 of the net itself" in plane(corner=0.5)[2]
+    assert "lies lowest" in plane(middle=1.0, corner=0.99999)[2]  # equal to the digits that are shown
+    assert "does not exclude a saddle" in plane(plane="random")[2]
+    gone = dataclasses.replace(result, diverged_at=np.array([2]), loss=np.full((1, 3, 3), np.nan))
+    assert "6 diverged and has no surface" in said(PLANES, settings, gone)

@@ -19,6 +19,7 @@ SMALLER = {
     "random-labels": ["--net", "8"],
     "sweep-batch": ["--net", "8"],
     "interpolate": ["--net", "8", "--by", "batch-size=20,50"],
+    "landscape": ["--nets", "8", "--grid", "5", "--subset", "50"],
 }
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 
@@ -31,6 +32,7 @@ def test_the_commands_run(inside, tmp_path):
     (tmp_path / "artifacts" / "simulate").mkdir(parents=True)
     stored = next((tmp_path / "kept" / "simulate").iterdir())
     stored.rename(tmp_path / "artifacts" / "simulate" / "default")
+    a_model_of_ones_own(tmp_path)
     assert len(COMMANDS) >= 8
     for line in COMMANDS:
         words = shlex.split(line)[1:]
@@ -38,13 +40,26 @@ def test_the_commands_run(inside, tmp_path):
             words += ["--out", "elsewhere"]
         if words[0] == "sweep-batch":
             words = ["sweep-batch", "20", "50"]  # a hundred images do not fill a batch of 500
-        if words[0] in NAMES:
+        if "my-model.keras" in words:
+            words += ["--grid", "5"]
+        elif words[0] in NAMES:
             words += ["--epochs", "4", "--seeds", "1"]
-        if words[0] in NAMES and hasattr(get(words[0]).Settings(), "examples"):
+        if words[0] in NAMES and "my-model.keras" not in words and hasattr(get(words[0]).Settings(), "examples"):
             # Tests have no MNIST; the nets of the report do not all fit images of 8x8.
             words += ["--data", "digits", "--examples", "100"]
             words += SMALLER.get(words[0], []) if "--models" not in words else []
         assert inside(*words)[0] == 0, line
+
+
+def a_model_of_ones_own(folder):
+    import keras
+    import numpy as np
+
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("sgd", "mse")
+    model.save(folder / "my-model.keras")
+    np.savez(folder / "my-data.npz", x=np.ones((4, 3), "f"), y=np.ones((4, 1), "f"))
 
 
 @pytest.mark.slow
@@ -58,6 +73,11 @@ def test_the_python_runs(code):
         assert names["slope"].mean > 0
         assert names["top"].converged.all()
         assert names["phi"].value > 0
+    elif "found" in names:
+        assert names["found"].loss.shape == (11, 11)
+        test = names["data"].x_test, names["data"].y_test
+        own = names["measure"].Objective(names["net"], names["cross_entropy"], *test).value()
+        assert names["found"].loss[5, 5] == pytest.approx(own.loss, rel=1e-5)
     elif "curves" in names:
         assert names["curves"].test_accuracy[-1] > 0.8
         assert len(names["path"]) == 4

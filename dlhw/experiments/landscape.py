@@ -10,6 +10,7 @@ characterizing neural network optimization problems; Garipov et al. 2018, Loss s
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,10 @@ class Settings:
         known = self.data in datasets.SETS or Path(self.data).is_file()
         require(known, f"--data {self.data!r} is no file; use {', '.join(datasets.SETS)}, or an .npz of x and y")
         require(not self.nets, "--nets are trained, and --of names files; drop one")
+        usual = {f.name: f.default for f in dataclasses.fields(self)}
+        for name in ("examples", "epochs", "batch_size", "learning_rate", "activation", "func", "every"):
+            said = f"--{name.replace('_', '-')} is of a training, and --of names files; drop one"
+            require(getattr(self, name) == usual[name], said)
 
     def _check_training(self) -> None:
         made = _subjects.training(self)  # refuses what cannot be trained
