@@ -28,6 +28,7 @@ bench: $(VENV)/tested
 	$(BIN)/pip install --quiet -e ".[bench]"
 	$(BIN)/python -m benchmarks.simulate
 	$(BIN)/python -m benchmarks.images
+	$(BIN)/python -m benchmarks.surface
 	$(BIN)/python -m benchmarks.measures
 	$(BIN)/python -m benchmarks.scaling
 

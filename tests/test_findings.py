@@ -13,11 +13,10 @@ import pytest
 
 from dlhw import experiments
 
-SIMULATE, NORM, LABELS, PARAMS, PATHS, NETS, RATIO, PLANES = (
-    experiments.get(n)
-    for n in ("simulate", "gradient-norm", "random-labels", "sweep-params", "trajectory", "classify")
-    + ("minimal-ratio", "landscape")
-)  # fmt: skip
+SIMULATE, NORM, LABELS, PARAMS, PATHS, NETS = (
+    experiments.get(n) for n in ("simulate", "gradient-norm", "random-labels", "sweep-params", "trajectory", "classify")
+)
+RATIO, PLANES = experiments.get("minimal-ratio"), experiments.get("landscape")
 
 
 def said(module, settings, result):
