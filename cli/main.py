@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import gc
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +36,11 @@ class _Group(TyperGroup):
 
         if args[0] in experiments.names():
             return args[0], experiment.command(args[0], whole=True), args[1:]
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], known)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(known)}"
+            raise UserError(f"no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
     def main(  # type: ignore[override]
@@ -195,9 +202,21 @@ def _list(out: Out = Path("artifacts"), json: Json = False) -> None:
     screen = console.stdout()
     screen.print(console.pairs("Experiments", {n: experiments.question(n) for n in experiments.names()}))
     if runs:
-        screen.print(console.pairs(f"Runs in {out}", {str(r): "" for r in runs}))
+        screen.print(console.pairs(f"Runs in {out}", {str(r): _made(r) for r in runs}))
     else:
         screen.print(f"No runs in {out}.", markup=False)
+
+
+def _made(run: Path) -> str:
+    """When a run was made, and how long it took if that is known."""
+    from dlhw import store
+
+    day = time.strftime("%Y-%m-%d", time.localtime((run / "run.json").stat().st_mtime))
+    try:
+        seconds = store.read_json(run)["environment"].get("wall_seconds")
+    except UserError as error:
+        return str(error)
+    return day if seconds is None else f"{day}, {seconds:.0f} s"
 
 
 @app.command(name="show", rich_help_panel="Tools")
@@ -228,7 +247,9 @@ def _draw(
         list[str] | None, typer.Option("--format", help="png, svg or pdf; takes commas. [default: png,svg]")
     ] = None,
     dpi: Annotated[int, typer.Option("--dpi", help="Resolution of PNG.")] = 130,
-    style: Annotated[str, typer.Option("--style", help="paper, or slides: larger text and lines.")] = "paper",
+    style: Annotated[
+        str, typer.Option("--style", help="paper, or slides: larger text and lines, in files NAME-slides.")
+    ] = "paper",
     animate: Annotated[bool, typer.Option("--animate", help="Write the GIF too, of runs that have one.")] = False,
 ) -> None:
     """The figures of a stored run, or of all runs in a folder, again; without training and without TensorFlow."""
@@ -243,8 +264,10 @@ def _draw(
             loaded = experiments.load(path)
             with store.locked(path):
                 try:
-                    paths = loaded.draw(path, forms=forms, dpi=dpi)
-                    if animate and (path == run or loaded.animated):
+                    paths = loaded.draw(path, forms=forms, dpi=dpi, suffix="" if style == "paper" else f"-{style}")
+                    if animate and path != run and not loaded.animated:
+                        print(f"dlhw: {path} has nothing to animate", file=sys.stderr)
+                    elif animate:
                         paths.append(path / f"{loaded.experiment}.gif")
                         store.write_bytes(paths[-1], loaded.animation())
                 except OSError as error:

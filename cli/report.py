@@ -16,11 +16,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 def report(
     preset: Annotated[
-        Literal["quick", "full"],
+        Literal["quick", "full"] | None,
         typer.Option(
-            help="quick: reduced settings, minutes, no network; full: those of the assignment's report, hours."
+            help="quick: reduced settings, minutes, no network; full: those of the assignment's report, about an hour "
+            "or more. [default: quick]"
         ),
-    ] = "quick",
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="Experiments; takes commas and may be repeated. [default: all]")
     ] = None,
@@ -48,6 +49,8 @@ def report(
     for name in names:
         experiments.get(name)
     talk = not (quiet or json)
+    require(preset is None or from_runs is None, "--preset is of runs to be made, and --from-runs takes those stored")
+    preset = preset or "quick"
     folder = out / ("report-quick" if from_runs is None and preset == "quick" else "report")
     if from_runs is not None:
         require(not data, "--data belongs to a preset; --from-runs takes the runs as they are")

@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from dlhw import experiments, plot
 from dlhw.errors import require
-from dlhw.section import Series
+from dlhw.section import Line, Series
 from dlhw.settings import label, text
 from dlhw.summary import Summary, spread
 
@@ -75,15 +76,9 @@ def _table(
 ) -> Summary:
     columns = ("", *names)
     rows = [(label(f), *(text(getattr(run.settings, f.name)) for run in runs)) for f in differing]
-    labels = list(dict.fromkeys(line.label for series in found for line in series.lines))
-    for wanted in labels:
-        cells = []
-        for series in found:
-            same = [line for line in series.lines if line.label == wanted]
-            cells.append(spread(same[0].values[:, -1]) if same else "–")
-        ends = {f"{line.x[-1]:g}" for series in found for line in series.lines}
-        where = f" = {ends.pop()}" if len(ends) == 1 else ", the last of each"
-        rows.append((f"{wanted}: {found[0].y_label} at {found[0].x_label}{where}", *cells))
+    for wanted in dict.fromkeys(line.label for series in found for line in series.lines):
+        same = [[line for line in series.lines if line.label == wanted] for series in found]
+        rows += _read(found[0], wanted, [lines[0] if lines else None for lines in same], found)
     versions = {str(run.environment["versions"].get("dlhw")) for run in runs}
     devices = {str(run.environment["device"]) for run in runs}
     said = ["Median over seeds, with minimum and maximum; ranges that overlap separate nothing."]
@@ -92,3 +87,26 @@ def _table(
     if len(versions) > 1 or len(devices) > 1:
         said.append("The runs were made by different versions or on different devices.")
     return Summary(f"{kind}: what differs", columns, tuple(rows), tuple(said))
+
+
+def _read(first: Series, wanted: str, lines: Sequence[Line | None], found: Sequence[Series]) -> list[tuple[str, ...]]:
+    """Rows of one curve of every run: at the places that the experiment names, else at the end."""
+    what = f"{wanted}: {first.y_label} at {first.x_label}"
+    places = sorted({at for series in found for at in series.at})
+    if not places:
+        ends = {f"{line.x[-1]:g}" for line in lines if line is not None}
+        where = f" = {ends.pop()}" if len(ends) == 1 else ", the last of each"
+        return [(what + where, *("–" if line is None else spread(line.values[:, -1]) for line in lines))]
+    return [(f"{what} = {at:g}", *(_cell(line, at) for line in lines)) for at in places]
+
+
+def _cell(line: Line | None, at: float) -> str:
+    """The curve at its point nearest to `at`; a dash where the curve does not reach that far."""
+    if line is None or not len(line.x):
+        return "–"
+    away = np.abs(np.asarray(line.x, float) - at)
+    near = float(np.median(np.diff(np.sort(line.x)))) if len(line.x) > 1 else 0.0
+    exact = 1e-9 * max(1.0, abs(at))
+    if not np.isfinite(away).any() or np.nanmin(away) > max(near if len(line.x) > 10 else 0.0, exact):
+        return "–"
+    return spread(line.values[:, int(np.nanargmin(away))])

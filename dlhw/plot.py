@@ -228,6 +228,11 @@ def header(made: Figure, title: str, note: str, axes: Sequence[Axes], columns: i
             made.legend(*zip(*pairs, strict=True), ncols=columns, handlelength=2.6, borderpad=0, **where)
 
 
+def room(labels: int, columns: int = 2, title: bool = False) -> float:
+    """Inches above the panels that :func:`header` needs for a legend of so many labels; title: panels have titles."""
+    return 0.62 + 0.2 * -(-labels // columns) + (0.25 if title else 0.0)
+
+
 def positive_log(axes: Axes, low: float) -> None:
     """A logarithmic vertical axis whose lower end is `low` or above the smallest value drawn.
 

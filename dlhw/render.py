@@ -29,12 +29,18 @@ def render(made: Figure, form: str, dpi: int = 130) -> bytes:
     return buffer.getvalue()
 
 
-def save(figures: dict[str, Figure], folder: Path, forms: Sequence[str] = ("png", "svg"), dpi: int = 130) -> list[Path]:
-    """Write every figure in every form into `folder`; returns the paths."""
+def save(
+    figures: dict[str, Figure],
+    folder: Path,
+    forms: Sequence[str] = ("png", "svg"),
+    dpi: int = 130,
+    suffix: str = "",
+) -> list[Path]:
+    """Write every figure in every form into `folder`, `suffix` after its name; returns the paths."""
     paths = []
     for name, made in figures.items():
         for form in forms:
-            path = folder / f"{name}.{form}"
+            path = folder / f"{name}{suffix}.{form}"
             write_bytes(path, render(made, form, dpi))
             paths.append(path)
     return paths

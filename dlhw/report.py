@@ -43,7 +43,8 @@ class Setting:
 
     name: str
     value: str
-    said: str  # who said so: the assignment, this library, or the user
+    said: str  # by whom it is set: the assignment's report, this library, or the command
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _settings(run: experiments.Run, about: section.Section) -> list[Setting]:
         said = "the assignment's report" if field.name in about.fixed else "dlhw"
         if value != usual:
             said = f"this run ({said}: {text(usual, ', ')})"
-        rows.append(Setting(label(field), text(value, ", "), said))
+        rows.append(Setting(label(field), text(value, ", "), said, field.metadata["help"]))
     return rows
 
 
@@ -316,7 +317,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "command": part.command,
                 "figures": {p.file: p.caption for p in part.pictures},
                 "findings": list(part.sentences),
-                "settings": {s.name: {"value": s.value, "said by": s.said} for s in part.settings},
+                "settings": {s.name: {"value": s.value, "set by": s.said} for s in part.settings},
                 "numbers": part.numbers,
             }
         )

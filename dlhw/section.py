@@ -40,6 +40,7 @@ class Series:
     lines: tuple[Line, ...]
     log_x: bool = False
     log_y: bool = False
+    at: tuple[float, ...] = ()  # where the table of `dlhw compare` reads the curves, at the nearest points; (): the end
 
 
 def of(module: Any, name: str) -> Section:

@@ -138,8 +138,8 @@ def test_sentences_on_both_sides_of_the_rules():
     )
     text = " ".join(SWEEP.summary(settings, result).sentences)
     assert "every seed higher at 1000" in text
-    assert "50 times smaller at 1000 than at 10; its factor" in text
-    assert "360 test images, alone gives 36" in text  # 36 batches of 10, one of 1000
+    assert "50 times smaller at 1000 than at 10. That" in text
+    assert "That 360 test images make 36 batches of the one size and 1 of the other alone gives 36" in text
     assert "Largest Hessian eigenvalue: 1 (1 to 1) at batch 10, 1 (1 to 1) at 1000; the ranges overlap" in text
     sharper = dataclasses.replace(result, eigenvalue=np.array([[1.0, 2.0], [3.0, 4.0]]))
     assert "every seed higher at 1000" in SWEEP.summary(settings, sharper).sentences[2]

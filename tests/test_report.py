@@ -178,7 +178,7 @@ def test_text_stays_text(evil):
     run = experiments.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
     made = report.compose([run], title=evil)
     part = dataclasses.replace(made.parts[0], title=evil, question=evil, sentences=(evil,), command=evil)
-    setting = report.Setting(evil, evil, evil)
+    setting = report.Setting(evil, evil, evil, evil)
     made = dataclasses.replace(made, parts=(dataclasses.replace(part, settings=(setting,), mistakes=(evil,)),))
     page = Page(report.html(made))
     assert page.all("script") == []
@@ -271,6 +271,32 @@ def test_runs_are_compared_on_shared_axes(runs, tmp_path):
         assert render.render(made, "png")[:4] == b"\x89PNG"
 
 
+def test_curves_are_compared_where_the_experiment_says():
+    kept = Path(__file__).parent.parent / "artifacts"
+    for name, setting, places in (
+        ("sweep-batch", {"equal": "updates"}, ["64", "100", "500", "4000", "8000"]),
+        ("interpolate", {"seed": 3}, ["0", "0.5", "1"]),
+        ("simulate", {"seed": 3}, ["19966"]),  # the middle of the last run of epochs that is one point of the curve
+    ):
+        run = experiments.load(kept / name / "default")
+        with plot.style():
+            _, summary = compare(
+                [run, dataclasses.replace(run, settings=dataclasses.replace(run.settings, **setting))], ["a", "b"]
+            )
+        label = summary.rows[1][0].split(":")[0]
+        assert [row[0].rsplit(" ", 1)[1] for row in summary.rows[1:] if row[0].startswith(label)] == places
+        assert all(row[1] == row[2] != "–" for row in summary.rows[1:])
+    sweep = experiments.load(kept / "sweep-batch" / "default")
+    assert summary_of(sweep, sizes=(64, 100))[-1][2] == "–"  # it has no batch of 8000
+
+
+def summary_of(run, **setting):
+    fewer = dataclasses.replace(run.settings, **setting)
+    result = dataclasses.replace(run.result, sensitivity=run.result.sensitivity[: len(fewer.sizes)])
+    with plot.style():
+        return compare([run, dataclasses.replace(run, settings=fewer, result=result)], ["a", "b"])[1].rows
+
+
 def test_what_cannot_be_compared_is_refused(dlhw, tmp_path):
     kept = Path(__file__).parent.parent / "artifacts"
     one, other = kept / "simulate" / "default", kept / "gradient-norm" / "default"
@@ -292,6 +318,9 @@ def test_what_cannot_be_compared_is_refused(dlhw, tmp_path):
         (["report", "--from-runs", "nowhere"], "nowhere is not a folder"),
         (["report", "--from-runs", "."], "holds no run"),
         (["report", "--from-runs", ".", "--data", "digits"], "--data belongs to a preset"),
+        (["report", "--from-runs", ".", "--preset", "full"], "--preset is of runs to be made"),
+        (["simulat"], "did you mean simulate?"),
+        (["frobnicate"], "no command 'frobnicate'; use classify, "),
         (["report", "--data", "letters"], "letters"),
         (["report", "--out", "/proc/nowhere"], "cannot be written"),
         (["draw", ".", "--format", "gif"], "'gif' is unknown"),
@@ -316,6 +345,7 @@ def test_a_folder_of_runs_is_shown_and_drawn(folder, inside):
     drawn = inside("draw", folder / "simulate", "--format", "pdf,png", "--dpi", 60, "--style", "slides")[1].split()
     assert {Path(p).suffix for p in drawn} == {".pdf", ".png"}
     assert all(Path(p).read_bytes()[:4] in (b"%PDF", b"\x89PNG") for p in drawn)
+    assert all(Path(p).stem.endswith("-slides") for p in drawn)  # those for paper stay
 
 
 def test_slides_enlarge_text_and_nothing_leaves_the_figure():

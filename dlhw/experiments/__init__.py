@@ -122,7 +122,7 @@ class Run:
         return module.pages(self.settings, self.result) if hasattr(module, "pages") else {}
 
     def draw(self, folder: Path, **how: Any) -> list[Path]:
-        """Write all figures (`how`: forms and dpi of :func:`dlhw.render.save`) and pages; returns the paths."""
+        """Write all figures (`how`: options of :func:`dlhw.render.save`) and pages; returns the paths."""
         from dlhw import render, store
 
         paths = render.save(self.figures(), folder, **how)

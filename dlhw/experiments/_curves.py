@@ -137,7 +137,7 @@ def divergences(names: Sequence[str], diverged_at: np.ndarray) -> list[str]:
 
 def statistic(seeds: int) -> str:
     """What the numbers of a table are."""
-    return f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    return f"mean ± standard deviation of {seeds} seeds; below, median (min to max)" if seeds > 1 else "one seed"
 
 
 def over(seeds: int) -> str:

@@ -156,7 +156,7 @@ def _train_on_images(settings: Settings, context: Context) -> dict[str, np.ndarr
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`gradient-norm`: norm above loss, one iteration axis. `layers`: the norm of each layer, base seed."""
+    """`gradient-norm`: norm above loss, one iteration axis. `layers`: the norm of each layer; of one seed."""
     return {"gradient-norm": _norm_figure(settings, result), "layers": _layer_figure(settings, result)}
 
 
@@ -172,11 +172,22 @@ def _window(settings: Settings) -> int:
     return min(WINDOW, (settings.epochs - 1) // 2 * 2 + 1)
 
 
-def _draw(axes: plot.Axes, values: np.ndarray, window: int, k: int, name: str) -> None:
-    """Values (S, T): base seed raw and light, its rolling median dark, the range of all rolling medians a band."""
+def _shown(result: Result) -> int:
+    """The net whose late loss is the median of all: any fixed seed may be the one that hardly learns."""
+    late = np.median(result.loss[:, -max(1, round(0.05 * result.loss.shape[1])) :].astype(np.float64), axis=1)
+    late = np.where((result.diverged_at < 0) & np.isfinite(late), late, np.inf)
+    good = max(1, int(np.isfinite(late).sum()))
+    return int(np.argsort(late, kind="stable")[(good - 1) // 2])
+
+
+def _draw(axes: plot.Axes, values: np.ndarray, shown: int, window: int, k: int, name: str) -> None:
+    """Values (S, T): one seed raw and light, its rolling median dark, the range of all rolling medians a band.
+
+    name: of the quantity, and of the seed.
+    """
     steps = np.arange(values.shape[1])
     style = plot.line(k)
-    axes.plot(steps, values[0], color=style["color"], alpha=0.3, linewidth=0.6, label=f"{name}, base seed, raw")
+    axes.plot(steps, values[shown], color=style["color"], alpha=0.3, linewidth=0.6, label=f"{name}, raw")
     smooth = plot.rolling_median(values, window)
     x = steps[window // 2 : window // 2 + smooth.shape[1]]
     if len(values) > 1:
@@ -184,16 +195,16 @@ def _draw(axes: plot.Axes, values: np.ndarray, window: int, k: int, name: str) -
         axes.fill_between(
             x, low, high, color="#777777", alpha=0.22, linewidth=0, label=f"range of the medians, {len(values)} seeds"
         )
-    axes.plot(x, smooth[0], color=style["color"], label=f"rolling median over {window} iterations")
+    axes.plot(x, smooth[shown], color=style["color"], label=f"rolling median over {window} iterations")
 
 
 def _norm_figure(settings: Settings, result: Result) -> Figure:
     made, (top, bottom) = plot.figure(2, height=5.4)
-    window = _window(settings)
+    window, shown = _window(settings), _shown(result)
     for k, (axes, values, label) in enumerate(
         [(top, result.gradient_norm, "gradient norm"), (bottom, result.loss, _loss_name(settings))]
     ):
-        _draw(axes, values, window, k, label)
+        _draw(axes, values, shown, window, k, f"{label}, seed {settings.seed + shown}")
         plot.positive_log(axes, 1e-12)
         axes.set_ylabel(label)
         plot.legend(axes)
@@ -206,8 +217,8 @@ def _norm_figure(settings: Settings, result: Result) -> Figure:
 
 def _layer_figure(settings: Settings, result: Result) -> Figure:
     made, (axes,) = plot.figure()
-    window = _window(settings)
-    smooth = plot.rolling_median(result.layer_gradient_norms[0].T, window)
+    window, shown = _window(settings), _shown(result)
+    smooth = plot.rolling_median(result.layer_gradient_norms[shown].T, window)
     x = np.arange(smooth.shape[1]) + window // 2
     for k, row in enumerate(smooth):
         axes.plot(x, row, label=f"layer {k + 1}", **plot.line(k))
@@ -217,7 +228,7 @@ def _layer_figure(settings: Settings, result: Result) -> Figure:
         ylabel="gradient norm of the layer",
         xlim=(0, settings.epochs),
     )
-    axes.set_title(f"{settings.model} net, base seed: rolling median over {window} iterations")
+    axes.set_title(f"{settings.model} net, seed {settings.seed + shown}: rolling median over {window} iterations")
     plot.legend(axes, ncols=2 if len(smooth) > 4 else 1)
     return made
 

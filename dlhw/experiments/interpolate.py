@@ -215,7 +215,7 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 def series(settings: Settings, result: Result) -> Series:
     """Training loss against alpha, a line a pair."""
     lines = tuple(Line(text, result.alphas, result.train_loss[k]) for k, text in enumerate(settings.by))
-    return Series("α", "training cross entropy (nats)", lines, log_y=True)
+    return Series("α", "training cross entropy (nats)", lines, log_y=True, at=(0.0, 0.5, 1.0))
 
 
 def summary(settings: Settings, result: Result) -> Summary:
@@ -253,7 +253,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns: tuple[str, ...] = ("A, B", "test accuracy A, %", "B, %", "lowest between, %")
     columns += ("train barrier over the mean of the ends", "over the chord", "test barrier over the chord")
     columns += ("curvature at A", "at B", "|A − B|", "diverged")
-    how = "own starts" if settings.own_start else "shared start"
+    how = "A and B from starts of their own" if settings.own_start else "A and B from one start"
     title = f"interpolate on {settings.where()}: after {settings.epochs} epochs, {how}, "
     if settings.seeds == 1:
         said.append("One pair of trainings: one seed decides nothing.")
@@ -280,7 +280,8 @@ def _sentences(settings: Settings, text: str, found: dict[str, np.ndarray]) -> l
     falls = f"falls {spread(drop)} points under the worse of the two nets"
     falls = falls if np.nanmax(drop) > 0 else "does not fall under that of the worse net"
     return [
-        f"{text}: {what}; the training loss rises {spread(high)} nats over the chord between A and B, "
+        f"{text}: {what}; the training loss rises {spread(high)} nats over the chord, "
+        "the straight line between the losses of A and B, "
         f"and test accuracy {falls}.",
         f"{text}: curvature along the way {spread(found['curvature_at_a'])} at A, {spread(found['curvature_at_b'])} at "
         f"B (d²L/dα², training loss): one direction among {settings.parameters(settings.net):,}, "

@@ -320,7 +320,7 @@ def series(settings: Settings, result: Result) -> Series:
     for m, label in enumerate(result.labels):
         middle = int(np.abs(result.b[m]).argmin()) if np.isfinite(result.b[m]).any() else 0
         lines.append(Line(label, result.a[m], result.loss[m, :, middle][None]))
-    return Series(axes_of(settings)[0], "loss", tuple(lines), log_y=bool(limits(result.loss)[0] > 0))
+    return Series(axes_of(settings)[0], "loss", tuple(lines), log_y=bool(limits(result.loss)[0] > 0), at=(0.0,))
 
 
 def summary(settings: Settings, result: Result) -> Summary:

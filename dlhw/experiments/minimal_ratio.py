@@ -348,10 +348,10 @@ def _signs_figure(settings: Settings, result: Result) -> Figure:
 
 
 def series(settings: Settings, result: Result) -> Series:
-    """Distribution of the minimal ratio: share of nets against their ratio."""
+    """Quantiles of the minimal ratio over the nets."""
     ratio = np.sort(_ratio(settings, result.eigenvalues))
-    share = np.arange(1, len(ratio) + 1) / len(ratio)
-    return Series("minimal ratio", "share of nets at or under it", (Line("nets", ratio, share[None]),))
+    share = (np.arange(len(ratio)) + 0.5) / len(ratio)
+    return Series("share of nets", "minimal ratio", (Line("quantile", share, ratio[None]),), at=(0.1, 0.5, 0.9))
 
 
 def summary(settings: Settings, result: Result) -> Summary:

@@ -116,7 +116,7 @@ def _over(settings: Settings) -> str:
 
 
 def _loss_figure(settings: Settings, result: Result) -> Figure:
-    made, (axes,) = plot.figure()
+    made, (axes,) = plot.figure(height=4.3, head=plot.room(len(settings.models)))
     epochs = np.arange(settings.epochs + 1)
     width = 1
     for k, label in enumerate(_labels(settings)):
@@ -124,15 +124,14 @@ def _loss_figure(settings: Settings, result: Result) -> Figure:
         gone = int(np.sum(result.diverged_at[k] >= 0))
         plot.band(axes, x, values, label + (f" · {gone} diverged" if gone else ""), k)
     plot.positive_log(axes, 1e-12)
-    smoothed = f"\neach point the median of {width} epochs" if width > 1 else ""
+    smoothed = f"; each point the median of {width} epochs" if width > 1 else ""
     axes.set(xlabel="epoch (one full-batch step)", ylabel="training MSE", xlim=(0, settings.epochs))
-    axes.set_title(f"Training error on {targets.formula(settings.func)}")
-    plot.legend(axes, _over(settings) + smoothed)
+    plot.header(made, f"Training error on {targets.formula(settings.func)}", _over(settings) + smoothed, (axes,))
     return made
 
 
 def _fit_figure(settings: Settings, result: Result) -> Figure:
-    made, (top, bottom) = plot.figure(2, height=5.4, heights=(2.2, 1.0))
+    made, (top, bottom) = plot.figure(2, height=5.7, heights=(2.2, 1.0), head=plot.room(len(settings.models) + 1))
     top.plot(result.x, result.y, color=plot.TRUTH, linewidth=3.2, alpha=0.32, label="target")
     for k, label in enumerate(_labels(settings)):
         good = result.diverged_at[k] < 0
@@ -142,10 +141,7 @@ def _fit_figure(settings: Settings, result: Result) -> Figure:
     top.set_ylabel("f(x)" if settings.scale == "raw" else "f(x) / max |f|")
     bottom.axhline(0, color=plot.TRUTH, linewidth=0.8)
     bottom.set(xlabel="x", ylabel="prediction − target", xlim=settings.domain)
-    top.set_title(f"{targets.formula(settings.func)} after {settings.epochs} epochs")
-    low, high = top.get_ylim()
-    top.set_ylim(low, high + 0.35 * (high - low))  # room for the legend
-    plot.legend(top, _over(settings), loc="upper right")
+    plot.header(made, f"{targets.formula(settings.func)} after {settings.epochs} epochs", _over(settings), (top,))
     return made
 
 
@@ -168,7 +164,9 @@ def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figur
     """The fit of the first seed over the epochs; UserError if the run did not record it."""
     frames, epochs = result.frames, _fitting.frames(settings)
     if frames is None:
-        raise UserError("this run has not recorded the way of its fit; run it again with --animate --overwrite")
+        raise UserError(
+            "this run has not recorded the way of its fit; `dlhw simulate ... --animate --overwrite` makes one that has"
+        )
     x, y = result.x[::5], result.y
 
     def draw(k: int) -> Figure:

@@ -219,7 +219,9 @@ def series(settings: Settings, result: Result) -> Series:
     """Sensitivity against batch size."""
     order = np.argsort(settings.sizes)
     lines = (Line("sensitivity", np.array(settings.sizes)[order], result.sensitivity[order].T),)
-    return Series("batch size", "sensitivity (nats per unit of a pixel)", lines, log_x=True, log_y=True)
+    return Series(
+        "batch size", "sensitivity (nats per unit of a pixel)", lines, log_x=True, log_y=True, at=tuple(settings.sizes)
+    )
 
 
 def summary(settings: Settings, result: Result) -> Summary:
@@ -294,8 +296,9 @@ def _trends(settings: Settings, result: Result) -> list[str]:
             batches = -(-n // a) / -(-n // b)
             said.append(
                 f"The popular mistake, the gradient of the batch mean, is {number(fall[0] / fall[1])} times "
-                f"smaller at {b} than at {a}; its factor, the number of batches of {n} test images, alone gives "
-                f"{batches:.3g}; what is left, {fall[0] / fall[1] / batches:.2g}, is the net's."
+                f"smaller at {b} than at {a}. That {n} test images make {-(-n // a)} batches of the one size and "
+                f"{-(-n // b)} of the other alone gives {batches:.3g}; what is left, "
+                f"{fall[0] / fall[1] / batches:.2g}, is the net's."
             )
     dead = int((true == 0).sum())
     if dead:

@@ -26,6 +26,7 @@ from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.summary import Summary, number, spread, statistics
 
+COLUMNS = 5  # of the legend of seeds
 SHOWN = 10  # components of a scree plot
 
 
@@ -172,8 +173,8 @@ def _what(settings: Settings) -> tuple[str, str]:
 
 
 def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
-    made, panels = plot.panels(2, height=4.6)
-    names = ("all paths together", "own components, end at 0")
+    made, panels = plot.panels(2, height=4.9, head=plot.room(settings.seeds, COLUMNS, title=True))
+    names = ("All paths on common components", "Each path on components of its own, its end at 0")
     for p, (axes, what) in enumerate(zip(panels, _what(settings), strict=True)):
         for s, path in enumerate(getattr(result, which)[p]):
             if not np.isfinite(path).any():
@@ -187,25 +188,23 @@ def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
             axes.plot(*path[0], marker="o", markersize=8, color=color, markerfacecolor="white")
             axes.plot(*path[-1], marker="o", markersize=8, color=color)
             if which == "pooled":
-                _accuracies(axes, path, 100 * result.test_accuracy[s, result.epochs], color)
+                # Of the end alone: before training it is chance. Above and below in turn, since ends may lie close.
+                accuracy, place = 100 * result.test_accuracy[s, -1], (5, 4 if s % 2 else -9)
+                how: Any = {"textcoords": "offset points", "fontsize": plot.scaled(6.5), "color": color}
+                axes.annotate(f"{accuracy:.1f}", path[-1], place, **how)
         shares = result.pooled_explained[p] if which == "pooled" else _curves.median(result.own_explained[p].T)
         median = "" if which == "pooled" else ", median"
         for k, axis in enumerate((axes.xaxis, axes.yaxis)):
             share = f"{100 * shares[k]:.0f} % of variance{median}" if k < len(shares) else "no variance"
             axis.set_label_text(f"component {k + 1} ({share})")
-        axes.set_title(f"{what}: {names[which == 'own']}" + (_curves.gone(result.diverged_at) if p == 0 else ""))
-    plot.legend(panels[0], "hollow: start, filled: end" + ("; numbers: test accuracy, %" if which == "pooled" else ""))
+        axes.set_title(what + (_curves.gone(result.diverged_at) if p == 0 else ""))
+    note = "hollow: start, filled: end" + ("; numbers: test accuracy at the end, %" if which == "pooled" else "")
+    plot.header(made, names[which == "own"], note, (panels[0],), columns=COLUMNS)
     return made
 
 
-def _accuracies(axes: plot.Axes, path: np.ndarray, percent: np.ndarray, color: str) -> None:
-    """Test accuracy beside the first and the last point; those between lie too close for a label."""
-    for k in (0, len(path) - 1):
-        axes.annotate(f"{percent[k]:.1f}", path[k], (4, 4), textcoords="offset points", fontsize=6.5, color=color)
-
-
 def _scree_figure(settings: Settings, result: Result) -> Figure:
-    made, panels = plot.panels(2)
+    made, panels = plot.panels(2, height=4.3, head=plot.room(3, 3, title=True))
     for p, (axes, what) in enumerate(zip(panels, _what(settings), strict=True)):
         shown, n = min(SHOWN, max(result.own_explained.shape[-1], 1)), len(result.epochs)
         for k, (label, values) in enumerate(
@@ -220,7 +219,7 @@ def _scree_figure(settings: Settings, result: Result) -> Figure:
         axes.set(xlabel="component k", ylabel="share of variance", title=what)
         plot.positive_log(axes, 1e-6)
     band = f"median of {settings.seeds} seeds, min to max" if settings.seeds > 1 else "one seed"
-    plot.legend(panels[0], band, loc="lower left")  # the curves fall: that corner is free
+    plot.header(made, "Share of the variance of each component", band, (panels[0],), columns=3)
     return made
 
 
