@@ -255,6 +255,15 @@ def test_a_real_browser_shows_every_figure_without_a_complaint(folder):
                 shown = page.evaluate("[...document.images].every(i => i.naturalWidth > 0 && i.clientWidth > 200)")
                 assert shown
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
+                page.goto(next((folder / "landscape").glob("*/surface.html")).as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                box = page.locator("canvas").bounding_box()
+                page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6)
+                assert "loss" in page.locator("output").inner_text()
+                before = page.locator("canvas").screenshot()
+                page.locator("canvas").press("ArrowLeft")
+                page.wait_for_timeout(50)
+                assert page.locator("canvas").screenshot() != before
         browser.close()
     assert complaints == []
 
