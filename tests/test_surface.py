@@ -32,7 +32,7 @@ keras = pytest.importorskip("keras")
 
 from dlhw import measure  # noqa: E402
 from dlhw.models import image_net, mlp  # noqa: E402
-from dlhw.training import cross_entropy  # noqa: E402
+from dlhw.training import cross_entropy, fit_many, optimizer  # noqa: E402
 
 RNG = np.random.default_rng(0)
 LANDSCAPE, CLASSIFY = experiments.get("landscape"), experiments.get("classify")
@@ -111,8 +111,20 @@ def others():
     yield "a way around", keras.Model(row, dense(4)(keras.layers.Add()([dense(5, "relu")(row), row])))
     yield "frozen", branches(row, dense(5, trainable=False), dense(4))
     yield "regularised", branches(row, dense(5, kernel_regularizer="l2"), dense(4))
+    yield "adding a loss", branches(row, dense(5), keras.layers.ActivityRegularization(l2=0.1), dense(4))
+    yield "activity", branches(row, dense(5, activity_regularizer="l2"), dense(4))
+    yield "activity later", branches(row, dense(5), dense(4, activity_regularizer="l2"))
+    yield "more than its graph", Tenfold(row, dense(4)(dense(5)(row)))
     yield "softmax", branches(row, dense(5, "softmax"), dense(4))
     yield "normalised", branches(row, keras.layers.BatchNormalization(), dense(4))
+
+
+@keras.saving.register_keras_serializable()
+class Tenfold(keras.Model):
+    """Its call is not its graph."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 10 * super().call(inputs, training=training, mask=mask)
 
 
 def over_a_plane(model):
@@ -137,6 +149,25 @@ def test_other_nets_go_the_plain_way():
         at = over_a_plane(model)
         assert at._first is None, name
         assert at(0.3, -0.2) == at.at(at.plane.at(0.3, -0.2)), name
+
+
+def test_a_surface_leaves_the_graph_of_the_model_alone():
+    model = mlp((6,), inputs=2, seed=4)
+    x, y = RNG.normal(size=(30, 2)).astype("f"), RNG.normal(size=(30, 1)).astype("f")
+    plane = random_plane(measure.flat(model), shapes(model))
+    before = [len(layer._outbound_nodes) for layer in model.layers]
+    measure.surface(model, plane, "mse", x, y, A, B)
+    assert [len(layer._outbound_nodes) for layer in model.layers] == before
+    fit_many([model], x, y, steps=3, optimizer=optimizer("sgd", 0.01))  # refuses what is no plain chain
+
+
+def test_a_model_of_two_outputs_is_refused_as_everywhere():
+    row = keras.Input((5,))
+    h = dense(3)(row)
+    model = keras.Model(row, [h, keras.layers.Softmax()(h)])
+    plane = random_plane(measure.flat(model), shapes(model))
+    with pytest.raises(UserError, match="several outputs"):
+        measure.surface(model, plane, cross_entropy, np.ones((4, 5), "f"), np.zeros(4, int), A, B)
 
 
 def test_filters_lie_on_the_last_axis_and_biases_stay():

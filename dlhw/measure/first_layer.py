@@ -51,42 +51,59 @@ class FirstLayer:
 def first_layer(model: keras.Model, plane: Plane, x: Any, batch_size: int) -> FirstLayer | None:
     """The first layer over `plane`, its passes computed; None for a model where that is not possible.
 
-    It is where the first layer with weights is a Dense or Conv2D, all of it is trained, the input reaches the output
-    through it alone, its activation is of `BY_ITSELF`, and the passes take at most 1 GB.
+    It is where the first layer with weights is a Dense or Conv2D, all of it is trained, the input reaches the one
+    output through it alone, its activation is of `BY_ITSELF`, no layer adds a loss, and the passes take at most 1 GB.
+    `model` is not touched: layers are taken from a copy.
     """
-    layer = next((one for one in model.layers if one.weights), None)
-    if type(layer) not in (keras.layers.Dense, keras.layers.Conv2D) or not tf.is_tensor(x):
+    copy = _copy(model, x)
+    layer = None if copy is None else next((one for one in copy.layers if one.weights), None)
+    if copy is None or type(layer) not in (keras.layers.Dense, keras.layers.Conv2D):
         return None
     assert layer is not None
     if layer.activation not in {keras.activations.get(name) for name in BY_ITSELF}:
         return None
-    own, trained = layer.trainable_variables, model.trainable_variables
+    own, trained = layer.trainable_variables, copy.trainable_variables
     if len(own) != len(layer.weights) or any(a is not b for a, b in zip(own, trained, strict=False)):
         return None
-    if model.losses or layer.compute_dtype != layer.variable_dtype or getattr(layer, "lora_enabled", False):
+    if layer.compute_dtype != layer.variable_dtype or getattr(layer, "lora_enabled", False):
         return None
-    pool = _pool_after(model, layer)
+    pool = _pool_after(copy, layer)
     try:
-        before = keras.Model(model.inputs, layer.input)
-        rest = keras.Model(layer.output if pool is None else pool.output, model.outputs[0])
+        before = keras.Model(copy.inputs, layer.input)
+        rest = keras.Model(layer.output if pool is None else pool.output, copy.outputs[0])
     except (ValueError, AttributeError):  # a way around the layer, or several ways through it
         return None
     if len(rest.trainable_variables) != len(trained) - len(own):
         return None
-    n = int(x.shape[0])
-    size = int(np.prod(layer.output.shape[1:])) * n * tf.as_dtype(layer.compute_dtype).size
-    if None in layer.output.shape[1:] or 3 * size > MOST_BYTES:
+    n, q = int(x.shape[0]), 1 if pool is None else int(np.prod(pool.pool_size))
+    kind = tf.as_dtype(layer.compute_dtype)
+    if None in layer.output.shape[1:] or 3 * n * int(np.prod(layer.output.shape[1:])) * kind.size > MOST_BYTES:
         return None
     weights = sum(int(np.prod(v.shape)) for v in own)
     kernels = [_split(row[:weights], own) for row in (plane.origin, plane.first, plane.second)]
-    parts: list[list[Any]] = [[], [], []]
+    passes = np.empty((3, q, n, int(np.prod(layer.output.shape[1:])) // q), kind.as_numpy_dtype)
     for k in range(0, n, batch_size):
         h = before(x[k : k + batch_size], training=False)
-        for z, (kernel, *bias) in zip(parts, kernels, strict=True):
-            z.append(_apart(_linear(layer, h, kernel, bias), pool))
-    passes = tf.stack([tf.concat(z, 1) for z in parts])
+        for z, (kernel, *bias) in zip(passes, kernels, strict=True):
+            z[:, k : k + batch_size] = _apart(_linear(layer, h, kernel, bias), pool)
     after = layer if pool is None else pool
-    return FirstLayer(passes, weights, layer.activation, tuple(after.output.shape[1:]), rest)
+    return FirstLayer(tf.constant(passes), weights, layer.activation, tuple(after.output.shape[1:]), rest)
+
+
+def _copy(model: keras.Model, x: Any) -> keras.Model | None:
+    """A copy whose graph may be cut; None for a model that is more than its graph, or whose layers add losses."""
+    empty = keras.Input((1,))
+    functional = type(keras.Model(empty, empty))  # the class has no public name
+    graph = type(model).call in (functional.call, keras.Sequential.call)
+    if not graph or not tf.is_tensor(x) or len(model.inputs) != 1 or len(model.outputs) != 1:
+        return None
+    try:
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        z = copy(x[:1], training=False)  # only then does a layer say which losses it adds
+    except (ValueError, TypeError, AttributeError, NotImplementedError):  # a layer that cannot be made anew
+        return None
+    return None if copy.losses or not tf.is_tensor(z) else copy
 
 
 def _split(row: Array, variables: Any) -> list[Any]:

@@ -141,7 +141,7 @@ class Objective:
 
     def __init__(self, model: keras.Model, loss: Loss, x: Any, y: Any, *, batch_size: int = BATCH) -> None:
         require(batch_size >= 1, f"batch_size {batch_size} must be positive")
-        self.model, self.loss, self.batch_size = model, per_example(loss), batch_size
+        self.model, self.given, self.loss, self.batch_size = model, loss, per_example(loss), batch_size
         self.data = tensors(model, x), tensors(model, y)
         self.n = length(self.data)
         self.variables = [v.value for v in model.trainable_variables]

@@ -16,7 +16,7 @@ from dlhw._compiled import Compiled
 from dlhw.errors import require
 from dlhw.measure.directions import Plane, coarse_to_fine
 from dlhw.measure.first_layer import first_layer
-from dlhw.measure.objective import BATCH, Loss, Objective, Value, hits, kept
+from dlhw.measure.objective import BATCH, Loss, Objective, Value, chunks, hits, kept, length
 
 Array = NDArray[np.floating]
 
@@ -38,7 +38,8 @@ class PlaneLoss:
     """Loss and accuracy at points (a, b) of a plane, over all of (x, y).
 
     Where the first layer is a Dense or Conv2D its outputs are combined from three passes, instead of computed anew at
-    every point: that differs from the plain way by rounding, and takes up to 1 GB.
+    every point: that differs from the plain way by rounding, and takes up to 1 GB, twice that while it is prepared. It
+    is held against the plain way on one chunk, and given up if the two differ.
     Moving statistics of batch normalization stand still, those that `model` holds. The model serves as the place to
     compute and may hold other weights while this is in use: see :func:`surface`, which restores them. Several threads
     may call `points`; one at a time may call `at`.
@@ -56,6 +57,19 @@ class PlaneLoss:
         if self._first is not None:
             self._fused = tf.function(self._first.outputs, jit_compile=True, autograph=False)
             self._compiled = Compiled(self._sums)
+            if not self._agrees():
+                self._first = None
+
+    def _agrees(self) -> bool:
+        """Whether both ways give the same loss over the first chunk, at a point off the origin."""
+        a, b = 0.02, -0.01
+        x, y = next(chunks(self.objective.data, self.objective.batch_size))
+        with kept(self.objective.model):
+            few = Objective(self.objective.model, self.objective.given, x, y)
+            few.move(self.plane.at(a, b))
+            plain = few.value()
+        fast = self._together(np.tile([a, b], (TOGETHER, 1)), length(x))[0]
+        return bool(np.isclose(fast[0], plain.loss, rtol=1e-3, equal_nan=True))
 
     def __call__(self, a: float, b: float) -> Value:
         """At the weights origin + a first + b second."""
@@ -78,19 +92,19 @@ class PlaneLoss:
             found += [Value(float(loss), float(right)) for loss, right in self._together(full)[: len(some)]]
         return found
 
-    def _together(self, ab: Array) -> Array:
-        """(T, 2) points -> (T, 2) loss and accuracy."""
+    def _together(self, ab: Array, examples: int | None = None) -> Array:
+        """(T, 2) points -> (T, 2) loss and accuracy; over the first `examples`, or all."""
         first, objective = self._first, self.objective
         assert first is not None
         kind = objective.variables[0].dtype
         rows = np.stack([self.plane.at(a, b)[first.weights :] for a, b in ab])
         points = [tf.constant(v, kind) for v in (*ab.T, rows)]
         total = np.zeros((len(ab), 2))
-        size = objective.batch_size
-        for k in range(0, objective.n, size):
+        size, n = objective.batch_size, examples or objective.n
+        for k in range(0, n, size):
             y = tf.nest.map_structure(lambda v: v[k : k + size], objective.data[1])  # noqa: B023
             total += self._compiled(first.passes[:, :, k : k + size], y, *points).numpy()
-        return total / objective.n
+        return total / n
 
     def _sums(self, passes: Any, y: Any, a: Any, b: Any, rows: Any) -> Any:
         """Sums over a chunk of loss and hits at points a, b (T,), other weights `rows` (T, P'), (T, 2) in float64."""
