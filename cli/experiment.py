@@ -67,8 +67,8 @@ def check(name: str, settings: Any, runtime: options.Runtime) -> None:
     from dlhw import cluster, experiments, store
 
     require(runtime.jobs >= 1, f"--jobs {runtime.jobs} must be at least 1")
-    able = hasattr(experiments.get(name), "animation")
-    require(able or not runtime.animate, f"--animate: {experiments.no_animation(name)}" if not able else "")
+    if runtime.animate:
+        experiments.check_animation(name, settings)
     group = cluster.found()  # a malformed TF_CONFIG is told before TensorFlow reads it
     if runtime.scheduler:
         _check_scheduler(runtime, experiments.on_images(settings))

@@ -261,6 +261,15 @@ def test_a_grid_is_filled_from_coarse_to_fine(rows, columns):
         coarse_to_fine(0, 3)
 
 
+def test_both_ends_are_on_the_line_between_them():
+    for margin, points in ((0.5, 51), (0.5, 50), (0.3, 51), (2.0, 20), (0.5, 3)):
+        found = _surfaces.both_ends(margin, points)
+        assert {0.0, 1.0} <= set(found)
+        assert abs(len(found) - points) <= 3
+        ends, step = [found[0], found[-1]], found[1] - found[0]
+        np.testing.assert_allclose(ends, [-margin, 1 + margin], rtol=0, atol=step / 2 + 1e-9)
+
+
 def test_zero_is_on_every_axis():
     for low, high, points in ((-1, 1, 51), (-0.37, 5.1, 9), (0, 1, 3), (-2.0, 0.3, 4)):
         found = _surfaces.axis(low, high, points)
@@ -295,16 +304,22 @@ def test_the_surface_stands_on_the_nets_that_it_names(tiny_run):
     assert (result.explained.sum(1) < 1).all()
 
 
+SOLID = {"contour", "filled", "surface", "accuracy"}
+DRAWN = {"random": SOLID, "three-points": SOLID | {"curvature"}, "start-end": {"line"}, "line": {"line"}}
+
+
 @pytest.mark.slow
 def test_every_plane_is_drawn_and_told():
     for plane in ("random", "three-points", "start-end", "line"):
         done = run(plane=plane, curvature=2 if plane == "three-points" else 0, seeds=1)
-        assert set(done.figures()) <= set(LANDSCAPE.SECTION.captions)
+        assert set(done.figures()) == DRAWN[plane] <= set(LANDSCAPE.SECTION.captions)
         assert len(done.summary().sentences) >= 2
         middle = done.result.loss[0][np.abs(done.result.a[0]).argmin(), np.abs(done.result.b[0]).argmin()]
         own = done.summary().numbers["6"]["loss"]
         assert middle == pytest.approx(own, rel=1e-5), plane
-    of = run(of=("simulate",), data="mnist", nets=("3",), epochs=20, learning_rate=0.0, examples=0, seeds=1)
+    of = run(
+        of=("simulate",), data="mnist", nets=("3",), epochs=20, learning_rate=0.0, examples=0, subset=5000, seeds=1
+    )
     assert of.result.loss.shape == (1, 5, 5)
     assert np.isnan(of.result.accuracy).all()
 
@@ -316,10 +331,14 @@ def test_the_map_of_curvature_is_that_of_the_hessian():
     (subject,) = LANDSCAPE._subjects.find(done.settings, Context())
     model = subject.model()
     measure.weights.assign(model, _surfaces.chart(done.settings, subject).plane.at(result.a[0, 1], result.b[0, 3]))
-    found = measure.eigenpairs(measure.hessian(model, subject.loss, subject.x, subject.y), which="both", steps=60)
+    exact = np.linalg.eigvalsh(measure.hessian_matrix(model, subject.loss, subject.x, subject.y))
     low, high, residual = result.eigenvalues[0, 1, 3]
     assert residual < 0.05 * abs(high)
-    np.testing.assert_allclose([high, low], [found.values[0], found.values[-1]], rtol=1e-3)
+    np.testing.assert_allclose([high, low], [exact[-1], exact[0]], rtol=1e-3)
+    loose = result.eigenvalues.copy()
+    loose[0, 0, 0, 2] = 1e9
+    text = " ".join(LANDSCAPE.summary(done.settings, dataclasses.replace(result, eigenvalues=loose)).sentences)
+    assert "1 of 25 points have not converged" in text
 
 
 @pytest.fixture
@@ -351,6 +370,10 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
     np.savez(tmp_path / "nothing.npz", z=np.zeros(3))
     np.savez(tmp_path / "nan.npz", x=np.full((4, 5), np.nan, "f"), y=np.zeros((4, 1), "f"))
     (tmp_path / "text.keras").write_text("no model")
+    np.save(tmp_path / "plain.npy", np.zeros((4, 5)))
+    np.savez(tmp_path / "scalar.npz", x=1.0, y=np.zeros(4))
+    (tmp_path / "cut.npz").write_bytes(data.read_bytes()[:80])
+    keras.Sequential([dense(3)]).save(tmp_path / "unbuilt.keras")
     of = ["--plane", "random", "--of", file]
     for said, args in {
         "no such file": ["--of", tmp_path / "other.keras"],
@@ -358,11 +381,31 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
         "no path of training": ["--of", file, "--data", data],
         r"\(5,\), --data has \(3,\)": [*of, "--data", tmp_path / "narrow.npz"],
         "arrays x and y": [*of, "--data", tmp_path / "nothing.npz"],
+        "plain.npy must be an .npz": [*of, "--data", tmp_path / "plain.npy"],
+        "scalar.npz: x ": [*of, "--data", tmp_path / "scalar.npz"],
+        "cut.npz must be": [*of, "--data", tmp_path / "cut.npz"],
+        "not been built": ["--plane", "random", "--of", tmp_path / "unbuilt.keras", "--data", data],
+        "no path that could grow": [*of, "--data", data, "--animate"],
+        "of random directions": ["--norm", "layer"],
+        "of saved models": ["--loss", "mse"],
+        "of images": ["--of", "simulate", "--batch-size", "5"],
+        "--func is of simulate": ["--func", "sign"],
+        "there is one plane": [
+            "--plane",
+            "three-points",
+            "--of",
+            f"{file},{file},{file}",
+            "--data",
+            data,
+            "--seeds",
+            2,
+        ],
         "must be finite": [*of, "--data", tmp_path / "nan.npz"],
         "is no file": [*of, "--data", tmp_path / "other.npz"],
         "'huber2' is unknown": [*of, "--data", data, "--loss", "huber2"],
         "not three": ["--plane", "three-points", "--of", file, "--data", data],
-        "drop one": [*of, "--data", data, "--nets", "5"],
+        "--nets are trained": [*of, "--data", data, "--nets", "5"],
+        "--epochs is of a training": [*of, "--data", data, "--epochs", "5"],
     }.items():
         _, told = inside("landscape", *args, "--out", tmp_path / "out", expect=2)
         assert re.search(said, told), (said, told)
@@ -382,6 +425,67 @@ def test_a_surface_goes_on_where_it_was_left(tmp_path):
     assert {s[3] for s in seen} == {"points"}  # no training
     assert seen[0][0] > seen[0][1] / 2  # of what is done
     np.testing.assert_array_equal(again.result.loss, first.result.loss)
+
+
+def test_another_loss_or_model_is_another_surface(saved):
+    file, data, model, x, y = saved
+    subjects = [
+        LANDSCAPE._subjects.Subject("a", 0, [measure.flat(model)], None, np.empty(0), -1, lambda m=m: m, loss, x, y)
+        for m, loss in ((model, "mae"), (model, "mse"), (moved(model), "mae"))
+    ]
+    settings = LANDSCAPE.Settings(of=(str(file),), data=str(data), plane="random", grid=5)
+    chart = _surfaces.chart(settings, subjects[0])
+    marks = [_surfaces._fingerprint(_surfaces._Place(s, chart)) for s in (*subjects, subjects[0])]
+    assert len(set(marks)) == 3
+    assert marks[0] == marks[-1]
+
+
+def moved(model):
+    """The same net with other moving statistics."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights([w if len(w) != 6 or k < 5 else w + 0.5 for k, w in enumerate(model.get_weights())])
+    return copy
+
+
+@pytest.mark.slow
+def test_three_nets_of_ones_own_have_the_losses_that_keras_gives(saved, tmp_path):
+    file, data, model, x, y = saved
+    files, losses = [str(file)], [model.evaluate(x, y, verbose=0)]
+    for k in (1, 2):
+        other = moved(model)
+        other.compile("adam", "mae")
+        other.fit(x, y, epochs=k, verbose=0)
+        other.save(tmp_path / f"{k}.keras")
+        files.append(str(tmp_path / f"{k}.keras"))
+        losses.append(other.evaluate(x, y, verbose=0))
+    alone = {"nets": (), "examples": 0, "epochs": 0, "learning_rate": 0.0, "seeds": 1}
+    done = run(of=tuple(files), data=str(data), plane="three-points", **alone)
+    np.testing.assert_allclose(done.result.mark_loss[0], losses, rtol=1e-5)
+    assert "with what A does not train" in " ".join(done.summary().sentences)  # moving statistics differ
+    inputs = keras.Input((5,))
+    keras.Model(inputs, dense(1)(keras.layers.BatchNormalization()(dense(6, "relu")(inputs)))).save(
+        tmp_path / "r.keras"
+    )
+    with pytest.raises(UserError, match="differ in their layers"):
+        run(of=(*files[:2], str(tmp_path / "r.keras")), data=str(data), plane="three-points", **alone)
+
+
+def test_the_loss_is_that_of_the_file(saved):
+    choose, integers = LANDSCAPE._subjects._loss, np.zeros(3, int)
+    settings = LANDSCAPE.Settings(of=(str(saved[0]),), data=str(saved[1]), plane="random")
+    model = saved[2]
+    for given, name in ((keras.losses.huber, "huber"), (["mae"], "mae"), (keras.losses.Huber(), "huber_loss")):
+        model.compile("sgd", given)
+        assert LANDSCAPE._subjects.loss_name(choose(settings, "own", model, saved[4])) == name
+    model.compile("sgd", {"a": "mse"})
+    with pytest.raises(UserError, match="name one with --loss"):
+        choose(settings, "own", model, saved[4])
+    inputs = keras.Input((5,))
+    for last in (dense(3, "softmax"), keras.layers.Softmax()):
+        loss = choose(settings, "own", keras.Model(inputs, last(inputs)), integers)
+        assert loss == "sparse_categorical_crossentropy"
+    assert choose(settings, "own", keras.Model(inputs, dense(3)(inputs)), integers) is cross_entropy
+    assert choose(settings, "own", keras.Model(inputs, dense(3)(inputs)), saved[4]) == "mean_squared_error"
 
 
 @pytest.mark.slow

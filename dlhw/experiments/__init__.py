@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlhw import __version__
-from dlhw.errors import require
+from dlhw.errors import UserError, require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,15 @@ def get(name: str) -> Any:
     missing = [part for part in _PARTS_OF_AN_EXPERIMENT if not hasattr(module, part)]
     assert not missing, f"{module.__file__} lacks {missing}"
     return module
+
+
+def check_animation(name: str, settings: Any) -> None:
+    """Raise UserError if a run with these settings could not be animated."""
+    module = get(name)
+    if not hasattr(module, "animation"):
+        raise UserError(f"--animate: {no_animation(name)}")
+    if hasattr(module, "check_animation"):
+        module.check_animation(settings)
 
 
 def no_animation(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,10 +37,11 @@ class Subject:
     path: np.ndarray | None  # (n, P) from the start to the end of training; None: not known
     steps: np.ndarray  # (n,) epochs at which the path was taken
     diverged_at: int
-    model: Callable[[], Any]  # a new model to compute with, whatever its weights
+    model: Callable[[], Any]  # a new model to compute with, whatever its weights; what is not trained is its own
     loss: Any
     x: Any
     y: Any
+    own: tuple[Callable[[], Any], ...] = ()  # models of `ends`, if what is not trained differs among them
 
 
 def training(settings: Settings) -> Any:
@@ -164,19 +166,18 @@ def _files(settings: Settings, context: Context) -> list[Subject]:
                 warnings.simplefilter("ignore")
                 models.append(keras.models.load_model(path))
         except Exception as error:  # whatever Keras meets in a file of the user
-            raise UserError(f"--of: {path} cannot be loaded ({str(error).splitlines()[0]})") from None
+            said = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(f"--of: {path} cannot be loaded ({said})") from None
     x, y = _data(settings, context)
     given = [
-        (_loss(settings, model, y), _fitted(path, model, x)) for path, model in zip(settings.of, models, strict=True)
+        (_loss(settings, path, model, y), _fitted(path, model, x))
+        for path, model in zip(settings.of, models, strict=True)
     ]
     for path, model, (loss, inputs) in zip(settings.of, models, given, strict=True):
         _tried(settings, path, model, loss, inputs, y)
     ends = [_flat(model) for model in models]
-    require(
-        settings.plane != "three-points" or len({_shapes(model) for model in models}) == 1,
-        f"--plane three-points: the models have {', '.join(str(len(e)) for e in ends)} weights, or layers that differ; "
-        "give three of one shape",
-    )
+    alike = settings.plane != "three-points" or len({architecture(model) for model in models}) == 1
+    require(alike, "--plane three-points: the models differ in their layers; give three of one architecture")
     groups = [(0, ends)] if settings.plane == "three-points" else [(k, [end]) for k, end in enumerate(ends)]
     found = []
     for k, each in groups:
@@ -185,7 +186,19 @@ def _files(settings: Settings, context: Context) -> list[Subject]:
             name = ", ".join(Path(p).stem for p in settings.of) if len(each) > 1 else Path(settings.of[k]).stem
             label = name if settings.seeds == 1 else f"{name}, plane {seed}"
             found.append(
-                Subject(label, seed, each, None, np.empty(0, int), -1, partial(_copy, models[k]), loss, inputs, y)
+                Subject(
+                    label,
+                    seed,
+                    each,
+                    None,
+                    np.empty(0, int),
+                    -1,
+                    partial(_copy, models[k]),
+                    loss,
+                    inputs,
+                    y,
+                    tuple(partial(_copy, model) for model in models) if len(each) > 1 else (),
+                )
             )
     return found
 
@@ -204,8 +217,13 @@ def _tried(settings: Settings, path: str, model: Any, loss: Any, x: np.ndarray, 
     require(bool(np.isfinite(value)), f"--of {path}: its loss on --data {settings.data} is {value}; it must be finite")
 
 
-def _shapes(model: Any) -> tuple[Any, ...]:
-    return tuple(tuple(v.shape) for v in model.trainable_variables)
+def architecture(model: Any) -> str:
+    """Layers and shapes of a model as text, without the names, which Keras counts up."""
+    layers = []
+    for layer in model.layers:
+        config = {k: v for k, v in layer.get_config().items() if k not in ("name", "seed")}
+        layers.append((type(layer).__name__, str(config), [tuple(v.shape) for v in layer.weights]))
+    return str(layers)
 
 
 def _flat(model: Any) -> np.ndarray:
@@ -231,18 +249,23 @@ def _data(settings: Settings, context: Context) -> tuple[Any, Any]:
     try:
         with np.load(settings.data, allow_pickle=False) as stored:
             x, y = stored["x"], stored["y"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"--data {settings.data} must be an .npz file with arrays x and y ({error})") from None
-    require(len(x) == len(y) > 0, f"--data {settings.data}: x has {len(x)} examples, y {len(y)}")
+    alike = x.ndim >= 1 and y.ndim >= 1 and len(x) == len(y) > 0
+    require(alike, f"--data {settings.data}: x {x.shape} and y {y.shape} must have as many examples, at least one")
     some = np.sort(fixed_sample(len(x), settings.subset))
     return x[some], y[some]
 
 
 def _fitted(path: str, model: Any, x: np.ndarray) -> np.ndarray:
     """x in the shape that the model takes, if it has as many numbers an example."""
-    wanted = tuple(model.input_shape[1:]) if isinstance(model.input_shape, tuple) else None
-    require(wanted is not None, f"--of {path}: the model has several inputs; the surface is drawn of models with one")
-    assert wanted is not None
+    try:
+        shape = model.input_shape
+    except AttributeError:
+        raise UserError(f"--of {path}: the model has not been built; build it and save it again") from None
+    one = isinstance(shape, tuple) and all(s is None or isinstance(s, int) for s in shape)
+    require(one, f"--of {path}: the model has several inputs; the surface is drawn of models with one")
+    wanted = tuple(shape[1:])
     if None in wanted or x.shape[1:] == wanted:
         return x
     size = int(np.prod(x.shape[1:]))
@@ -253,22 +276,33 @@ def _fitted(path: str, model: Any, x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, *wanted)
 
 
-def _loss(settings: Settings, model: Any, y: np.ndarray) -> Any:
+def _loss(settings: Settings, path: str, model: Any, y: np.ndarray) -> Any:
     """--loss, else the loss that the model was compiled with, else what its targets and last layer say."""
     from dlhw.training import cross_entropy
 
     if settings.loss != "auto":
         return settings.loss
-    if getattr(model, "compiled", False) and isinstance(getattr(model, "loss", None), str):
-        return model.loss
+    given = getattr(model, "loss", None) if getattr(model, "compiled", False) else None
+    if isinstance(given, (list, tuple)) and len(given) == 1:
+        (given,) = given
+    if given is not None:
+        known = isinstance(given, str) or callable(given)
+        require(known, f"--of {path}: compiled with the losses {given!r}; name one with --loss")
+        return given
+    if np.issubdtype(y.dtype, np.integer):
+        return "sparse_categorical_crossentropy" if _softmax(model.layers[-1]) else cross_entropy
+    return "mean_squared_error"
+
+
+def _softmax(layer: Any) -> bool:
     import keras
 
-    if isinstance(getattr(model, "loss", None), keras.losses.Loss):
-        return model.loss
-    if np.issubdtype(y.dtype, np.integer):
-        last = getattr(model.layers[-1], "activation", None)
-        return "sparse_categorical_crossentropy" if last is keras.activations.softmax else cross_entropy
-    return "mean_squared_error"
+    return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) is keras.activations.softmax
+
+
+def loss_name(loss: Any) -> str:
+    """What a loss is called."""
+    return loss if isinstance(loss, str) else str(getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)))
 
 
 def checked(settings: Settings) -> Sequence[str]:

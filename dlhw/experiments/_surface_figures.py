@@ -22,10 +22,10 @@ PATH = "#D55E00"
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """All that the result has."""
-    from dlhw.experiments.landscape import FLAT_PLANES
+    from dlhw.experiments.landscape import LINES
 
     good = np.flatnonzero(result.diverged_at < 0)
-    if settings.plane in FLAT_PLANES:
+    if settings.plane in LINES:
         return {"line": _line(settings, result)}
     made = {
         "contour": _maps(settings, result, filled=False),
@@ -148,9 +148,10 @@ def _solid(settings: Settings, result: Result) -> Figure:
         z = np.log10(result.loss[m]) if log else result.loss[m]
         z = np.where(np.isfinite(z), z, np.nan)
         faces = plot.sequential(np.nan_to_num(np.ma.getdata(scale(result.loss[m]))))
-        facets = axes.plot_surface(a, b, z, facecolors=faces, rcount=60, ccount=60, linewidth=0, antialiased=False)
+        facets = axes.plot_surface(a, b, z, facecolors=faces, rcount=60, ccount=60, linewidth=0, shade=False)
         facets.set_rasterized(True)  # thousands of facets make a large and slow SVG
-        axes.set(xlabel=names[0], ylabel=names[1])
+        ends = (scale.vmin, scale.vmax)  # one scale for all nets
+        axes.set(xlabel=names[0], ylabel=names[1], zlim=np.log10(ends) if log else ends)
         corners = np.nan_to_num(z[[-1, -1, 0, 0], [0, -1, -1, 0]], nan=np.inf)
         axes.view_init(elev=38, azim=-58 + 90 * int(corners.argmin()))  # the lowest in front, where it hides nothing
         for ticks in (axes.xaxis, axes.yaxis):
@@ -204,7 +205,7 @@ def _line(settings: Settings, result: Result) -> Figure:
 
 
 def _curvature(settings: Settings, result: Result) -> Figure:
-    from dlhw.experiments.landscape import axes_of
+    from dlhw.experiments.landscape import axes_of, converged
 
     note = f"|smallest / largest eigenvalue| of the Hessian on the first {HESSIAN_EXAMPLES} of {settings.where()}"
     made, panels = _panels(settings, result, note)
@@ -218,7 +219,7 @@ def _curvature(settings: Settings, result: Result) -> Figure:
             continue
         low, high = result.eigenvalues[m, ..., 0], result.eigenvalues[m, ..., 1]
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.clip(np.abs(low / high), 0, 1)
+            ratio = np.where(converged(result.eigenvalues[m]), np.clip(np.abs(low / high), 0, 1), np.nan)
         axes.pcolormesh(result.a[m][every], result.b[m][every], ratio.T, norm=scale, cmap="viridis", shading="nearest")
     plot.colorbar(made, panels[-1], scale, "ratio", log=False)
     return made

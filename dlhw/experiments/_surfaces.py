@@ -12,7 +12,7 @@ import numpy as np
 
 from dlhw.context import Context
 from dlhw.experiments import _parts
-from dlhw.experiments._subjects import Subject
+from dlhw.experiments._subjects import Subject, architecture, loss_name
 from dlhw.measure.directions import (
     Plane,
     coarse_to_fine,
@@ -48,13 +48,13 @@ class _Place:
     def __init__(self, subject: Subject, chart: Chart) -> None:
         self.subject, self.chart = subject, chart
         self._lock, self._loss = threading.Lock(), cast(Any, None)
-        self._left = SHARES + 1  # parts that use it
+        self.left = 0  # parts that use it and are not kept yet
 
     def ended(self) -> None:
         """A part that uses the loss has ended; after the last its memory, up to 1 GB, is given back."""
         with self._lock:
-            self._left -= 1
-            if self._left == 0:
+            self.left -= 1
+            if self.left == 0:
                 self._loss = None
 
     @property
@@ -70,10 +70,17 @@ class _Place:
 
 
 def axis(low: float, high: float, points: int) -> np.ndarray:
-    """About `points` numbers with one spacing from low to high, with 0 exactly among them."""
+    """`points` numbers with one spacing, with 0 exactly among them: low to high, moved by at most half a step."""
     step = (high - low) / max(points - 1, 1)
     first = -round(-low / step)
     return step * np.arange(first, first + points)
+
+
+def both_ends(margin: float, points: int) -> np.ndarray:
+    """About `points` numbers with one spacing from -margin to 1 + margin, with 0 and 1 exactly among them."""
+    steps = max(1, round((points - 1) / (1 + 2 * margin)))
+    outside = round(margin * steps)
+    return np.arange(-outside, steps + outside + 1) / steps
 
 
 def chart(settings: Settings, subject: Subject) -> Chart:
@@ -97,8 +104,7 @@ def chart(settings: Settings, subject: Subject) -> Chart:
     path = subject.path.astype(np.float64)
     if settings.plane == "start-end":
         way = Plane(theta, path[0] - theta, np.zeros_like(theta))
-        low, high = -(settings.span or 0.5), 1 + (settings.span or 0.5)
-        return Chart(way, axis(low, high, settings.grid), np.zeros(1), nothing, path)
+        return Chart(way, both_ends(settings.span or 0.5, settings.grid), np.zeros(1), nothing, path)
     plane, shares = path_plane(path)
     both = np.pad(shares, (0, 1))[:2]
     return _covering(settings, plane, path, both)
@@ -136,8 +142,9 @@ def measure_all(
             every = np.unique(np.linspace(0, settings.grid - 1, settings.curvature).round().astype(int))
             i, j = (v.ravel() for v in np.meshgrid(every, every, indexing="ij"))
             work[f"curvature {m} {mark}"] = _curvature, place, np.stack([i, j], 1)
-    for name, (_, _, points) in work.items():
+    for name, (kind, place, points) in work.items():
         sizes[name] = max(len(points), 1)
+        place.left += kind is not _curvature and context.parts.get(name) is None
 
     def run(part: _parts.Part) -> dict[str, np.ndarray]:
         kind, place, points = work[part.name]
@@ -149,10 +156,14 @@ def measure_all(
 
 
 def _fingerprint(place: _Place) -> str:
-    """Of weights and data: what an earlier process kept of a file that has changed since is not taken up."""
-    made = hashlib.sha256()
-    for array in (place.chart.plane.origin, place.chart.marks, place.subject.x, place.subject.y):
+    """Of all that the loss depends on: what an earlier process kept of a file changed since is not taken up."""
+    chart, subject, made = place.chart, place.subject, hashlib.sha256()
+    models = [make() for make in subject.own or (subject.model,)]
+    still = [np.asarray(v) for model in models for v in model.non_trainable_variables]
+    plane = (chart.plane.origin, chart.plane.first, chart.plane.second, chart.a, chart.b, chart.marks)
+    for array in (*plane, *still, subject.x, subject.y):
         made.update(np.ascontiguousarray(array).data)
+    made.update(" ".join([loss_name(subject.loss), *(architecture(model) for model in models)]).encode())
     return made.hexdigest()[:8]
 
 
@@ -198,15 +209,16 @@ def _grid(place: _Place, points: np.ndarray, part: _parts.Part) -> dict[str, np.
 
 
 def _marks(place: _Place, marks: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
-    """Loss at each mark, and at the point of the plane that is nearest to it."""
+    """Loss at each mark, by its own model, and at the point of the plane that is nearest to it."""
     from dlhw.measure import Objective
 
     kept, s = _Kept(part, 2), place.subject
     where, _ = place.chart.plane.coordinates(marks)
-    objective = Objective(s.model(), s.loss, s.x, s.y)
-    for mark, (a, b) in list(zip(marks, where, strict=True))[len(kept.rows) :]:
-        objective.move(mark)
-        kept.add(objective.value().loss, place.loss(a, b).loss)
+    objectives = [Objective(make(), s.loss, s.x, s.y) for make in s.own or (s.model,)]
+    for k in range(len(kept.rows), len(marks)):
+        objective = objectives[k % len(objectives)]
+        objective.move(marks[k])
+        kept.add(objective.value().loss, place.loss(*where[k]).loss)
     place.ended()
     return kept.arrays()
 

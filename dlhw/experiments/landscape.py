@@ -31,7 +31,8 @@ from dlhw.statistics import spearman
 from dlhw.summary import Summary, number, spread, statistics
 
 MOST = 6  # nets side by side
-FLAT_PLANES = ("start-end", "line")
+LINES = ("start-end", "line")  # planes of one dimension
+ONE_PLANE = "One plane out of many: one seed decides nothing."
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,11 @@ class Settings:
     )
     nets: tuple[str, ...] = option((), "Nets to train and compare; none: that of the experiment.")
     norm: Literal["filter", "layer", "weight", "none"] = option("filter", "What a random direction is scaled by.")
-    span: float = option(0.0, "Half the width of the grid; 0: 1 for random directions, else what holds path or nets.")
+    span: float = option(
+        0.0,
+        "Half the width of the grid, or how far start-end goes beyond both; 0: 1 for random directions, 0.5 for "
+        "start-end, else what holds path or nets.",
+    )
     grid: int = option(51, "Points a side.")
     subset: int = option(5000, "Training examples on which the loss is measured, the same at every point.")
     curvature: int = option(0, "Points a side of a map of |smallest / largest eigenvalue|; 0: none.")
@@ -72,7 +77,7 @@ class Settings:
         require(self.span >= 0, f"--span {self.span:g} must be positive, or 0")
         allowed = self.curvature == 0 or 2 <= self.curvature <= self.grid
         require(allowed, f"--curvature {self.curvature} must lie in 2..{self.grid}, the grid, or be 0")
-        require(self.curvature == 0 or self.plane not in FLAT_PLANES, "--curvature needs a plane, not a line")
+        require(self.curvature == 0 or self.plane not in LINES, "--curvature needs a plane, not a line")
         require(0 <= self.seed < 2**31, f"--seed {self.seed} must lie in 0..{2**31 - 1}")
         require(1 <= self.seeds <= 1000, f"--seeds {self.seeds} must lie in 1..1000")
         require(self.every >= 1, f"--every {self.every} must be positive")
@@ -81,6 +86,10 @@ class Settings:
             require(given >= 0, f"--{name.replace('_', '-')} {given:g} must be positive, or 0")
         shown = self.seeds * (len(self.of) if self.saved else len(_subjects.nets(self)))
         require(shown <= MOST, f"{shown} surfaces are too many side by side; at most {MOST}: fewer --nets or --seeds")
+        if self.plane not in ("random", "line"):
+            self._refuse(("norm",), f"is of random directions, and --plane is {self.plane}")
+        if not self.saved:
+            self._refuse(("loss",), "is of saved models; nets that are trained have the loss of their training")
         self._check_files() if self.saved else self._check_training()
 
     def _check_files(self) -> None:
@@ -93,17 +102,26 @@ class Settings:
         known = self.data in datasets.SETS or Path(self.data).is_file()
         require(known, f"--data {self.data!r} is no file; use {', '.join(datasets.SETS)}, or an .npz of x and y")
         require(not self.nets, "--nets are trained, and --of names files; drop one")
+        of_training = ("examples", "epochs", "batch_size", "learning_rate", "activation", "func", "every")
+        self._refuse(of_training, "is of a training, and --of names files")
+        one = self.plane != "three-points" or self.seeds == 1
+        require(one, f"--seeds {self.seeds}: through three files there is one plane; drop it")
+
+    def _refuse(self, names: tuple[str, ...], why: str) -> None:
+        """Refuse settings that would be ignored."""
         usual = {f.name: f.default for f in dataclasses.fields(self)}
-        for name in ("examples", "epochs", "batch_size", "learning_rate", "activation", "func", "every"):
-            said = f"--{name.replace('_', '-')} is of a training, and --of names files; drop one"
-            require(getattr(self, name) == usual[name], said)
+        for name in names:
+            require(getattr(self, name) == usual[name], f"--{name.replace('_', '-')} {why}; drop it")
 
     def _check_training(self) -> None:
         made = _subjects.training(self)  # refuses what cannot be trained
         if self.of == ("simulate",):
             for net in _subjects.nets(self):
                 architectures.parse(net)
+            images = ("examples", "batch_size", "every", "subset", "data")
+            self._refuse(images, "is of images, and simulate trains on all points of a function")
             return
+        self._refuse(("func",), f"is of simulate, and --of is {self.of[0]}")
         require(self.data in datasets.SETS, f"--data {self.data!r} is unknown; use {', '.join(datasets.SETS)}")
         made.check_nets(_subjects.nets(self), "--nets")
         require(self.every <= made.epochs, f"--every {self.every} must lie in 1..{made.epochs}, the epochs")
@@ -149,6 +167,7 @@ class Result:
     eigenvalues: NDArray[np.floating]  # (M, C, C, 3) smallest, largest, residual; C = 0 if not asked for
     diverged_at: NDArray[np.integer]  # (M,) epoch, or -1
     seconds: tuple[float, ...]  # (M,) of the surface, its parts one after the other
+    losses: tuple[str, ...] = ()  # (M,) what is measured, by its name in Keras
     frames: NDArray[np.integer] | None = None  # marks shown one by one in an animation; None without a path
 
 
@@ -163,7 +182,8 @@ SECTION = Section(
         "accuracy": "Accuracy over the same plane.",
         "path": "Loss of the path and of its shadow on the plane; below, the distance between the two.",
         "line": "Loss along the line.",
-        "curvature": "|smallest / largest eigenvalue| of the Hessian: dark where the loss curves upwards only.",
+        "curvature": "|smallest / largest eigenvalue| of the Hessian; where the smallest is negative, dark means "
+        "little downward beside upward curvature. White: not converged.",
     },
     mistakes=(
         "One random number a tensor in place of a direction, or directions that are not scaled: nets of larger weights "
@@ -185,14 +205,19 @@ def check_inputs(settings: Settings, context: Context) -> None:
             _surfaces.chart(settings, subject)
 
 
+def check_animation(settings: Settings) -> None:
+    """Refuse --animate where there is no path that could grow."""
+    require(settings.plane == "path", f"--animate: --plane {settings.plane} has no path that could grow; drop one")
+
+
 def run(settings: Settings, context: Context) -> Result:
     """Train or read the nets, lay the planes, measure."""
     subjects = _subjects.find(settings, context)
     charts = [_surfaces.chart(settings, s) if s.ends else None for s in subjects]
     found = _surfaces.measure_all(settings, subjects, charts, context)
-    line = settings.plane in FLAT_PLANES
-    shape = (settings.grid, 1 if line else settings.grid)
+    line = settings.plane in LINES
     known = next((c for c in charts if c is not None), None)
+    shape = (len(known.a), len(known.b)) if known is not None else (settings.grid, 1 if line else settings.grid)
     count = len(known.marks) if known is not None else 0
     rows = [_row(settings, found, m, chart, shape, count) for m, chart in enumerate(charts)]
     arrays = {k: np.stack([row[k] for row in rows]) for k in rows[0] if k != "seconds"}
@@ -205,6 +230,7 @@ def run(settings: Settings, context: Context) -> Result:
         steps=np.asarray(steps if steps is not None else np.arange(count)),
         diverged_at=np.array([s.diverged_at for s in subjects]),
         seconds=tuple(float(row["seconds"]) for row in rows),
+        losses=tuple(_subjects.loss_name(s.loss) for s in subjects),
         frames=np.arange(count) if settings.plane == "path" and count else None,
     )
 
@@ -250,7 +276,7 @@ def pages(settings: Settings, result: Result) -> dict[str, str]:
     """`surface`: the surfaces to turn in a browser, self-contained; a line has none."""
     from dlhw.report import template
 
-    if settings.plane in FLAT_PLANES:
+    if settings.plane in LINES:
         return {}
     low, high = limits(result.loss)
     quantities = [{"key": "loss", "label": "loss", "log": low > 0, "low": low, "high": high}]
@@ -351,7 +377,10 @@ def summary(settings: Settings, result: Result) -> Summary:
         columns = ("net", *cells)
         rows.append((label, *(cells.values() if result.diverged_at[m] < 0 else ["–"] * len(cells))))
     said = _sentences(settings, result)
-    return Summary(f"landscape: {title(settings)}, on {settings.where()}", columns, tuple(rows), tuple(said), numbers)
+    by = ", ".join(dict.fromkeys(result.losses)).replace("_", " ") or "loss"
+    return Summary(
+        f"landscape: {title(settings)}, {by} on {settings.where()}", columns, tuple(rows), tuple(said), numbers
+    )
 
 
 def _own_loss(settings: Settings, result: Result, m: int) -> float:
@@ -368,19 +397,35 @@ def _sentences(settings: Settings, result: Result) -> list[str]:
             said.append(f"{label} diverged and has no surface.")
             continue
         own, (low, _) = _own_loss(settings, result, m), limits(result.loss[m])
+        who = "net A" if settings.plane == "three-points" else "the net itself"
         i, j = np.unravel_index(np.nanargmin(result.loss[m]), result.loss[m].shape)
         at = f"({number(result.a[m, i])}, {number(result.b[m, j])})"
         if number(low) == number(own) or low > own:
-            said.append(f"{label}: the net itself, {number(own)}, lies lowest.")
+            said.append(f"{label}: {who}, {number(own)}, lies lowest.")
         else:
-            said.append(f"{label}: lowest is {number(low)}, at {at}, under the {number(own)} of the net itself.")
+            said.append(f"{label}: lowest is {number(low)}, at {at}, under the {number(own)} of {who}.")
         if settings.plane == "path":
             said.append(_of_the_path(result, m, label))
-        elif settings.plane == "random" and len(result.labels) == 1:
-            said.append("Two directions out of many: a bowl here does not exclude a saddle elsewhere.")
-    if len(result.labels) == 1:
-        said.append("One surface of one net: one seed decides nothing.")
+        elif settings.plane == "three-points":
+            each = [f"{name} {number(loss)}" for name, loss in zip("ABC", result.mark_loss[m], strict=True)]
+            plane = [number(loss) for loss in result.plane_loss[m]]
+            differ = f"; on the plane, with what A does not train, {', '.join(plane)}"
+            off = not np.allclose(result.plane_loss[m], result.mark_loss[m], rtol=1e-3)
+            said.append(f"{label}: losses of the nets {', '.join(each)}{differ if off else ''}.")
+    if settings.plane == "random":
+        said.append("Two directions out of many: a bowl here does not exclude a saddle elsewhere.")
+    if result.eigenvalues.size and np.isfinite(result.eigenvalues).any():
+        points = np.isfinite(result.eigenvalues[..., 2])
+        loose = int((~converged(result.eigenvalues) & points).sum())
+        said.append(f"Map of curvature: {loose} of {int(points.sum())} points have not converged and are left white.")
+    if settings.seeds == 1:
+        said.append("One training of each net: one seed decides nothing." if not settings.saved else ONE_PLANE)
     return said
+
+
+def converged(eigenvalues: np.ndarray) -> np.ndarray:
+    """Whether the residual of both ends (..., 3) is under 5 % of the larger of them."""
+    return np.asarray(eigenvalues[..., 2] <= 0.05 * np.abs(eigenvalues[..., :2]).max(axis=-1))
 
 
 def _of_the_path(result: Result, m: int, label: str) -> str:
