@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dlhw.errors import UserError
-from dlhw.measure.signs import effective_rank, gradient_flatness, inertia
+from dlhw.measure.signs import effective_rank, gradient_flatness, inertia, resolution
 
 keras = pytest.importorskip("keras")
 
@@ -84,6 +84,13 @@ def test_stacks_refuse_what_is_no_stack():
         StackedObjective([mlp((4,)), mlp((3,))], X, Y)
     with pytest.raises(UserError, match="at most 1000"):
         StackedObjective([mlp((400,))], X, Y)
+    for y in (Y[:1], np.hstack([Y, Y])):
+        with pytest.raises(UserError, match="outputs"):
+            StackedObjective([mlp((3,))], X, y)
+    frozen = mlp((3,))
+    frozen.layers[1].trainable = False
+    with pytest.raises(UserError, match="StackedObjective"):
+        StackedObjective([frozen], X, Y)
     with pytest.raises(UserError, match="theta"):
         StackedObjective([mlp((3,))], X, Y).gradient(np.zeros((2, 3)))
 
@@ -117,9 +124,37 @@ def test_a_saddle_that_is_known_is_found():
     known[0, 2] = known[2, 0] = k
     known[2, 2], known[2, 3], known[3, 2], known[3, 3] = 2 * t * t, 2 * t, 2 * t, 2
     np.testing.assert_allclose(found.eigenvalues, np.linalg.eigvalsh(known), atol=1e-7)
-    signs = inertia(found.eigenvalues, 1e-7)
+    signs = inertia(found.eigenvalues)
     assert (signs.positive, signs.zero, signs.negative) == (2, 1, 1)
     assert found.loss == pytest.approx(Y.var(), rel=1e-12)
+
+
+class Powers:
+    """f = (x - 1)^p / p + y^2 / 2: at (1, 0) the Hessian is diag(0, 1), for p = 3 of neither sign along x."""
+
+    dtype = "float64"
+
+    def __init__(self, power):
+        self.power = power
+
+    def gradient(self, theta):
+        (x, y), p = theta.T, self.power
+        return (x - 1) ** p / p + y**2 / 2, np.stack([(x - 1) ** (p - 1), y], 1)
+
+    def hessian(self, theta):
+        curved = (self.power - 1) * (theta[:, 0] - 1) ** (self.power - 2)
+        return *self.gradient(theta), np.stack([np.diag([c, 1.0]) for c in curved])
+
+
+@pytest.mark.parametrize(("power", "start"), [(3, 1.5), (3, 0.5), (4, 1.5)])
+def test_what_nearness_to_a_degenerate_point_leaves_lies_within_the_resolution(power, start):
+    found = critical_point(Powers(power), np.array([start, 0.5]))
+    assert found.arrived
+    assert found.ended in ("rounding", "stalled")
+    left = np.abs(found.eigenvalues).min()
+    assert left > float(inertia(found.eigenvalues).tolerance)  # above the error of the solver: a sign without meaning
+    assert left < float(resolution(found.eigenvalues, found.gradient_norm))
+    assert np.isclose(np.abs(found.eigenvalues).max(), 1)
 
 
 class Slope:
@@ -146,6 +181,8 @@ def test_a_gradient_flat_point_is_told_from_a_critical_one():
     assert all(b < a for (_, a), (_, b) in itertools.pairwise(seen))
     cut = critical_point(Slope(), np.array([1.0, 1.0]), hessians=2)
     assert cut.hessians == 2
+    assert cut.ended == "budget"
+    assert found.ended == "stalled"
     assert cut.gradient_norm > found.gradient_norm
     for bad in ({"tolerance": 0.0}, {"hessians": 0}):
         with pytest.raises(UserError):

@@ -130,40 +130,68 @@ def test_trajectory_sets_the_variance_beside_a_random_walk_from_four_points_on(t
     assert "1 of 2 trainings diverged and are left out" in said(PATHS, run.settings, gone)
 
 
-def ratios(
-    arrived=(True, True, False), values=((1, 2, 3), (-1, 0, 2), (-2, -1, 4)), flat=0.01, rho=(0.5, 0.1, 0.9), **other
-):
-    settings = dataclasses.replace(RATIO.TINY, net="1", seeds=3, **other)  # of four parameters
-    spectra = np.sort(np.array([[*v, 1.0] for v in values], float))
+CRITICAL, FLAT, STALLED = (True, True), (False, False), (False, True)  # |g| below the tolerance, search ended of itself
+KEYS = ("loss", "norm", "rho")
+
+
+def ratios(ends=(CRITICAL, CRITICAL, FLAT), values=((1, 2, 3), (-1, 0, 2), (-2, -1, 4)), flat=0.01, **other):
+    settings = dataclasses.replace(RATIO.TINY, net="1", seeds=3, **{k: v for k, v in other.items() if k not in KEYS})
+    arrived, finished = np.array(ends).T
     nothing, threes = np.full(3, -1), np.ones(3)
     result = RATIO.Result(
-        nothing, threes, threes, np.array([0.1, 0.2, 0.3]), np.array([1e-12, 1e-12, 1e-5]), spectra, np.full(3, flat),
-        np.array(arrived), np.full(3, 5), np.array([rho, rho]), nothing, 1.0, 0.0, 1.0,
+        steps=nothing, start_loss=threes, start_norm=threes, loss=np.array(other.get("loss", [0.1, 0.2, 0.3])),
+        gradient_norm=np.array(other.get("norm", [1e-16, 1e-16, 1e-5])), flatness=np.full(3, flat), arrived=arrived,
+        eigenvalues=np.sort(np.array([[*v, 1.0] for v in values], float)), finished=finished, hessians=np.full(3, 5),
+        correlation=np.array([other.get("rho", (0.5, 0.1, 0.9))] * 2), diverged_at=nothing, seconds=1.0,
+        compile_seconds=0.0, search_seconds=1.0,
     )  # fmt: skip
     return settings, result, said(RATIO, settings, result)
 
 
-def test_minimal_ratio_tells_minima_saddles_and_flat_places_apart():
+def test_minimal_ratio_tells_the_ends_of_searches_apart():
     *_, text = ratios()
     assert "2 of 3 nets reached a critical point" in text
-    assert "1 of the 2 have no negative eigenvalue" in text
-    assert "directions of little curvature" in text
-    assert "Over all 3 nets the ratio rises with the loss: Spearman 0.50" in text
+    assert "1 were cut off after 12 Hessians in a gradient-flat region" in text
+    assert "Over all 3 nets, critical points or not, the ratio rises with the loss: Spearman 0.50" in text
     assert "strict ratio" not in text
     *_, cut = ratios(flat=3.0)
-    assert "was cut off after 12 Hessians" in cut
-    *_, none = ratios(values=((-1, 2, 3), (-1, 0, 2), (-2, -1, 4)))
-    assert "None of the 2 is a minimum" in none
-    *_, all_of_them = ratios(arrived=(True,) * 3)
-    assert "ended short" not in all_of_them
-    *_, unclear = ratios(rho=(0.5, -0.1, 0.9))
-    assert "no trend of the ratio with the loss is shown" in unclear
-    assert "falls" not in unclear
-    *_, few = ratios(rho=(-0.5, np.nan, np.nan))
-    assert "too few for an interval" in few
-    *_, rounded = ratios(precision="float32", strict=True)
-    assert "what the rounding of float32 leaves" in rounded
-    assert "draw the strict one towards one half" in rounded
+    assert "gradient-flat" not in cut
+    assert "1 were cut off after 12 Hessians, |g| 1e-05: more --hessians" in cut
+    *_, stalled = ratios(ends=(CRITICAL, CRITICAL, STALLED))
+    assert "1 ended where no step lowers |g|, 1e-05; their signs" in stalled
+    assert "which is rounding" in ratios(ends=(CRITICAL, CRITICAL, STALLED), precision="float32")[2]
+    *_, close = ratios(ends=(CRITICAL, CRITICAL, (True, False)))
+    assert "1 have |g| below that, 1e-05, but their search was cut off" in close
+    assert "2 of 3 nets reached" in close
+    *_, all_of_them = ratios(ends=(CRITICAL,) * 3)
+    assert "are not those of a critical point" not in all_of_them
+
+
+def test_minimal_ratio_calls_minima_only_what_rounding_cannot_have_made():
+    assert "Of these 2, 1 are saddles or maxima" in ratios()[2]
+    assert "1 have no negative eigenvalue" in ratios()[2]
+    saddles = ratios(values=((-1, 2, 3), (-1, 0, 2), (-2, -1, 4)))[2]
+    assert "Of these 2, 2 are saddles or maxima" in saddles
+    assert "minima, as far" not in saddles
+    near = ((-1e-9, 1, 2), (1e-9, 1, 2), (1, 1, 1))  # within 10 sqrt(1e-16 * 2)
+    text = ratios(values=near)[2]
+    assert "2 of them have eigenvalues above rounding but within" in text
+    assert "with those as zero the ratio is 0.75 (0.75 to 0.75)" in text
+    assert (
+        "Of these 2, 1 have no negative eigenvalue: minima, as far as second order can tell; 1 cannot be told" in text
+    )
+    assert "above rounding but within" not in ratios()[2]
+    assert "kinks" in ratios(activation="relu")[2]
+    assert "kinks" not in ratios()[2]
+
+
+def test_minimal_ratio_speaks_of_trends_only_where_there_is_one():
+    assert "no trend of the ratio with the loss is shown" in ratios(rho=(0.5, -0.1, 0.9))[2]
+    assert "too few for an interval" in ratios(rho=(-0.5, np.nan, np.nan))[2]
+    assert "falls with the loss" in ratios(rho=(-0.5, -0.9, -0.1))[2]
+    one = ratios(loss=[0.1, 0.10001, 0.3])[2]
+    assert "All of the 2 critical points lie at one loss, 0.1" in one
+    assert "draw the strict one towards one half" in ratios(precision="float32", strict=True)[2]
 
 
 def test_minimal_ratio_names_the_stopped_and_the_diverged():
@@ -178,7 +206,7 @@ def test_minimal_ratio_names_the_stopped_and_the_diverged():
     gone = dataclasses.replace(result, diverged_at=np.array([-1, -1, 7]), **gone)
     text = said(RATIO, settings, gone)
     assert "1 of 3 trainings diverged and are left out" in text
-    assert "ended short" not in text
+    assert "cut off" not in text
 
 
 def plane(middle=1.0, corner=2.0, **other):

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlhw import architectures, plot, targets
+from dlhw import architectures, targets
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _fitting, _parts
-from dlhw.measure.signs import LARGEST, Inertia, effective_rank, inertia
+from dlhw.measure.signs import LARGEST, Inertia, effective_rank, inertia, resolution
 from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.statistics import spearman
@@ -46,8 +45,8 @@ class Settings(_fitting.FitSettings):
     lengths: Literal["spread", "equal"] = option(
         "spread", "spread: each net trains for 1 to --epochs steps, evenly in the logarithm; equal: all for --epochs."
     )
-    tolerance: float = option(1e-8, "A net has arrived where the gradient norm is below this.")
-    hessians: int = option(150, "Exact Hessians that the search may take for each net.")
+    arrival: float = option(1e-8, "A net has arrived where the gradient norm is below this.")
+    hessians: int = option(300, "Exact Hessians that the search may take for each net.")
     stop: Literal["critical", "gradient-norm"] = option(
         "critical", "gradient-norm: show beside it the points where training first came under --threshold."
     )
@@ -59,8 +58,10 @@ class Settings(_fitting.FitSettings):
         super().__post_init__()
         size = architectures.count(architectures.parse(self.net))
         require(size <= LARGEST, f"--net {self.net} has {size} parameters; whole Hessians are for at most {LARGEST}")
-        require(self.tolerance > 0, f"--tolerance {self.tolerance:g} must be positive")
+        require(self.arrival > 0, f"--arrival {self.arrival:g} must be positive")
         require(self.threshold > 0, f"--threshold {self.threshold:g} must be positive")
+        used = self.stop == "gradient-norm" or self.threshold == type(self).threshold
+        require(used, "--threshold is of --stop gradient-norm; give both, or none")
         require(1 <= self.hessians <= 100_000, f"--hessians {self.hessians} must lie in 1..100000")
 
     @property
@@ -91,13 +92,14 @@ class Result:
     gradient_norm: NDArray[np.floating]  # (S,) |g| there
     eigenvalues: NDArray[np.floating]  # (S, P) of the Hessian there, ascending, in the precision of the run
     flatness: NDArray[np.floating]  # (S,) |H g| / |g| there
-    arrived: NDArray[np.bool_]  # (S,) |g| < tolerance
+    arrived: NDArray[np.bool_]  # (S,) |g| < arrival
+    finished: NDArray[np.bool_]  # (S,) the search ended of itself: at rounding, or where no step lowers |g|
     hessians: NDArray[np.integer]  # (S,)
-    correlation: NDArray[np.floating]  # (2, 3) Spearman of ratio and log loss, 95 % interval; all nets, those arrived
+    correlation: NDArray[np.floating]  # (2, 3) Spearman of ratio and log loss, 95 % interval; all, critical points
     diverged_at: NDArray[np.integer]  # (S,) step, or -1
     seconds: float  # of the training
     compile_seconds: float
-    search_seconds: float  # of all searches, side by side as they were
+    search_seconds: float  # of all searches, over the number that ran side by side
     path_step: NDArray[np.integer] | None = None  # (S,) first check under the threshold, or -1
     path_loss: NDArray[np.floating] | None = None  # (S,) there
     path_norm: NDArray[np.floating] | None = None  # (S,)
@@ -109,9 +111,10 @@ SECTION = Section(
     "What happens when the gradient is almost zero",
     fixed=(),
     captions={
-        "ratio": "Share of positive eigenvalues against loss. Filled: |g| below the tolerance; hollow: the search "
-        "ended short of it, in a gradient-flat region.",
-        "spectra": "Eigenvalues of the net of lowest, median and highest loss, in order; grey: zero to rounding.",
+        "ratio": "Share of positive eigenvalues against loss. Filled: critical points; hollow: searches that ended "
+        "short of one.",
+        "spectra": "Eigenvalues of the critical points of lowest, median and highest loss, in order; grey: zero to "
+        "rounding.",
         "signs": "Positive, zero and negative eigenvalues of every net, in order of its loss.",
     },
     mistakes=(
@@ -121,6 +124,8 @@ SECTION = Section(
         "drawn towards one half.",
         "Float32: its rounding hides all eigenvalues under about 1e-5 of the largest.",
         "A minimiser of |g|² that ends where Hg = 0 but g does not is taken for a critical point.",
+        "The search for one ends at |g| = 1e-8: near a degenerate point curvatures of 1e-4 then mean nothing but "
+        "nearness.",
     ),
     quick={"seeds": 24, "epochs": 1000, "hessians": 60},
 )
@@ -186,6 +191,7 @@ def _search(settings: Settings, objective: Any, theta: np.ndarray | None, part: 
     names = ("start_loss", "start_norm", "loss", "gradient_norm", "flatness")
     arrays: dict[str, np.ndarray] = {k: np.array(np.nan) for k in names}
     arrays |= {"eigenvalues": np.full(settings.parameters, np.nan, kind), "arrived": np.array(False)}
+    arrays |= {"finished": np.array(False)}
     arrays |= {"hessians": np.array(0), "seconds": np.array(0.0)}
     if theta is None:
         return arrays
@@ -196,7 +202,7 @@ def _search(settings: Settings, objective: Any, theta: np.ndarray | None, part: 
             raise Stopped
 
     (loss,), (gradient,) = objective.gradient(theta[None])
-    at = critical_point(objective, theta, tolerance=settings.tolerance, hessians=settings.hessians, progress=progress)
+    at = critical_point(objective, theta, tolerance=settings.arrival, hessians=settings.hessians, progress=progress)
     return {
         "start_loss": np.array(loss, float),
         "start_norm": np.array(np.linalg.norm(gradient), float),
@@ -205,6 +211,7 @@ def _search(settings: Settings, objective: Any, theta: np.ndarray | None, part: 
         "flatness": np.array(at.flatness),
         "eigenvalues": at.eigenvalues.astype(kind),
         "arrived": np.array(at.arrived),
+        "finished": np.array(at.ended in ("rounding", "stalled")),
         "hessians": np.array(at.hessians),
         "seconds": np.array(time.perf_counter() - began),
     }
@@ -233,7 +240,7 @@ def _on_the_path(
     return {"path_step": step, "path_loss": loss, "path_norm": norm, "path_eigenvalues": values}
 
 
-def _signs(settings: Settings, eigenvalues: np.ndarray, strict: bool | None = None) -> tuple[np.ndarray, Inertia]:
+def signs_of(settings: Settings, eigenvalues: np.ndarray, strict: bool | None = None) -> tuple[np.ndarray, Inertia]:
     """Which nets have a spectrum, (S,), and the inertia of those."""
     good = np.isfinite(eigenvalues).all(axis=1)
     strict = settings.strict if strict is None else strict
@@ -241,220 +248,218 @@ def _signs(settings: Settings, eigenvalues: np.ndarray, strict: bool | None = No
     return good, inertia(some, 0.0 if strict else None)
 
 
-def _ratio(settings: Settings, eigenvalues: np.ndarray, strict: bool | None = None) -> np.ndarray:
+def ratios(settings: Settings, eigenvalues: np.ndarray, strict: bool | None = None) -> np.ndarray:
     """Minimal ratio of every net, (S,); nan where there is no spectrum."""
-    good, signs = _signs(settings, eigenvalues, strict)
+    good, signs = signs_of(settings, eigenvalues, strict)
     out = np.full(len(good), np.nan)
     out[good] = signs.minimal_ratio[: int(good.sum())]
     return out
 
 
 def _correlations(settings: Settings, result: Result) -> list[tuple[float, float, float]]:
-    ratio = _ratio(settings, result.eigenvalues)
-    return [spearman(np.where(m, ratio, np.nan), result.loss, seed=settings.seed) for m in (True, result.arrived)]
+    ratio = ratios(settings, result.eigenvalues)
+    which = (True, kinds(result) == "critical")
+    return [spearman(np.where(m, ratio, np.nan), result.loss, seed=settings.seed) for m in which]
+
+
+KINDS = {
+    "critical": "critical points",
+    "close": "below the tolerance, search cut off",
+    "flat": "gradient-flat where the search was cut off",
+    "cut": "search cut off",
+    "stalled": "no step lowers |g|",
+}
+
+
+def kinds(result: Result) -> np.ndarray:
+    """What the end of each search is, (S,), a key of KINDS; "" where training diverged.
+
+    A critical point asks that the search went on to rounding (see :func:`dlhw.measure.critical_point`). Gradient-flat:
+    |H g|/|g| under a tenth of the largest curvature, so that minimising |g|^2 hardly moves.
+    """
+    with np.errstate(invalid="ignore"):
+        flat = result.flatness < FLAT * np.abs(result.eigenvalues.astype(np.float64)).max(axis=1)
+    found = np.where(result.finished, "stalled", np.where(flat, "flat", "cut"))
+    found = np.where(result.arrived, np.where(result.finished, "critical", "close"), found)
+    return np.where(np.isfinite(result.loss), found, "")
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """`ratio`: against loss, coloured by |g|. `spectra`: of three nets. `signs`: of all nets."""
+    from dlhw.experiments import _ratio_figures as draw
+
     return {
-        "ratio": _ratio_figure(settings, result),
-        "spectra": _spectra_figure(settings, result),
-        "signs": _signs_figure(settings, result),
+        "ratio": draw.ratio_figure(settings, result),
+        "spectra": draw.spectra_figure(settings, result),
+        "signs": draw.signs_figure(settings, result),
     }
 
 
-def _what(settings: Settings) -> str:
+def what(settings: Settings) -> str:
+    """The nets, in a line."""
     return f"{settings.net} {settings.activation}, {settings.parameters} parameters, {targets.formula(settings.func)}"
 
 
-def _ratio_figure(settings: Settings, result: Result) -> Figure:
-    made, (axes,) = plot.figure(height=4.8, head=1.1 if result.path_loss is None else 1.3, right=True)
-    ratio, norm = _ratio(settings, result.eigenvalues), result.gradient_norm
-    sizes = norm[np.isfinite(norm) & (norm > 0)]
-    if len(sizes):
-        scale = LogNorm(float(sizes.min()), max(float(sizes.max()), 1.0001 * float(sizes.min())))
-        size = np.clip(norm, sizes.min(), None)  # an exact zero has no logarithm
-        for some, label in ((result.arrived, "critical point"), (~result.arrived, "search ended short of one")):
-            some = some & np.isfinite(ratio)
-            if not some.any():
-                continue
-            filled = bool(label == "critical point")
-            colors: Any = plot.sequential(scale(size[some]))
-            faces = colors if filled else "none"
-            label += f": {int(some.sum())} nets"
-            axes.scatter(ratio[some], result.loss[some], s=30, c=faces, edgecolors=colors, linewidths=1.2, label=label)
-        plot.colorbar(made, axes, scale, "|g|")
-    if result.path_eigenvalues is not None and result.path_loss is not None:
-        path = _ratio(settings, result.path_eigenvalues)
-        label = f"training stopped at |g| ≤ {settings.threshold:g}: {int(np.isfinite(path).sum())} nets"
-        axes.scatter(path, result.path_loss, s=24, c="#888888", marker="x", linewidths=1.0, label=label)
-    if np.any(result.loss > 0):
-        axes.set_yscale("log")
-        plot.decades(axes)
-    count = "all above 0" if settings.strict else "above rounding"
-    axes.set(xlabel=f"minimal ratio (eigenvalues {count} / all)", ylabel="MSE")
-    plot.header(made, "Minimal ratio where the gradient vanishes", _what(settings), (axes,), columns=1)
-    return made
-
-
-def _chosen(result: Result) -> dict[str, int]:
-    """The nets of lowest, median and highest loss among those that arrived, or among all if none did."""
-    finite = np.isfinite(result.loss)
-    some = np.flatnonzero(finite & result.arrived if (finite & result.arrived).any() else finite)
-    order = some[np.argsort(result.loss[some], kind="stable")]
-    places = {"lowest loss": 0, "median": (len(order) - 1) // 2, "highest loss": len(order) - 1}
-    return {name: int(order[k]) for name, k in places.items()} if len(order) else {}
-
-
-def _spectra_figure(settings: Settings, result: Result) -> Figure:
-    made, (axes,) = plot.figure(height=4.2, head=1.15)
-    chosen, floors = _chosen(result), []
-    for k, (name, s) in enumerate(chosen.items()):
-        values = result.eigenvalues[s].astype(float)
-        floors.append(float(inertia(result.eigenvalues[s]).tolerance))
-        label = f"{name}, seed {settings.seed + s}: MSE {number(result.loss[s])}, |g| {number(result.gradient_norm[s])}"
-        axes.plot(np.arange(1, len(values) + 1), values, label=label, marker=".", markersize=3.5, **plot.line(k))
-    if floors:
-        floor = max(floors)
-        axes.set_yscale("symlog", linthresh=floor)
-        axes.axhspan(-floor, floor, color="#9A9A9A", alpha=0.3, linewidth=0)
-        plot.signed_decades(axes, floor)
-    axes.set(xlabel="eigenvalue, in ascending order", ylabel="eigenvalue of the Hessian")
-    note = f"{_what(settings)}; " + ("nets that arrived" if result.arrived.any() else "no net arrived: of all nets")
-    plot.header(made, "Spectra", note, (axes,), columns=1)
-    return made
-
-
-def _signs_figure(settings: Settings, result: Result) -> Figure:
-    made, (axes,) = plot.figure(height=4.0, head=0.95)
-    good, signs = _signs(settings, result.eigenvalues)
-    nets = np.flatnonzero(good)
-    order = np.argsort(result.loss[nets], kind="stable")
-    at, below = np.arange(len(nets)), np.zeros(len(nets))
-    rows = (("negative", signs.negative, plot.COLORS[1]), ("zero", signs.zero, "#BDBDBD"))
-    for name, counts, color in (*rows, ("positive", signs.positive, plot.COLORS[0])):
-        height = counts[: len(nets)][order]
-        axes.bar(at, height, 0.9, bottom=below, color=color, label=name, linewidth=0)
-        below = below + height
-    short = ~result.arrived[nets][order]
-    if short.any():
-        axes.plot(at[short], np.full(short.sum(), settings.parameters * 1.03), ".", color=plot.TRUTH, markersize=2.5)
-    axes.set(xlabel="net, from the lowest loss to the highest", ylabel="eigenvalues", xlim=(-0.7, len(nets) - 0.3))
-    axes.set_xticks([])
-    axes.grid(False)
-    note = f"{_what(settings)}; dots on top: nets that did not arrive" if short.any() else _what(settings)
-    plot.header(made, "Signs of the eigenvalues", note, (axes,), columns=3)
-    return made
-
-
 def series(settings: Settings, result: Result) -> Series:
-    """Quantiles of the minimal ratio over the nets."""
-    ratio = np.sort(_ratio(settings, result.eigenvalues))
-    share = (np.arange(len(ratio)) + 0.5) / len(ratio)
+    """Quantiles of the minimal ratio over the nets that did not diverge."""
+    ratio = ratios(settings, result.eigenvalues)
+    ratio = np.sort(ratio[np.isfinite(ratio)])
+    share = (np.arange(len(ratio)) + 0.5) / max(1, len(ratio))
     return Series("share of nets", "minimal ratio", (Line("quantile", share, ratio[None]),), at=(0.1, 0.5, 0.9))
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """A row for the nets that arrived and one for the others (with --stop, for the stopped too)."""
-    groups = {"arrived": (result.arrived, result.loss, result.gradient_norm, result.eigenvalues)}
-    finite = np.isfinite(result.loss)
-    short = ~result.arrived & finite
-    groups["ended short"] = (short, result.loss, result.gradient_norm, result.eigenvalues)
-    if result.path_eigenvalues is not None and result.path_loss is not None and result.path_norm is not None:
-        under = np.isfinite(result.path_loss)
-        groups["stopped in training"] = (under, result.path_loss, result.path_norm, result.path_eigenvalues)
+    """A row for the critical points and one for each other end of a search (with --stop, for the stopped too)."""
+    kind = kinds(result)
     numbers: dict[str, Any] = {"parameters": settings.parameters, "nets": settings.seeds}
+    numbers["diverged"] = int((result.diverged_at >= 0).sum())
     rows = []
-    for name, (some, loss, norm, values) in groups.items():
-        found = _numbers(settings, values[some])
-        found = {"loss": loss[some], "gradient_norm": norm[some], **found}
-        if name != "stopped in training":
-            found["flatness"] = result.flatness[some]
-        numbers[name] = {"nets": int(some.sum()), **{k: statistics(v) for k, v in found.items()}}
-        keys = ("loss", "gradient_norm", "ratio", "strict_ratio", "positive", "zero", "negative", "effective_rank")
-        cells = [spread(found[k]) for k in (*keys, "flatness") if k in found]
-        rows.append((name, str(int(some.sum())), *cells, *["–"] * (9 - len(cells))))
-    gone = int((result.diverged_at >= 0).sum())
-    numbers |= {"diverged": gone, "spearman_all": result.correlation[0].tolist()}
-    numbers["spearman_arrived"] = result.correlation[1].tolist()
+    for key, label in KINDS.items():
+        some = kind == key
+        found = {"loss": result.loss[some], "gradient_norm": result.gradient_norm[some]}
+        found |= _numbers(result.eigenvalues[some], result.gradient_norm[some]) | {"flatness": result.flatness[some]}
+        numbers[key] = {"nets": int(some.sum()), **{k: statistics(v) for k, v in found.items()}}
+        if some.any() or key == "critical":
+            rows.append((label, str(int(some.sum())), *(spread(found[k]) for k in COLUMNS)))
+    if result.path_eigenvalues is not None and result.path_loss is not None and result.path_norm is not None:
+        some = np.isfinite(result.path_loss)
+        found = {"loss": result.path_loss[some], "gradient_norm": result.path_norm[some]}
+        found |= _numbers(result.path_eigenvalues[some], result.path_norm[some])
+        numbers["stopped in training"] = {"nets": int(some.sum()), **{k: statistics(v) for k, v in found.items()}}
+        cells = (spread(found[k]) if k in found else "–" for k in COLUMNS)
+        rows.append(("stopped in training", str(int(some.sum())), *cells))
+    numbers |= {"spearman_all": result.correlation[0].tolist(), "spearman_critical": result.correlation[1].tolist()}
     numbers |= {"seconds": result.seconds, "search_seconds": result.search_seconds}
-    columns: tuple[str, ...] = ("", "nets", "MSE", "|g|", "minimal ratio", "ratio, strict", "n+", "n0", "n−")
-    columns += ("effective rank", "|Hg|/|g|")
-    title = f"minimal-ratio: {_what(settings)}, {settings.precision}; median (min to max)"
-    return Summary(title, columns, tuple(rows), tuple(_sentences(settings, result, numbers)), numbers)
+    title = f"minimal-ratio: {what(settings)}, {settings.precision}; median (min to max)"
+    said = tuple(_sentences(settings, result, kind))
+    return Summary(title, ("", "nets", *COLUMNS.values()), tuple(rows), said, numbers)
 
 
-def _numbers(settings: Settings, values: np.ndarray) -> dict[str, np.ndarray]:
+COLUMNS = {
+    "loss": "MSE",
+    "gradient_norm": "|g|",
+    "ratio": "minimal ratio",
+    "strict_ratio": "ratio, strict",
+    "positive": "n+",
+    "zero": "n0",
+    "negative": "n−",
+    "unsettled": "± within 10√(|g| λmax)",
+    "effective_rank": "effective rank",
+    "flatness": "|Hg|/|g|",
+}
+
+
+def _numbers(values: np.ndarray, norms: np.ndarray) -> dict[str, np.ndarray]:
     """Of nets with spectra (n, P): both ratios, the counts by sign with tolerance, the effective rank."""
     if not len(values):
-        nothing = np.empty(0)
-        return dict.fromkeys(("ratio", "strict_ratio", "positive", "zero", "negative", "effective_rank"), nothing)
+        keys = ("ratio", "strict_ratio", "positive", "zero", "negative", "unsettled", "settled_ratio", "effective_rank")
+        return dict.fromkeys(keys, np.empty(0))
     signs = inertia(values)
+    least = np.maximum(resolution(values, norms), signs.tolerance)[:, None]
     return {
         "ratio": signs.minimal_ratio,
         "strict_ratio": inertia(values, 0.0).minimal_ratio,
         "positive": signs.positive.astype(float),
         "zero": signs.zero.astype(float),
         "negative": signs.negative.astype(float),
+        "unsettled": ((np.abs(values) > signs.tolerance[:, None]) & (np.abs(values) <= least))
+        .sum(axis=1)
+        .astype(float),
+        "settled_ratio": (values > least).mean(axis=1),
         "effective_rank": effective_rank(values),
     }
 
 
-def _sentences(settings: Settings, result: Result, numbers: dict[str, Any]) -> list[str]:
-    nets, gone, arrived = settings.seeds, numbers["diverged"], int(result.arrived.sum())
-    short = int((~result.arrived & np.isfinite(result.loss)).sum())
-    said = [f"{arrived} of {nets} nets reached a critical point, |g| < {settings.tolerance:g}."]
-    if short:
-        some = ~result.arrived & np.isfinite(result.loss)
-        largest = np.abs(result.eigenvalues[some]).max(axis=1).astype(float)
-        share = float(np.median(result.flatness[some] / largest))
-        flat = "the gradient lies in directions of little curvature, where minimising |g|² hardly moves"
-        why = flat if share < FLAT else f"the search was cut off after {settings.hessians} Hessians or fewer"
-        if settings.precision == "float32":
-            why = "of that size is what the rounding of float32 leaves of a gradient"
+SHORT = {
+    "close": "have |g| below that, {g}, but their search was cut off after {n} Hessians: small eigenvalues are not "
+    "settled",
+    "flat": "were cut off after {n} Hessians in a gradient-flat region, |g| {g}: |Hg|/|g| is {f}, under a tenth of the "
+    "largest curvature, where minimising |g|² hardly moves",
+    "cut": "were cut off after {n} Hessians, |g| {g}: more --hessians may bring them further",
+    "stalled": "ended where no step lowers |g|, {g}",
+}
+
+
+def _sentences(settings: Settings, result: Result, kind: np.ndarray) -> list[str]:
+    said = _critical(settings, result, kind == "critical")
+    for key, text in SHORT.items():
+        some = kind == key
+        if some.any():
+            norms, flat = spread(result.gradient_norm[some]), spread(result.flatness[some])
+            why = text.format(n=settings.hessians, g=norms, f=flat)
+            rounding = ", which is rounding" if key == "stalled" and settings.precision == "float32" else ""
+            said.append(f"{int(some.sum())} {why}{rounding}; their signs are not those of a critical point.")
+    known = np.isfinite(result.loss)
+    if settings.strict and known.any():
+        found = _numbers(result.eigenvalues[known], result.gradient_norm[known])
         said.append(
-            f"{short} ended short of one, |g| {spread(result.gradient_norm[some])}: |Hg|/|g| is "
-            f"{spread(result.flatness[some])} there, {100 * share:.2g} % of the largest curvature in the median: "
-            f"{why}. Their signs are not those of a critical point."
-        )
-    if arrived:
-        good = result.eigenvalues[result.arrived]
-        minima = int((inertia(good).negative == 0).sum())
-        found = _numbers(settings, good)
-        said.append(
-            f"Minimal ratio of those that arrived: {spread(found['ratio'])}, or {spread(found['strict_ratio'])} if "
-            f"every eigenvalue above 0 counts; {spread(found['zero'])} of {settings.parameters} are zero to rounding."
-        )
-        said.append(
-            f"{minima} of the {arrived} have no negative eigenvalue: minima, as far as second order can tell."
-            if minima
-            else f"None of the {arrived} is a minimum: every one has negative eigenvalues."
-        )
-    if settings.strict and arrived + short:
-        found = _numbers(settings, result.eigenvalues[np.isfinite(result.loss)])
-        said.append(
-            f"Over all {arrived + short} nets the strict ratio is {spread(found['strict_ratio'])}, and "
+            f"Over all {int(known.sum())} nets the strict ratio is {spread(found['strict_ratio'])}, and "
             f"{spread(found['ratio'])} above rounding: eigenvalues of rounding, half of them positive, draw the strict "
             "one towards one half."
         )
-    for (rho, low, high), which in zip(result.correlation, ("all nets", "nets that arrived"), strict=True):
+    said += _trends(result, kind)
+    if result.path_eigenvalues is not None and result.path_loss is not None and result.path_norm is not None:
+        under = np.isfinite(result.path_loss)
+        found = _numbers(result.path_eigenvalues[under], result.path_norm[under])
+        said.append(
+            f"Stopped in training at |g| ≤ {settings.threshold:g}: {int(under.sum())} of {settings.seeds} nets, "
+            f"minimal ratio {spread(found['ratio'])}; those are no critical points."
+        )
+    if settings.activation == "relu":
+        said.append("A relu net is piecewise smooth: its Hessian knows nothing of the kinks, nor do the signs.")
+    if settings.seeds == 1:
+        said.append("One net: one seed decides nothing.")
+    gone = int((result.diverged_at >= 0).sum())
+    if gone:
+        said.append(f"{gone} of {settings.seeds} trainings diverged and are left out.")
+    return said
+
+
+def _critical(settings: Settings, result: Result, some: np.ndarray) -> list[str]:
+    """How many searches ended at a critical point, and what these are."""
+    n, size = int(some.sum()), settings.parameters
+    said = [f"{n} of {settings.seeds} nets reached a critical point: |g| < {settings.arrival:g}, followed to rounding."]
+    if not n:
+        return said
+    values, norms = result.eigenvalues[some], result.gradient_norm[some]
+    found = _numbers(values, norms)
+    said.append(
+        f"Their minimal ratio is {spread(found['ratio'])}, or {spread(found['strict_ratio'])} if every eigenvalue "
+        f"above 0 counts; {spread(found['zero'])} of {size} are zero to rounding."
+    )
+    if found["unsettled"].any():
+        said.append(
+            f"{int((found['unsettled'] > 0).sum())} of them have eigenvalues above rounding but within 10√(|g| λmax), as "
+            "nearness to a degenerate point makes them; with those as zero the ratio is "
+            f"{spread(found['settled_ratio'])}."
+        )
+    least = np.maximum(resolution(values, norms), inertia(values).tolerance)[:, None]
+    down = (values < -least).any(axis=1)
+    unclear = ~down & (values < -inertia(values).tolerance[:, None]).any(axis=1)
+    minima = int((~down & ~unclear).sum())
+    parts = [f"{int(down.sum())} are saddles or maxima: they curve downwards somewhere"] if down.any() else []
+    parts += [f"{minima} have no negative eigenvalue: minima, as far as second order can tell"] if minima else []
+    parts += [f"{int(unclear.sum())} cannot be told"] if unclear.any() else []
+    return [*said, f"Of these {n}, {'; '.join(parts)}."]
+
+
+def _trends(result: Result, kind: np.ndarray) -> list[str]:
+    """What the ratio has to do with the loss: over all ends of searches, and over the critical points."""
+    said = []
+    for (rho, low, high), key in zip(result.correlation, ("all", "critical"), strict=True):
+        some = kind == "critical" if key == "critical" else kind != ""
+        n = int(some.sum())
+        over = f"the {n} critical points" if key == "critical" else f"all {n} nets, critical points or not,"
+        if n > 1 and number(result.loss[some].min()) == number(result.loss[some].max()):
+            said.append(
+                f"All of {over} lie at one loss, {number(result.loss[some].max())}: there is no trend to speak of."
+            )
+            continue
         if not np.isfinite(rho):
             continue
         clear = np.isfinite(low) and (low > 0 or high < 0)
         way = "rises" if rho > 0 else "falls"
         bound = f"95 % interval {number(low)} to {number(high)}" if np.isfinite(low) else "too few for an interval"
-        over = f"all {arrived + short} nets" if which == "all nets" else f"the {arrived} nets that arrived"
         verdict = f"the ratio {way} with the loss" if clear else "no trend of the ratio with the loss is shown"
         said.append(f"Over {over} {verdict}: Spearman {rho:.2f}, {bound}.")
-    if result.path_eigenvalues is not None and result.path_loss is not None:
-        under = np.isfinite(result.path_loss)
-        found = _numbers(settings, result.path_eigenvalues[under])
-        said.append(
-            f"Stopped in training at |g| ≤ {settings.threshold:g}: {int(under.sum())} of {nets} nets, minimal ratio "
-            f"{spread(found['ratio'])}; those are no critical points."
-        )
-    if nets == 1:
-        said.append("One net: one seed decides nothing.")
-    if gone:
-        said.append(f"{gone} of {nets} trainings diverged and are left out.")
     return said

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dlhw.measure.signs import effective_rank as effective_rank
     from dlhw.measure.signs import gradient_flatness as gradient_flatness
     from dlhw.measure.signs import inertia as inertia
+    from dlhw.measure.signs import resolution as resolution
     from dlhw.measure.spectrum import eigenpairs as eigenpairs
     from dlhw.measure.spectrum import spectral_density as spectral_density
     from dlhw.measure.spectrum import trace as trace
@@ -62,7 +63,7 @@ _ROOMS = {
     "planes": ("PlaneLoss", "Surface", "surface"),
     "precision": ("widened",),
     "sharpness": ("keskar", "random_ball", "sam"),
-    "signs": ("Inertia", "effective_rank", "gradient_flatness", "inertia"),
+    "signs": ("Inertia", "effective_rank", "gradient_flatness", "inertia", "resolution"),
     "spectrum": ("eigenpairs", "spectral_density", "trace"),
     "stacked": ("StackedObjective",),
     "weights": ("PCA", "assign", "flat", "layer_parts", "pca", "random_walk_shares"),

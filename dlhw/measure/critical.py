@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from dlhw.measure.stacked import StackedObjective
 Array = NDArray[np.floating]
 
 STEP = 0.1  # of the finite difference along a step, as Transtrum and Sethna advise
-BEND = 0.75  # most that the curved part of a step may be of its straight part
+BEND = 0.75  # most that |a| may be of |v|, the step being v + a / 2
 MOST_TRIALS = 60  # dampings tried for one step
 
 
@@ -30,6 +30,8 @@ class CriticalPoint:
     eigenvalues: Array  # (P,) of the Hessian, ascending
     flatness: float  # |H g| / |g|: near zero with |g| large, the search stopped for want of slope, not of gradient
     arrived: bool  # |g| < tolerance
+    ended: Literal["rounding", "stalled", "budget", "overflow"]
+    """By what: |g| at rounding; no damping that lowers |g|; as many Hessians as allowed; nan."""
     hessians: int  # taken
 
 
@@ -50,7 +52,7 @@ def critical_point(
     derivative of g along v by a finite difference; it is refused where |a| exceeds 0.75 |v|.
 
     It does not rest at `tolerance`: close to a degenerate critical point curvatures that are zero at the point itself
-    are of the size of the gradient, half of them positive, and only go where |g| goes to rounding.
+    are as large as sqrt(|g|), half of them positive (see :func:`dlhw.measure.resolution`).
 
     Finds saddles and maxima as well as minima. It may end where H g = 0 and g does not (gradient-flat regions,
     Frye et al. 2021): `arrived` and `flatness` say so. progress gets (Hessians taken, |g|).
@@ -63,11 +65,10 @@ def critical_point(
     while True:
         if progress is not None:
             progress(taken, point.size)
-        if taken >= hessians or not point.size > _rounding(objective, point):  # nan ends it too
-            break
-        found = _step(objective, point, mu)
+        ended = _end(objective, point, taken >= hessians)
+        found = None if ended else _step(objective, point, mu)
         if found is None:
-            break  # no damping lowers |g|: a minimum of it, to rounding
+            break
         theta, mu = found
         point, taken = _at(objective, theta), taken + 1
     return CriticalPoint(
@@ -77,8 +78,18 @@ def critical_point(
         point.values,
         float(gradient_flatness(point.matrix, point.gradient)),
         bool(point.size < tolerance),
+        ended or "stalled",  # no damping lowers |g|: a minimum of it, to rounding
         taken,
     )
+
+
+def _end(objective: StackedObjective, at: _Point, spent: bool) -> Literal["rounding", "budget", "overflow"] | None:
+    """Why the search ends here, if it does."""
+    if not np.isfinite(at.size):
+        return "overflow"
+    if at.size <= _rounding(objective, at):
+        return "rounding"
+    return "budget" if spent else None
 
 
 def _rounding(objective: StackedObjective, at: _Point) -> float:

@@ -31,12 +31,14 @@ class StackedObjective:
 
         Raises UserError for nets that are no such chains, of unequal shape, or of more than 1000 weights.
         """
-        kinds = {shape_of(model) for model in models}
+        kinds = {shape_of(model, "StackedObjective") for model in models}
         require(len(kinds) == 1, f"a stack needs nets of one shape; these have {len(kinds)}")
         ((dtype, *layers),) = kinds
         self.layers: list[tuple[tuple[int, int], Callable[[Any], Any]]] = layers
         self.size = sum((a + 1) * b for (a, b), _ in layers)
         require(self.size <= LARGEST, f"whole Hessians are for nets of at most {LARGEST} weights, not {self.size}")
+        wanted = (len(x), layers[-1][0][1])
+        require(np.shape(y) == wanted, f"y has shape {np.shape(y)}; for these inputs and outputs it must be {wanted}")
         self.block, self.dtype = block, dtype
         # features x batch: XLA multiplies narrow matrices faster that way.
         self.x, self.y = (tf.constant(np.asarray(a).T[None], dtype) for a in (x, y))
