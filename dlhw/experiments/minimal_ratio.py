@@ -429,8 +429,8 @@ def _critical(settings: Settings, result: Result, some: np.ndarray) -> list[str]
     )
     if found["unsettled"].any():
         said.append(
-            f"{int((found['unsettled'] > 0).sum())} of them have eigenvalues above rounding but within 10√(|g| λmax), as "
-            "nearness to a degenerate point makes them; with those as zero the ratio is "
+            f"{int((found['unsettled'] > 0).sum())} of them have eigenvalues above rounding but within 10√(|g| λmax), "
+            "as nearness to a degenerate point makes them; with those as zero the ratio is "
             f"{spread(found['settled_ratio'])}."
         )
     least = np.maximum(resolution(values, norms), inertia(values).tolerance)[:, None]
