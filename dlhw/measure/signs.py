@@ -57,8 +57,8 @@ def resolution(eigenvalues: Any, gradient_norm: Any) -> Array:
 
     10 sqrt(|g| max|eigenvalue|), an order of magnitude. Where a direction is flat to second order and cubic,
     g = c s^2 / 2 and its curvature is c s = sqrt(2 c |g|), at a distance s from the point at which it is 0: far above
-    |g| itself, and positive on one side. (With a quartic it is |g|^(2/3), which is less.) c is put at the largest curvature, as for
-    weights of order one, and ten is for safety.
+    |g| itself, and positive on one side. (With a quartic it is |g|^(2/3), which is less.) c is
+    put at the largest curvature, as for weights of order one, and ten is for safety.
     """
     largest = np.abs(np.asarray(eigenvalues)).max(axis=-1)
     return np.asarray(10 * np.sqrt(np.asarray(gradient_norm, np.float64) * largest))
