@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import gc
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -208,15 +207,14 @@ def _list(out: Out = Path("artifacts"), json: Json = False) -> None:
 
 
 def _made(run: Path) -> str:
-    """When a run was made, and how long it took if that is known."""
-    from dlhw import store
+    """Where a run was made, and how long it took."""
+    from dlhw import experiments
 
-    day = time.strftime("%Y-%m-%d", time.localtime((run / "run.json").stat().st_mtime))
     try:
-        seconds = store.read_json(run)["environment"].get("wall_seconds")
+        loaded = experiments.load(run)
     except UserError as error:
         return str(error)
-    return day if seconds is None else f"{day}, {seconds:.0f} s"
+    return f"{loaded.environment['device']}, {loaded.wall_seconds:.0f} s"
 
 
 @app.command(name="show", rich_help_panel="Tools")

@@ -7,12 +7,16 @@ Would miss: a critical point that the search steps over on its way to another on
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
+from dlhw import experiments
+from dlhw.context import Context
 from dlhw.errors import UserError
+from dlhw.experiments import _fitting
 from dlhw.measure.signs import effective_rank, gradient_flatness, inertia, resolution
 
 keras = pytest.importorskip("keras")
@@ -187,3 +191,56 @@ def test_a_gradient_flat_point_is_told_from_a_critical_one():
     for bad in ({"tolerance": 0.0}, {"hessians": 0}):
         with pytest.raises(UserError):
             critical_point(Slope(), np.array([1.0, 1.0]), **bad)
+
+
+RATIO = experiments.get("minimal-ratio")
+
+
+def test_how_long_a_net_trains_does_not_depend_on_the_others():
+    settings = RATIO.Settings()
+    steps = settings.steps()
+    assert steps.min() >= 1
+    assert steps.max() <= settings.epochs
+    assert np.median(np.log(steps)) == pytest.approx(np.log(settings.epochs) / 2, rel=0.3)
+    np.testing.assert_array_equal(dataclasses.replace(settings, seed=40, seeds=3).steps(), steps[40:43])
+    assert (dataclasses.replace(settings, lengths="equal").steps() == settings.epochs).all()
+
+
+@pytest.mark.slow
+def test_the_numbers_of_a_run_are_those_of_its_nets():
+    settings = dataclasses.replace(RATIO.TINY, stop="gradient-norm", threshold=0.2, epochs=60)
+    result = experiments.execute("minimal-ratio", settings, Context()).result
+    keep = sorted({*settings.steps().tolist(), *settings.checks()})
+    models, histories = _fitting.fit(settings, (settings.net,), Context(), keep=keep, dtype="float64")
+    x, y = _fitting.data(settings)
+    assert (result.path_step >= 0).any()
+    for s, (model, history) in enumerate(zip(models, histories, strict=True)):
+        objective = measure.Objective(model, "mse", x[:, None], y[:, None])
+        objective.move(history.weights[keep.index(result.steps[s])])
+        value, slope = objective.gradient()
+        np.testing.assert_allclose(
+            [result.start_loss[s], result.start_norm[s]], [value, np.linalg.norm(slope)], rtol=1e-9
+        )
+        assert result.gradient_norm[s] < result.start_norm[s]
+        assert result.arrived[s] == (result.gradient_norm[s] < settings.arrival)
+        norms = {}
+        for step in settings.checks():
+            objective.move(history.weights[keep.index(step)])
+            norms[step] = np.linalg.norm(objective.gradient()[1])
+        first = next((step for step, norm in norms.items() if norm <= settings.threshold), -1)
+        assert result.path_step[s] == first
+        if first >= 0:
+            assert result.path_norm[s] == pytest.approx(norms[first], rel=1e-9)
+            objective.move(history.weights[keep.index(first)])
+            exact = np.linalg.eigvalsh(measure.hessian_matrix(model, "mse", x[:, None], y[:, None]))
+            np.testing.assert_allclose(result.path_eigenvalues[s], exact, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_run_in_float32_keeps_float32():
+    result = experiments.execute(
+        "minimal-ratio", dataclasses.replace(RATIO.TINY, precision="float32"), Context()
+    ).result
+    assert result.eigenvalues.dtype == np.float32
+    assert not result.arrived.any()  # 1e-8 is out of its reach
+    assert inertia(result.eigenvalues).tolerance.min() > 1e-8

@@ -1,4 +1,8 @@
-"""Planes through subjects, and the loss over them: computed in parts, coarse grid first, kept as it grows."""
+"""Planes through subjects, and the loss over them: computed in parts, coarse grid first, kept as it grows.
+
+A Subject (`_subjects`) is a net with its data; a Chart is the plane through it with grid and marks; a _Place is both,
+with what computes the loss, which the parts of one surface share. A part keeps its rows so far in _Kept.
+"""
 
 from __future__ import annotations
 
