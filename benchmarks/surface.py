@@ -26,7 +26,10 @@ TORCH_BATCHES = (50, 100, 250, 500, 1000)
 
 
 def time_dlhw() -> dict[str, float]:
-    """As the command does it: one thread a core, each with points of its own."""
+    """As the command does it where nothing was trained before: one thread a core, each with points of its own.
+
+    After a training in the same process TensorFlow keeps the threads that it began with, which costs a few per cent.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np

@@ -46,7 +46,7 @@ class Settings(_fitting.FitSettings):
         "spread", "spread: each net trains for 1 to --epochs steps, evenly in the logarithm; equal: all for --epochs."
     )
     arrival: float = option(1e-8, "A net has arrived where the gradient norm is below this.")
-    hessians: int = option(300, "Exact Hessians that the search may take for each net.")
+    hessians: int = option(220, "Exact Hessians that the search may take for each net.")
     stop: Literal["critical", "gradient-norm"] = option(
         "critical", "gradient-norm: show beside it the points where training first came under --threshold."
     )
@@ -371,12 +371,11 @@ def _numbers(values: np.ndarray, norms: np.ndarray) -> dict[str, np.ndarray]:
 
 
 SHORT = {
-    "close": "have |g| below that, {g}, but their search was cut off after {n} Hessians: small eigenvalues are not "
-    "settled",
-    "flat": "were cut off after {n} Hessians in a gradient-flat region, |g| {g}: |Hg|/|g| is {f}, under a tenth of the "
+    "close": "Below that, but cut off after {n} Hessians: {k}, |g| {g}; small eigenvalues are not settled there",
+    "flat": "Cut off after {n} Hessians in a gradient-flat region: {k}, |g| {g}; |Hg|/|g| is {f}, under a tenth of the "
     "largest curvature, where minimising |g|² hardly moves",
-    "cut": "were cut off after {n} Hessians, |g| {g}: more --hessians may bring them further",
-    "stalled": "ended where no step lowers |g|, {g}",
+    "cut": "Cut off after {n} Hessians: {k}, |g| {g}; more --hessians may bring them further",
+    "stalled": "No step lowers |g| further: {k}, |g| {g}",
 }
 
 
@@ -385,10 +384,12 @@ def _sentences(settings: Settings, result: Result, kind: np.ndarray) -> list[str
     for key, text in SHORT.items():
         some = kind == key
         if some.any():
-            norms, flat = spread(result.gradient_norm[some]), spread(result.flatness[some])
-            why = text.format(n=settings.hessians, g=norms, f=flat)
+            values = {"n": settings.hessians, "k": f"{int(some.sum())} of {settings.seeds} nets"}
+            values |= {"g": spread(result.gradient_norm[some]), "f": spread(result.flatness[some])}
             rounding = ", which is rounding" if key == "stalled" and settings.precision == "float32" else ""
-            said.append(f"{int(some.sum())} {why}{rounding}; their signs are not those of a critical point.")
+            said.append(f"{text.format(**values)}{rounding}.")
+    if not set(kind) <= {"critical", ""}:
+        said.append("The signs of these are not those of a critical point.")
     known = np.isfinite(result.loss)
     if settings.strict and known.any():
         found = _numbers(result.eigenvalues[known], result.gradient_norm[known])
