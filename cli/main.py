@@ -214,7 +214,8 @@ def _made(run: Path) -> str:
         loaded = experiments.load(run)
     except UserError as error:
         return str(error)
-    return f"{loaded.environment['device']}, {loaded.wall_seconds:.0f} s"
+    known = loaded.environment.get("wall_seconds") is not None  # not of a run that was broken off and taken up
+    return f"{loaded.environment['device']}, {'' if known else 'about '}{loaded.wall_seconds:.0f} s"
 
 
 @app.command(name="show", rich_help_panel="Tools")

@@ -120,11 +120,17 @@ def compose(runs: Sequence[experiments.Run], *, reduced: bool = False, title: st
     for k, run in enumerate(runs):
         twice = names.count(run.experiment) > 1
         anchor = run.experiment + (f"-{names[: k + 1].count(run.experiment)}" if twice else "")
-        parts.append(_part(run, anchor))
+        parts.append(_part(run, anchor, _apart(run) if twice else ""))
     return Report(title, reduced, __version__, tuple(_made_with(runs)), tuple(parts))
 
 
-def _part(run: experiments.Run, anchor: str) -> Part:
+def _apart(run: experiments.Run) -> str:
+    """What tells this run from others of its experiment, for its heading."""
+    told = [f"{name.replace('_', ' ')} {text(value, ', ')}" for name, value in changed(run.settings).items()]
+    return ": " + (", ".join(told) or "default settings")
+
+
+def _part(run: experiments.Run, anchor: str, apart: str = "") -> Part:
     module = experiments.get(run.experiment)
     about, said = section.of(module, run.experiment), run.summary()
     pictures = []
@@ -141,7 +147,7 @@ def _part(run: experiments.Run, anchor: str) -> Part:
         anchor,
         run.experiment,
         about.place if about.place != "9" else "",
-        about.title,
+        about.title + apart,
         experiments.question(run.experiment),
         command(run),
         tuple(pictures),

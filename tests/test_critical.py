@@ -66,6 +66,7 @@ def test_effective_rank_and_flatness_in_closed_form():
     assert np.isnan(gradient_flatness(hessian, [0.0, 0.0]))
 
 
+@pytest.mark.slow
 def test_stacked_hessians_are_those_of_the_nets_and_of_finite_differences():
     models = [mlp((4, 3), activation="tanh", seed=s, dtype="float64") for s in range(5)]
     together = StackedObjective(models, X, Y, block=2)

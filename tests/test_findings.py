@@ -11,7 +11,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dlhw import experiments
+from dlhw import experiments, plot
+from dlhw.experiments import _fitting
 
 SIMULATE, NORM, LABELS, PARAMS, PATHS, NETS = (
     experiments.get(n) for n in ("simulate", "gradient-norm", "random-labels", "sweep-params", "trajectory", "classify")
@@ -151,15 +152,15 @@ def ratios(ends=(CRITICAL, CRITICAL, FLAT), values=((1, 2, 3), (-1, 0, 2), (-2, 
 def test_minimal_ratio_tells_the_ends_of_searches_apart():
     *_, text = ratios()
     assert "2 of 3 nets reached a critical point" in text
-    assert "Cut off after 12 Hessians in a gradient-flat region: 1 of 3 nets, |g| 1e-05" in text
-    assert "Over all 3 nets, critical points or not, the ratio rises with the loss: Spearman 0.50" in text
+    assert "In a gradient-flat region after at most 12 Hessians: 1 of 3 nets, |g| 1e-05" in text
+    assert "Over all 3 nets: nets of larger loss have the larger ratio, Spearman 0.50" in text
     assert "strict ratio" not in text
     *_, cut = ratios(flat=3.0)
     assert "gradient-flat" not in cut
     assert "Cut off after 12 Hessians: 1 of 3 nets, |g| 1e-05; more --hessians" in cut
-    *_, stalled = ratios(ends=(CRITICAL, CRITICAL, STALLED))
+    *_, stalled = ratios(ends=(CRITICAL, CRITICAL, STALLED), flat=3.0)
     assert "No step lowers |g| further: 1 of 3 nets, |g| 1e-05. The signs of these" in stalled
-    assert "which is rounding" in ratios(ends=(CRITICAL, CRITICAL, STALLED), precision="float32")[2]
+    assert "In a gradient-flat region" in ratios(ends=(CRITICAL, CRITICAL, STALLED))[2]
     *_, close = ratios(ends=(CRITICAL, CRITICAL, (True, False)))
     assert "Below that, but cut off after 12 Hessians: 1 of 3 nets, |g| 1e-05" in close
     assert "2 of 3 nets reached" in close
@@ -168,18 +169,17 @@ def test_minimal_ratio_tells_the_ends_of_searches_apart():
 
 
 def test_minimal_ratio_calls_minima_only_what_rounding_cannot_have_made():
-    assert "Of these 2, 1 are saddles or maxima" in ratios()[2]
-    assert "1 have no negative eigenvalue" in ratios()[2]
+    assert "saddle or maximum (curved downwards somewhere): 1 of 2; strict minimum: 1 of 2." in ratios()[2]
     saddles = ratios(values=((-1, 2, 3), (-1, 0, 2), (-2, -1, 4)))[2]
-    assert "Of these 2, 2 are saddles or maxima" in saddles
-    assert "minima, as far" not in saddles
+    assert "saddle or maximum (curved downwards somewhere): 2 of 2." in saddles
+    flat_to_second_order = ratios(values=((0, 1, 2), (0, 0, 2), (1, 1, 1)))[2]
+    assert "no more than second order can tell (no negative eigenvalue, but zeros): 2 of 2." in flat_to_second_order
+    assert "strict minimum" not in flat_to_second_order
     near = ((-1e-9, 1, 2), (1e-9, 1, 2), (1, 1, 1))  # within 10 sqrt(1e-16 * 2)
     text = ratios(values=near)[2]
     assert "2 of them have eigenvalues above rounding but within" in text
     assert "with those as zero the ratio is 0.75 (0.75 to 0.75)" in text
-    assert (
-        "Of these 2, 1 have no negative eigenvalue: minima, as far as second order can tell; 1 cannot be told" in text
-    )
+    assert "(no negative eigenvalue, but zeros): 1 of 2; not to be told from rounding: 1 of 2." in text
     assert "above rounding but within" not in ratios()[2]
     assert "kinks" in ratios(activation="relu")[2]
     assert "kinks" not in ratios()[2]
@@ -188,9 +188,14 @@ def test_minimal_ratio_calls_minima_only_what_rounding_cannot_have_made():
 def test_minimal_ratio_speaks_of_trends_only_where_there_is_one():
     assert "no trend of the ratio with the loss is shown" in ratios(rho=(0.5, -0.1, 0.9))[2]
     assert "too few for an interval" in ratios(rho=(-0.5, np.nan, np.nan))[2]
-    assert "falls with the loss" in ratios(rho=(-0.5, -0.9, -0.1))[2]
+    assert "nets of larger loss have the smaller ratio" in ratios(rho=(-0.5, -0.9, -0.1))[2]
     one = ratios(loss=[0.1, 0.10001, 0.3])[2]
-    assert "All of the 2 critical points lie at one loss, 0.1" in one
+    assert "The 2 critical points lie at one loss, 0.1" in one
+    assert "constant output" not in one
+    variance = float(np.var(_fitting.data(ratios()[0])[1]))
+    assert "2 of 2 lie at the loss of a constant output" in ratios(loss=[variance, variance, 1.0])[2]
+    assert ratios(ends=(CRITICAL,) * 3, loss=[0.1] * 3)[2].count("no trend to speak of") == 1
+    assert "1 of them are no critical points" in ratios()[2]
     assert "draw the strict one towards one half" in ratios(precision="float32", strict=True)[2]
 
 
@@ -226,10 +231,23 @@ def test_landscape_says_where_the_loss_is_lowest_and_how_far_the_path_is_off():
     assert "6: the net itself, 1, lies lowest." in text
     assert "90.0 % of the variance of the path" in text
     assert "leaves it by up to 0.5" in text
-    assert "most at epoch 0 (8 in the plane, 4 in truth" in text
+    assert "most at epoch 0 (8 in the plane, 4 in truth)" in text
+    assert "nan" not in text
     assert "one seed decides nothing" in text
-    assert "lowest is 0.5, at (-1, 1), under the 1 of the net itself" in plane(corner=0.5)[2]
+    assert "lowest is 0.5, at (-1, 1), the edge of the grid, under the 1 of the net itself" in plane(corner=0.5)[2]
     assert "lies lowest" in plane(middle=1.0, corner=0.99999)[2]  # equal to the digits that are shown
     assert "does not exclude a saddle" in plane(plane="random")[2]
     gone = dataclasses.replace(result, diverged_at=np.array([2]), loss=np.full((1, 3, 3), np.nan))
     assert "6 diverged and has no surface" in said(PLANES, settings, gone)
+
+
+def test_minimal_ratio_is_drawn_though_all_losses_are_equal():
+    settings, result, _ = ratios(ends=(CRITICAL,) * 3, loss=[0.0869, 0.0869 * (1 + 1e-15), 0.0869 * (1 - 1e-15)])
+    with plot.style():
+        made = RATIO.figures(settings, result)
+    low, high = made["ratio"].axes[0].get_ylim()
+    assert low < 0.0869 / 1.5
+    assert high > 0.0869 * 1.5
+    labels = [text.get_text() for text in made["spectra"].legends[0].get_texts()]
+    assert len(labels) == len(set(labels)) >= 2
+    assert labels[0].startswith("lowest ratio")

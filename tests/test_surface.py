@@ -133,6 +133,7 @@ def over_a_plane(model):
     return measure.PlaneLoss(model, plane, cross_entropy, x, y, batch_size=5)
 
 
+@pytest.mark.slow
 def test_the_fast_way_to_the_loss_is_the_plain_one():
     for name, model in nets():
         at = over_a_plane(model)

@@ -66,6 +66,10 @@ def no_animation(name: str) -> str:
     return f"{name} has no animation; {', '.join(have[:-1])} and {have[-1]} have one"
 
 
+PARTS = ("seconds", "compile_seconds", "line_seconds", "search_seconds")
+"""Fields of results that hold seconds of parts of a run."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished experiment: its settings, its result, and where it ran."""
@@ -112,7 +116,7 @@ class Run:
         known = self.environment.get("wall_seconds")
         if known is not None:
             return float(known)
-        flat = [np.sum(getattr(self.result, k, 0.0)) for k in ("seconds", "compile_seconds", "line_seconds")]
+        flat = [np.sum(getattr(self.result, k, 0.0)) for k in PARTS]
         return float(sum(flat)) / max(1, int(self.environment.get("jobs", 1)))
 
     def save(self, out: str | Path = "artifacts", overwrite: bool = False) -> Path:

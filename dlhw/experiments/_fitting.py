@@ -45,6 +45,8 @@ class FitSettings:
         require(1 <= self.epochs <= 10_000_000, f"--epochs {self.epochs} must lie in 1..10000000")
         require(self.learning_rate > 0, f"--learning-rate {self.learning_rate:g} must be positive")
         require(0 <= self.momentum < 1, f"--momentum {self.momentum:g} must lie in [0, 1)")
+        used = self.optimizer in ("sgd", "nesterov") or self.momentum == type(self).momentum
+        require(used, f"--momentum is of sgd and nesterov, and --optimizer is {self.optimizer}; drop it")
         require(2 <= self.points <= 1_000_000, f"--points {self.points} must lie in 2..1000000")
         low, high = self.domain
         require(low < high, f"--domain {low:g} {high:g} is empty; LOW must be below HIGH")

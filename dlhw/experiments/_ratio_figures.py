@@ -41,6 +41,9 @@ def ratio_figure(settings: Settings, result: Result) -> Figure:
         axes.scatter(path, result.path_loss, s=24, c="#888888", marker="x", linewidths=1.0, label=label)
     if np.any(result.loss > 0):
         axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        if high < 1.2 * low:  # all at one loss: a logarithmic axis has no ticks between equal numbers
+            axes.set_ylim(low / 2, high * 2)
         plot.decades(axes)
     count = "all above 0" if settings.strict else "above rounding"
     axes.set(xlabel=f"minimal ratio (eigenvalues {count} / all)", ylabel="MSE")
@@ -48,22 +51,32 @@ def ratio_figure(settings: Settings, result: Result) -> Figure:
     return made
 
 
-def _chosen(result: Result) -> dict[str, int]:
+def _chosen(settings: Settings, result: Result) -> dict[str, int]:
     """The critical points of lowest, median and highest loss, or nets if there are none."""
     critical = kinds(result) == "critical"
     some = np.flatnonzero(critical if critical.any() else np.isfinite(result.loss))
-    order = some[np.argsort(result.loss[some], kind="stable")]
-    places = {"lowest loss": 0, "median": (len(order) - 1) // 2, "highest loss": len(order) - 1}
-    return {name: int(order[k]) for name, k in places.items()} if len(order) else {}
+    if not len(some):
+        return {}
+    # At one loss, to the digits that are shown, the ratio orders them.
+    losses = np.array([float(number(v)) for v in result.loss[some]])
+    order = some[np.lexsort((ratios(settings, result.eigenvalues)[some], losses))]
+    name = "loss" if losses.min() < losses.max() else "ratio"
+    places = {f"lowest {name}": 0, "median": (len(order) - 1) // 2, f"highest {name}": len(order) - 1}
+    chosen: dict[str, int] = {}
+    for label, k in places.items():
+        if int(order[k]) not in chosen.values():
+            chosen[label] = int(order[k])
+    return chosen
 
 
 def spectra_figure(settings: Settings, result: Result) -> Figure:
     made, (axes,) = plot.figure(height=4.2, head=1.15)
-    chosen, floors = _chosen(result), []
+    chosen, floors = _chosen(settings, result), []
     for k, (name, s) in enumerate(chosen.items()):
         values = result.eigenvalues[s].astype(float)
         floors.append(float(inertia(result.eigenvalues[s]).tolerance))
-        label = f"{name}, seed {settings.seed + s}: MSE {number(result.loss[s])}, |g| {number(result.gradient_norm[s])}"
+        at = f"MSE {number(result.loss[s])}, |g| {number(result.gradient_norm[s])}"
+        label = f"{name}, seed {settings.seed + s}: {at}, ratio {ratios(settings, result.eigenvalues)[s]:.2g}"
         axes.plot(np.arange(1, len(values) + 1), values, label=label, marker=".", markersize=3.5, **plot.line(k))
     if floors:
         floor = max(floors)
@@ -71,7 +84,7 @@ def spectra_figure(settings: Settings, result: Result) -> Figure:
         axes.axhspan(-floor, floor, color="#9A9A9A", alpha=0.3, linewidth=0)
         plot.signed_decades(axes, floor)
     axes.set(xlabel="eigenvalue, in ascending order", ylabel="eigenvalue of the Hessian")
-    note = f"{what(settings)}; " + (
+    note = f"{what(settings)}; grey: zero to rounding; " + (
         "critical points" if (kinds(result) == "critical").any() else "no critical point was reached: of all nets"
     )
     plot.header(made, "Spectra", note, (axes,), columns=1)

@@ -164,7 +164,7 @@ def _files(settings: Settings, context: Context) -> list[Subject]:
         try:
             with warnings.catch_warnings():  # of the optimizer's state, which is of no use here
                 warnings.simplefilter("ignore")
-                models.append(keras.models.load_model(path))
+                models.append(keras.models.load_model(path, compile=settings.loss == "auto"))
         except Exception as error:  # whatever Keras meets in a file of the user
             said = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(f"--of: {path} cannot be loaded ({said})") from None
@@ -209,6 +209,11 @@ def _tried(settings: Settings, path: str, model: Any, loss: Any, x: np.ndarray, 
 
     from dlhw.measure import Objective
 
+    if isinstance(loss, str) and loss.endswith("categorical_crossentropy"):
+        z = np.asarray(model(x[:64], training=False))
+        sums = bool(z.min() >= 0) and bool(np.allclose(z.sum(axis=-1), 1, atol=1e-3))
+        require(sums, f"--of {path}: {loss} expects probabilities, and the outputs are none; compile the model with "
+                "from_logits=True, or leave it uncompiled")  # fmt: skip
     try:
         value = Objective(model, loss, x, y).value().loss
     except (ValueError, TypeError, tf.errors.OpError) as error:
@@ -302,7 +307,11 @@ def _softmax(layer: Any) -> bool:
 
 def loss_name(loss: Any) -> str:
     """What a loss is called."""
-    return loss if isinstance(loss, str) else str(getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)))
+    if isinstance(loss, str):
+        return loss
+    logits = getattr(loss, "_fn_kwargs", {}).get("from_logits") or getattr(loss, "__name__", "") == "cross_entropy"
+    name = str(getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)))
+    return name + (" (from logits)" if logits else "")
 
 
 def checked(settings: Settings) -> Sequence[str]:

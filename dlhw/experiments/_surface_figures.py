@@ -66,7 +66,7 @@ def _panels(settings: Settings, result: Result, note: str = "") -> tuple[Figure,
 def _maps(settings: Settings, result: Result, *, filled: bool, quantity: str = "loss") -> Figure:
     from dlhw.experiments.landscape import axes_of
 
-    made, panels = _panels(settings, result)
+    made, panels = _panels(settings, result, f"{quantity} on {settings.where()}")
     scale, levels = _scale(result)
     if quantity == "accuracy":
         scale, levels = Normalize(0, 100), np.linspace(0, 100, 11)
@@ -135,6 +135,9 @@ def _solid(settings: Settings, result: Result) -> Figure:
     scale, _ = _scale(result)
     log = isinstance(scale, LogNorm)
     names, count = axes_of(settings), len(panels)
+    corners = np.nanmean(np.log(np.maximum(result.loss, 1e-30)), axis=0)[[-1, -1, 0, 0], [0, -1, -1, 0]]
+    # One view of all nets, with the corner in front that is lowest on the mean and so hides nothing.
+    turn = -58 + 90 * int(np.nan_to_num(corners, nan=np.inf).argmin())
     for m, flat in enumerate(panels):
         box = flat.get_position()
         flat.remove()
@@ -152,8 +155,7 @@ def _solid(settings: Settings, result: Result) -> Figure:
         facets.set_rasterized(True)  # thousands of facets make a large and slow SVG
         ends = (scale.vmin, scale.vmax)  # one scale for all nets
         axes.set(xlabel=names[0], ylabel=names[1], zlim=np.log10(ends) if log else ends)
-        corners = np.nan_to_num(z[[-1, -1, 0, 0], [0, -1, -1, 0]], nan=np.inf)
-        axes.view_init(elev=38, azim=-58 + 90 * int(corners.argmin()))  # the lowest in front, where it hides nothing
+        axes.view_init(elev=38, azim=turn)
         for ticks in (axes.xaxis, axes.yaxis):
             ticks.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=plot.scaled(7))
@@ -207,7 +209,7 @@ def _line(settings: Settings, result: Result) -> Figure:
 def _curvature(settings: Settings, result: Result) -> Figure:
     from dlhw.experiments.landscape import axes_of, converged
 
-    note = f"|smallest / largest eigenvalue| of the Hessian on the first {HESSIAN_EXAMPLES} of {settings.where()}"
+    note = f"|smallest / largest eigenvalue| of the Hessian, on at most {HESSIAN_EXAMPLES} of {settings.where()}"
     made, panels = _panels(settings, result, note)
     names, scale = axes_of(settings), Normalize(0, 1)
     every = np.unique(np.linspace(0, settings.grid - 1, settings.curvature).round().astype(int))

@@ -32,7 +32,7 @@ from dlhw.summary import Summary, number, spread, statistics
 
 MOST = 6  # nets side by side
 LINES = ("start-end", "line")  # planes of one dimension
-ONE_PLANE = "One plane out of many: one seed decides nothing."
+ONE_PLANE = "One plane or line out of many: one seed decides nothing."
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,11 @@ class Settings:
     subset: int = option(5000, "Training examples on which the loss is measured, the same at every point.")
     curvature: int = option(0, "Points a side of a map of |smallest / largest eigenvalue|; 0: none.")
     data: str = option("mnist", "Set of images; for PATH.keras also an .npz file with arrays x and y.")
-    loss: str = option("auto", "Loss of PATH.keras by its Keras name; auto: that it was compiled with.")
+    loss: str = option(
+        "auto",
+        "Loss of PATH.keras by its Keras name; auto: that it was compiled with, else cross entropy or squared error, "
+        "by its targets.",
+    )
     func: str = option("sinc", "Target of --of simulate.")
     examples: int = option(0, "Training examples, a stratified subset; 0 takes all.")
     epochs: int = option(0, "Epochs of the training; 0: those of the experiment.")
@@ -98,7 +102,7 @@ class Settings:
             self.plane in planes, f"--plane {self.plane}: a file holds no path of training; use {', '.join(planes)}"
         )
         three = self.plane != "three-points" or len(self.of) == 3
-        require(three, f"--plane three-points: --of names {len(self.of)} files, not three")
+        require(three, f"--plane three-points: --of names {len(self.of)} file{'s' * (len(self.of) > 1)}, not three")
         known = self.data in datasets.SETS or Path(self.data).is_file()
         require(known, f"--data {self.data!r} is no file; use {', '.join(datasets.SETS)}, or an .npz of x and y")
         require(not self.nets, "--nets are trained, and --of names files; drop one")
@@ -126,6 +130,8 @@ class Settings:
         made.check_nets(_subjects.nets(self), "--nets")
         require(self.every <= made.epochs, f"--every {self.every} must lie in 1..{made.epochs}, the epochs")
         even = made.epochs % self.every == 0
+        enough = self.plane != "path" or made.epochs // self.every >= 2
+        require(enough, f"--epochs {made.epochs}: a plane through a path needs three points of it at least")
         require(even, f"--every {self.every} must divide the {made.epochs} epochs, so that the path ends at the net")
 
     @property
@@ -178,7 +184,7 @@ SECTION = Section(
         "contour": "Contours of the loss, even in its logarithm; with the path of training where there is one: the "
         "ring is its start, the colour of a marker the true loss there.",
         "filled": "The same, filled, on one scale for all nets.",
-        "surface": "The same as a surface; the page surface.html turns it.",
+        "surface": "The same as a surface; the page surface.html in the folder of the run turns it.",
         "accuracy": "Accuracy over the same plane.",
         "path": "Loss of the path and of its shadow on the plane; below, the distance between the two.",
         "line": "Loss along the line.",
@@ -279,7 +285,8 @@ def pages(settings: Settings, result: Result) -> dict[str, str]:
     if settings.plane in LINES:
         return {}
     low, high = limits(result.loss)
-    quantities = [{"key": "loss", "label": "loss", "log": low > 0, "low": low, "high": high}]
+    quantities = [{"key": "loss", "label": f"loss{' (log scale)' if low > 0 else ''}", "log": low > 0}]
+    quantities[0] |= {"low": low, "high": high}
     if np.isfinite(result.accuracy).any():
         quantities.append({"key": "accuracy", "label": "accuracy", "log": False, "low": 0.0, "high": 1.0})
 
@@ -293,12 +300,22 @@ def pages(settings: Settings, result: Result) -> dict[str, str]:
         net |= {"loss": plain(result.loss[m]), "accuracy": plain(result.accuracy[m])}
         if settings.plane == "path":
             net["path"] = plain(np.column_stack([result.marks[m], result.mark_loss[m]]))
+        names = "ABC" if settings.plane == "three-points" else [""]
+        net["nets"] = [
+            [name, *plain(np.array([*mark, loss]))]
+            for name, mark, loss in zip(
+                names,
+                result.marks[m][::-1] if "path" in net else result.marks[m],
+                result.mark_loss[m][::-1] if "path" in net else result.mark_loss[m],
+                strict=False,
+            )
+        ]
         nets.append(net)
     if not nets:
         return {}
     data = json.dumps({"nets": nets, "quantities": quantities, "axes": axes_of(settings)}, allow_nan=False)
     page = template("surface.html").render(
-        title=title(settings), note=f"Loss on {settings.where()}.", data=data.replace("<", "\\u003c")
+        title=title(settings), note=f"Measured on {settings.where()}.", data=data.replace("<", "\\u003c")
     )
     return {"surface": page}
 
@@ -399,7 +416,10 @@ def _sentences(settings: Settings, result: Result) -> list[str]:
         own, (low, _) = _own_loss(settings, result, m), limits(result.loss[m])
         who = "net A" if settings.plane == "three-points" else "the net itself"
         i, j = np.unravel_index(np.nanargmin(result.loss[m]), result.loss[m].shape)
-        at = f"({number(result.a[m, i])}, {number(result.b[m, j])})"
+        line = settings.plane in LINES
+        at = f"a = {number(result.a[m, i])}" if line else f"({number(result.a[m, i])}, {number(result.b[m, j])})"
+        if i in (0, len(result.a[m]) - 1) or (not line and j in (0, len(result.b[m]) - 1)):
+            at += ", the edge of the grid"
         if number(low) == number(own) or low > own:
             said.append(f"{label}: {who}, {number(own)}, lies lowest.")
         else:
@@ -417,7 +437,11 @@ def _sentences(settings: Settings, result: Result) -> list[str]:
     if result.eigenvalues.size and np.isfinite(result.eigenvalues).any():
         points = np.isfinite(result.eigenvalues[..., 2])
         loose = int((~converged(result.eigenvalues) & points).sum())
-        said.append(f"Map of curvature: {loose} of {int(points.sum())} points have not converged and are left white.")
+        said.append(
+            f"Map of curvature: {loose} of {int(points.sum())} points have not converged and are left white."
+            if loose
+            else f"Map of curvature: all {int(points.sum())} points have converged."
+        )
     if settings.seeds == 1:
         said.append("One training of each net: one seed decides nothing." if not settings.saved else ONE_PLANE)
     return said
@@ -433,9 +457,10 @@ def _of_the_path(result: Result, m: int, label: str) -> str:
     rho, *_ = spearman(np.log10(result.plane_loss[m]), np.log10(result.mark_loss[m]))
     worst = int(np.nanargmax(error))
     two = 100 * float(result.explained[m].sum())
+    follows = f"; Spearman over the path {rho:.2f}" if np.isfinite(rho) else ""
     return (
         f"{label}: the plane holds {two:.1f} % of the variance of the path, which leaves it by up to "
         f"{number(result.away[m].max())}; the contour under the path is off by {spread(error)} decades, most at epoch "
         f"{result.steps[worst]} ({number(result.plane_loss[m, worst])} in the plane, "
-        f"{number(result.mark_loss[m, worst])} in truth; Spearman over the path {rho:.2f})."
+        f"{number(result.mark_loss[m, worst])} in truth{follows})."
     )

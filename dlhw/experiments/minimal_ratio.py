@@ -52,7 +52,11 @@ class Settings(_fitting.FitSettings):
     )
     threshold: float = option(1e-3, "Gradient norm of --stop gradient-norm.")
     precision: Literal["float64", "float32"] = option("float64", "float32 shows what rounding makes of the spectrum.")
-    strict: bool = option(False, "Count every eigenvalue above 0, those of rounding too.", flags="--strict/--tolerant")
+    strict: bool = option(
+        False,
+        "In figures and trends count every eigenvalue above 0, those of rounding too; the table has both.",
+        flags="--strict/--tolerant",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -262,10 +266,16 @@ def _correlations(settings: Settings, result: Result) -> list[tuple[float, float
     return [spearman(np.where(m, ratio, np.nan), result.loss, seed=settings.seed) for m in which]
 
 
+def relative_flatness(result: Result) -> np.ndarray:
+    """|H g| / (|g| max|eigenvalue|), (S,), in [0, 1]: 0 where the gradient lies in directions of no curvature."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(result.flatness / np.abs(result.eigenvalues.astype(np.float64)).max(axis=1))
+
+
 KINDS = {
     "critical": "critical points",
     "close": "below the tolerance, search cut off",
-    "flat": "gradient-flat where the search was cut off",
+    "flat": "gradient-flat region",
     "cut": "search cut off",
     "stalled": "no step lowers |g|",
 }
@@ -278,8 +288,8 @@ def kinds(result: Result) -> np.ndarray:
     |H g|/|g| under a tenth of the largest curvature, so that minimising |g|^2 hardly moves.
     """
     with np.errstate(invalid="ignore"):
-        flat = result.flatness < FLAT * np.abs(result.eigenvalues.astype(np.float64)).max(axis=1)
-    found = np.where(result.finished, "stalled", np.where(flat, "flat", "cut"))
+        flat = relative_flatness(result) < FLAT
+    found = np.where(flat, "flat", np.where(result.finished, "stalled", "cut"))
     found = np.where(result.arrived, np.where(result.finished, "critical", "close"), found)
     return np.where(np.isfinite(result.loss), found, "")
 
@@ -317,7 +327,8 @@ def summary(settings: Settings, result: Result) -> Summary:
     for key, label in KINDS.items():
         some = kind == key
         found = {"loss": result.loss[some], "gradient_norm": result.gradient_norm[some]}
-        found |= _numbers(result.eigenvalues[some], result.gradient_norm[some]) | {"flatness": result.flatness[some]}
+        found |= _numbers(result.eigenvalues[some], result.gradient_norm[some])
+        found["flatness"] = relative_flatness(result)[some]
         numbers[key] = {"nets": int(some.sum()), **{k: statistics(v) for k, v in found.items()}}
         if some.any() or key == "critical":
             rows.append((label, str(int(some.sum())), *(spread(found[k]) for k in COLUMNS)))
@@ -345,7 +356,7 @@ COLUMNS = {
     "negative": "n−",
     "unsettled": "± within 10√(|g| λmax)",
     "effective_rank": "effective rank",
-    "flatness": "|Hg|/|g|",
+    "flatness": "|Hg|/(|g| λmax)",
 }
 
 
@@ -372,8 +383,8 @@ def _numbers(values: np.ndarray, norms: np.ndarray) -> dict[str, np.ndarray]:
 
 SHORT = {
     "close": "Below that, but cut off after {n} Hessians: {k}, |g| {g}; small eigenvalues are not settled there",
-    "flat": "Cut off after {n} Hessians in a gradient-flat region: {k}, |g| {g}; |Hg|/|g| is {f}, under a tenth of the "
-    "largest curvature, where minimising |g|² hardly moves",
+    "flat": "In a gradient-flat region after at most {n} Hessians: {k}, |g| {g}; |Hg| is {f} of |g| λmax there, under "
+    "a tenth, so that minimising |g|² hardly moves",
     "cut": "Cut off after {n} Hessians: {k}, |g| {g}; more --hessians may bring them further",
     "stalled": "No step lowers |g| further: {k}, |g| {g}",
 }
@@ -385,9 +396,8 @@ def _sentences(settings: Settings, result: Result, kind: np.ndarray) -> list[str
         some = kind == key
         if some.any():
             values = {"n": settings.hessians, "k": f"{int(some.sum())} of {settings.seeds} nets"}
-            values |= {"g": spread(result.gradient_norm[some]), "f": spread(result.flatness[some])}
-            rounding = ", which is rounding" if key == "stalled" and settings.precision == "float32" else ""
-            said.append(f"{text.format(**values)}{rounding}.")
+            values |= {"g": spread(result.gradient_norm[some]), "f": spread(relative_flatness(result)[some])}
+            said.append(f"{text.format(**values)}.")
     if not set(kind) <= {"critical", ""}:
         said.append("The signs of these are not those of a critical point.")
     known = np.isfinite(result.loss)
@@ -437,11 +447,21 @@ def _critical(settings: Settings, result: Result, some: np.ndarray) -> list[str]
     least = np.maximum(resolution(values, norms), inertia(values).tolerance)[:, None]
     down = (values < -least).any(axis=1)
     unclear = ~down & (values < -inertia(values).tolerance[:, None]).any(axis=1)
-    minima = int((~down & ~unclear).sum())
-    parts = [f"{int(down.sum())} are saddles or maxima: they curve downwards somewhere"] if down.any() else []
-    parts += [f"{minima} have no negative eigenvalue: minima, as far as second order can tell"] if minima else []
-    parts += [f"{int(unclear.sum())} cannot be told"] if unclear.any() else []
-    return [*said, f"Of these {n}, {'; '.join(parts)}."]
+    up = (values > least).all(axis=1)
+    parts = {"saddle or maximum (curved downwards somewhere)": int(down.sum()), "strict minimum": int(up.sum())}
+    parts["no more than second order can tell (no negative eigenvalue, but zeros)"] = int(
+        (~down & ~unclear & ~up).sum()
+    )
+    parts["not to be told from rounding"] = int(unclear.sum())
+    said.append(f"What they are: {'; '.join(f'{what}: {k} of {n}' for what, k in parts.items() if k)}.")
+    variance = float(np.var(_fitting.data(settings)[1]))
+    constant = int(np.isclose(result.loss[some], variance, rtol=1e-3).sum())
+    if constant:
+        said.append(
+            f"{constant} of {n} lie at the loss of a constant output, {number(variance)}, the variance of the target: "
+            "that is the saddle which training leaves, not a trained net."
+        )
+    return said
 
 
 def _trends(result: Result, kind: np.ndarray) -> list[str]:
@@ -450,17 +470,22 @@ def _trends(result: Result, kind: np.ndarray) -> list[str]:
     for (rho, low, high), key in zip(result.correlation, ("all", "critical"), strict=True):
         some = kind == "critical" if key == "critical" else kind != ""
         n = int(some.sum())
-        over = f"the {n} critical points" if key == "critical" else f"all {n} nets, critical points or not,"
+        over = f"the {n} critical points" if key == "critical" else f"all {n} nets"
+        if key == "all" and (kind[some] == "critical").all():
+            continue  # the same nets come again
         if n > 1 and number(result.loss[some].min()) == number(result.loss[some].max()):
-            said.append(
-                f"All of {over} lie at one loss, {number(result.loss[some].max())}: there is no trend to speak of."
-            )
+            one = number(result.loss[some].max())
+            said.append(f"{over[0].upper()}{over[1:]} lie at one loss, {one}: there is no trend to speak of.")
             continue
         if not np.isfinite(rho):
             continue
         clear = np.isfinite(low) and (low > 0 or high < 0)
-        way = "rises" if rho > 0 else "falls"
+        way = "larger" if rho > 0 else "smaller"
         bound = f"95 % interval {number(low)} to {number(high)}" if np.isfinite(low) else "too few for an interval"
-        verdict = f"the ratio {way} with the loss" if clear else "no trend of the ratio with the loss is shown"
-        said.append(f"Over {over} {verdict}: Spearman {rho:.2f}, {bound}.")
+        verdict = (
+            f"nets of larger loss have the {way} ratio" if clear else "no trend of the ratio with the loss is shown"
+        )
+        others = int((kind != "critical").sum()) if key == "all" else 0
+        note = f"; {others} of them are no critical points, so this says nothing of those that are" if others else ""
+        said.append(f"Over {over}: {verdict}, Spearman {rho:.2f}, {bound}{note}.")
     return said
