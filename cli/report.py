@@ -18,7 +18,7 @@ def report(
     preset: Annotated[
         Literal["quick", "full"] | None,
         typer.Option(
-            help="quick: reduced settings, minutes, no network; full: those of the assignment's report, about an hour "
+            help="quick: reduced settings, about a minute, no network; full: those of the assignment's report, about an hour "
             "or more. [default: quick]"
         ),
     ] = None,
