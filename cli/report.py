@@ -18,8 +18,8 @@ def report(
     preset: Annotated[
         Literal["quick", "full"] | None,
         typer.Option(
-            help="quick: reduced settings, about a minute, no network; full: those of the assignment's report, about an hour "
-            "or more. [default: quick]"
+            help="quick: reduced settings, about a minute, no network; full: those of the assignment's report, an "
+            "hour or more. [default: quick]"
         ),
     ] = None,
     only: Annotated[
