@@ -2,8 +2,8 @@
 
 A plane of 51 x 51 points costs 2601 times what a point does; a few dozen points are measured and scaled, tracing and
 compilation are added whole. PyTorch does the same in `inference_mode`, in both memory layouts and several batch sizes,
-of which each layout's fastest counts. Every engine runs in a process of its own, in turn; medians are compared.
-`--search` times `dlhw minimal-ratio` instead, from start to end, no peer.
+of which each layout's fastest counts, beside that of dlhw. Every engine runs in a process of its own, in turn; medians
+are compared. `--search` times `dlhw minimal-ratio` instead, from start to end, no peer.
 
     DLHW_DATA_DIR=... python -m benchmarks.surface
 """
@@ -103,7 +103,8 @@ def time_torch() -> dict[str, float]:
                 point(0.1 * k, 0.2, batch)
             times.append((time.perf_counter() - began) / 8)
         name = "channels last" if layout is torch.channels_last else "usual layout"
-        found[f"PyTorch, {name}"] = min(times) * POINTS
+        found[f"PyTorch, {name}, best batch size"] = min(times) * POINTS
+        found[f"PyTorch, {name}, batches of 500 like dlhw"] = times[TORCH_BATCHES.index(500)] * POINTS
     return found
 
 

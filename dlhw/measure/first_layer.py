@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlhw.measure.directions import Plane
+from dlhw.measure.objective import chunks
 
 Array = NDArray[np.floating]
 
@@ -29,7 +30,9 @@ class FirstLayer:
     A max-pool without padding or overlap right after the layer belongs to it: its places are then an axis of their own.
     """
 
-    passes: Any  # (3, q, n, m) z0, z1, z2; q the places of a pool, 1 without; m what is left of the shape, in a row
+    passes: list[
+        Any
+    ]  # a chunk of n examples each, (3, q, n, m): z0, z1, z2; q the places of a pool, 1 without; m the rest
     weights: int  # in the layer
     activation: Callable[[Any], Any]  # of each number by itself
     shape: tuple[int, ...]  # of an example after the activation and the pool
@@ -75,19 +78,17 @@ def first_layer(model: keras.Model, plane: Plane, x: Any, batch_size: int) -> Fi
         return None
     if len(rest.trainable_variables) != len(trained) - len(own):
         return None
-    n, q = int(x.shape[0]), 1 if pool is None else int(np.prod(pool.pool_size))
-    kind = tf.as_dtype(layer.compute_dtype)
-    if None in layer.output.shape[1:] or 3 * n * int(np.prod(layer.output.shape[1:])) * kind.size > MOST_BYTES:
+    n, size = int(x.shape[0]), tf.as_dtype(layer.compute_dtype).size
+    if None in layer.output.shape[1:] or 3 * n * int(np.prod(layer.output.shape[1:])) * size > MOST_BYTES:
         return None
     weights = sum(int(np.prod(v.shape)) for v in own)
     kernels = [_split(row[:weights], own) for row in (plane.origin, plane.first, plane.second)]
-    passes = np.empty((3, q, n, int(np.prod(layer.output.shape[1:])) // q), kind.as_numpy_dtype)
-    for k in range(0, n, batch_size):
-        h = before(x[k : k + batch_size], training=False)
-        for z, (kernel, *bias) in zip(passes, kernels, strict=True):
-            z[:, k : k + batch_size] = _apart(_linear(layer, h, kernel, bias), pool)
+    passes = []
+    for part in chunks(x, batch_size):
+        h = before(part, training=False)
+        passes.append(tf.stack([_apart(_linear(layer, h, kernel, bias), pool) for kernel, *bias in kernels]))
     after = layer if pool is None else pool
-    return FirstLayer(tf.constant(passes), weights, layer.activation, tuple(after.output.shape[1:]), rest)
+    return FirstLayer(passes, weights, layer.activation, tuple(after.output.shape[1:]), rest)
 
 
 def _copy(model: keras.Model, x: Any) -> keras.Model | None:

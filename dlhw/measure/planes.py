@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,8 +39,8 @@ class PlaneLoss:
     """Loss and accuracy at points (a, b) of a plane, over all of (x, y).
 
     Where the first layer is a Dense or Conv2D its outputs are combined from three passes, instead of computed anew at
-    every point: that differs from the plain way by rounding, and takes up to 1 GB, twice that while it is prepared. It
-    is held against the plain way on one chunk, and given up if the two differ.
+    every point: that differs from the plain way by rounding, and takes up to 1 GB. It is held against the plain way on
+    one chunk, and given up if the two differ.
     Moving statistics of batch normalization stand still, those that `model` holds. The model serves as the place to
     compute and may hold other weights while this is in use: see :func:`surface`, which restores them. Several threads
     may call `points`; one at a time may call `at`.
@@ -68,7 +69,7 @@ class PlaneLoss:
             few = Objective(self.objective.model, self.objective.given, x, y)
             few.move(self.plane.at(a, b))
             plain = few.value()
-        fast = self._together(np.tile([a, b], (TOGETHER, 1)), length(x))[0]
+        fast = self._together(np.tile([a, b], (TOGETHER, 1)), only=1)[0] / length(x)
         return bool(np.isclose(fast[0], plain.loss, rtol=1e-3, equal_nan=True))
 
     def __call__(self, a: float, b: float) -> Value:
@@ -89,22 +90,24 @@ class PlaneLoss:
         for k in range(0, len(ab), TOGETHER):
             some = np.asarray(ab[k : k + TOGETHER], np.float64)
             full = some[np.resize(np.arange(len(some)), TOGETHER)]  # another number of rows would compile anew
-            found += [Value(float(loss), float(right)) for loss, right in self._together(full)[: len(some)]]
+            found += [
+                Value(float(loss), float(right))
+                for loss, right in (self._together(full) / self.objective.n)[: len(some)]
+            ]
         return found
 
-    def _together(self, ab: Array, examples: int | None = None) -> Array:
-        """(T, 2) points -> (T, 2) loss and accuracy; over the first `examples`, or all."""
+    def _together(self, ab: Array, only: int | None = None) -> Array:
+        """(T, 2) points -> (T, 2) sums of loss and hits; over the first `only` chunks, or all."""
         first, objective = self._first, self.objective
         assert first is not None
         kind = objective.variables[0].dtype
         rows = np.stack([self.plane.at(a, b)[first.weights :] for a, b in ab])
         points = [tf.constant(v, kind) for v in (*ab.T, rows)]
         total = np.zeros((len(ab), 2))
-        size, n = objective.batch_size, examples or objective.n
-        for k in range(0, n, size):
-            y = tf.nest.map_structure(lambda v: v[k : k + size], objective.data[1])  # noqa: B023
-            total += self._compiled(first.passes[:, :, k : k + size], y, *points).numpy()
-        return total / n
+        parts = zip(first.passes, chunks(objective.data[1], objective.batch_size), strict=True)
+        for passes, y in itertools.islice(parts, only):
+            total += self._compiled(passes, y, *points).numpy()
+        return total
 
     def _sums(self, passes: Any, y: Any, a: Any, b: Any, rows: Any) -> Any:
         """Sums over a chunk of loss and hits at points a, b (T,), other weights `rows` (T, P'), (T, 2) in float64."""
