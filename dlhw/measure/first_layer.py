@@ -30,9 +30,7 @@ class FirstLayer:
     A max-pool without padding or overlap right after the layer belongs to it: its places are then an axis of their own.
     """
 
-    passes: list[
-        Any
-    ]  # a chunk of n examples each, (3, q, n, m): z0, z1, z2; q the places of a pool, 1 without; m the rest
+    passes: list[Any]  # (3, q, n, m) each: z0, z1, z2 of a chunk of n examples; q the places of a pool, 1 without
     weights: int  # in the layer
     activation: Callable[[Any], Any]  # of each number by itself
     shape: tuple[int, ...]  # of an example after the activation and the pool
