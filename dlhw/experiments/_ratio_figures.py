@@ -17,6 +17,7 @@ MARKERS = {"critical": "o", "close": "D", "flat": "o", "cut": "s", "stalled": "^
 
 
 def ratio_figure(settings: Settings, result: Result) -> Figure:
+    """Minimal ratio against loss, coloured by |g|, a marker for each way in which a search ended."""
     kind = kinds(result)
     rows = len(set(kind) - {""}) + (result.path_loss is not None)
     made, (axes,) = plot.figure(height=4.4 + 0.2 * rows, head=plot.room(rows, 1), right=True)
@@ -70,6 +71,7 @@ def _chosen(settings: Settings, result: Result) -> dict[str, int]:
 
 
 def spectra_figure(settings: Settings, result: Result) -> Figure:
+    """Eigenvalues of three nets in ascending order, on an axis that is linear where they are zero to rounding."""
     made, (axes,) = plot.figure(height=4.2, head=1.15)
     chosen, floors = _chosen(settings, result), []
     for k, (name, s) in enumerate(chosen.items()):
@@ -92,6 +94,7 @@ def spectra_figure(settings: Settings, result: Result) -> Figure:
 
 
 def signs_figure(settings: Settings, result: Result) -> Figure:
+    """Negative, zero and positive eigenvalues of every net, stacked, in order of the loss."""
     made, (axes,) = plot.figure(height=4.0, head=0.95)
     good, signs = signs_of(settings, result.eigenvalues)
     nets = np.flatnonzero(good)

@@ -61,7 +61,10 @@ class Settings(_fitting.FitSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         size = architectures.count(architectures.parse(self.net))
-        require(size <= LARGEST, f"--net {self.net} has {size} parameters; whole Hessians are for at most {LARGEST}")
+        require(
+            size <= LARGEST,
+            f"--net {self.net} has {size} parameters; whole Hessians are for at most {LARGEST}; use fewer",
+        )
         require(self.arrival > 0, f"--arrival {self.arrival:g} must be positive")
         require(self.threshold > 0, f"--threshold {self.threshold:g} must be positive")
         used = self.stop == "gradient-norm" or self.threshold == type(self).threshold
@@ -244,17 +247,16 @@ def _on_the_path(
     return {"path_step": step, "path_loss": loss, "path_norm": norm, "path_eigenvalues": values}
 
 
-def signs_of(settings: Settings, eigenvalues: np.ndarray, strict: bool | None = None) -> tuple[np.ndarray, Inertia]:
+def signs_of(settings: Settings, eigenvalues: np.ndarray) -> tuple[np.ndarray, Inertia]:
     """Which nets have a spectrum, (S,), and the inertia of those."""
     good = np.isfinite(eigenvalues).all(axis=1)
-    strict = settings.strict if strict is None else strict
     some = eigenvalues[good] if good.any() else np.ones((1, eigenvalues.shape[1]))
-    return good, inertia(some, 0.0 if strict else None)
+    return good, inertia(some, 0.0 if settings.strict else None)
 
 
-def ratios(settings: Settings, eigenvalues: np.ndarray, strict: bool | None = None) -> np.ndarray:
+def ratios(settings: Settings, eigenvalues: np.ndarray) -> np.ndarray:
     """Minimal ratio of every net, (S,); nan where there is no spectrum."""
-    good, signs = signs_of(settings, eigenvalues, strict)
+    good, signs = signs_of(settings, eigenvalues)
     out = np.full(len(good), np.nan)
     out[good] = signs.minimal_ratio[: int(good.sum())]
     return out
