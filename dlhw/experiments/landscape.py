@@ -11,7 +11,6 @@ characterizing neural network optimization problems; Garipov et al. 2018, Loss s
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -280,44 +279,9 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 
 def pages(settings: Settings, result: Result) -> dict[str, str]:
     """`surface`: the surfaces to turn in a browser, self-contained; a line has none."""
-    from dlhw.report import template
+    from dlhw.experiments import _surface_page
 
-    if settings.plane in LINES:
-        return {}
-    low, high = limits(result.loss)
-    quantities = [{"key": "loss", "label": f"loss{' (log scale)' if low > 0 else ''}", "log": low > 0}]
-    quantities[0] |= {"low": low, "high": high}
-    if np.isfinite(result.accuracy).any():
-        quantities.append({"key": "accuracy", "label": "accuracy", "log": False, "low": 0.0, "high": 1.0})
-
-    def plain(values: np.ndarray) -> Any:
-        short = np.vectorize(lambda v: float(f"{v:.6g}") if np.isfinite(v) else None, otypes=[object])
-        return short(values).tolist()
-
-    nets = []
-    for m in np.flatnonzero(result.diverged_at < 0):
-        net = {"label": result.labels[m], "a": plain(result.a[m]), "b": plain(result.b[m])}
-        net |= {"loss": plain(result.loss[m]), "accuracy": plain(result.accuracy[m])}
-        if settings.plane == "path":
-            net["path"] = plain(np.column_stack([result.marks[m], result.mark_loss[m]]))
-        names = "ABC" if settings.plane == "three-points" else [""]
-        net["nets"] = [
-            [name, *plain(np.array([*mark, loss]))]
-            for name, mark, loss in zip(
-                names,
-                result.marks[m][::-1] if "path" in net else result.marks[m],
-                result.mark_loss[m][::-1] if "path" in net else result.mark_loss[m],
-                strict=False,
-            )
-        ]
-        nets.append(net)
-    if not nets:
-        return {}
-    data = json.dumps({"nets": nets, "quantities": quantities, "axes": axes_of(settings)}, allow_nan=False)
-    page = template("surface.html").render(
-        title=title(settings), note=f"Measured on {settings.where()}.", data=data.replace("<", "\\u003c")
-    )
-    return {"surface": page}
+    return {} if settings.plane in LINES else _surface_page.pages(settings, result)
 
 
 def title(settings: Settings) -> str:
