@@ -173,13 +173,17 @@ def test_every_kind_of_keras_loss_gives_one_loss_an_example(softmax):
         for loss, t in [
             (cross_entropy, y),
             (keras.losses.SparseCategoricalCrossentropy(from_logits=True), y),
-            (keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"), y),
             (keras.losses.CategoricalCrossentropy(from_logits=True), hot),
             (lambda a, b: keras.losses.categorical_crossentropy(a, b, from_logits=True), hot),
         ]
     ]
     np.testing.assert_allclose(values, values[0], rtol=1e-9)
-    with pytest.raises(UserError, match=r"shape \(\) for outputs of shape \(11, 3\)"):
+    with pytest.warns(UserWarning, match="the loss is a sum"):
+        whole = measure.Objective(
+            model, keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"), x, y, batch_size=3
+        ).value()
+    assert whole.loss == pytest.approx(len(x) * values[0], rel=1e-9)  # Keras minimises the sum
+    with pytest.raises(UserError, match=r"shape \(\) for outputs of shape \(n, 3\)"):
         measure.sensitivity(model, lambda a, b: tf.reduce_mean(cross_entropy(a, b)), x, y)
 
 
@@ -519,8 +523,13 @@ def test_batch_statistics_of_a_line():
         measure.line(chain, a, b, cross_entropy, x, y, [0.25], batch_norm="recompute").loss, twice[0]
     )
     again = keras.Model(inputs, model(inputs))
-    with pytest.raises(UserError, match="norm stands in a nested model"):
-        measure.line(again, again, again, cross_entropy, x, y, [0.5], batch_norm="recompute")
+    np.testing.assert_allclose(
+        measure.line(again, a, b, cross_entropy, x, y, [0.25], batch_norm="recompute").loss, twice[0], rtol=1e-6
+    )
+    norm = model.get_layer("norm")
+    tied = keras.Model(inputs, keras.layers.Dense(2)(norm(norm(model.get_layer("inner")(inputs)))))
+    with pytest.raises(UserError, match="norm is called more than once"):
+        measure.line(tied, tied, tied, cross_entropy, x, y, [0.5], batch_norm="recompute")
 
 
 def test_no_module_takes_the_place_of_a_function():
@@ -542,7 +551,7 @@ def test_inputs_that_have_no_gradient_are_refused(softmax):
     with pytest.raises(UserError, match="floats"):
         measure.sensitivity(model, cross_entropy, x.astype(int), y)
     ends = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
-    with pytest.raises(UserError, match="ends in a softmax"):
+    with pytest.raises(UserError, match="outputs of the model are probabilities already"):
         measure.jacobian_norm(ends, x)
     with pytest.raises(UserError, match="equally many"):
         measure.Objective(model, cross_entropy, x[:4], y)

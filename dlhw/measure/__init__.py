@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from dlhw.measure.directions import random_direction as random_direction
     from dlhw.measure.directions import random_plane as random_plane
     from dlhw.measure.directions import three_point_plane as three_point_plane
-    from dlhw.measure.gradients import batch_mean_sensitivity as batch_mean_sensitivity
     from dlhw.measure.gradients import gradient_norm as gradient_norm
-    from dlhw.measure.gradients import jacobian_norm as jacobian_norm
-    from dlhw.measure.gradients import sensitivity as sensitivity
+    from dlhw.measure.input_gradients import batch_mean_sensitivity as batch_mean_sensitivity
+    from dlhw.measure.input_gradients import jacobian_norm as jacobian_norm
+    from dlhw.measure.input_gradients import sensitivity as sensitivity
     from dlhw.measure.landscape import line as line
     from dlhw.measure.landscape import line_curvature as line_curvature
     from dlhw.measure.objective import Objective as Objective
-    from dlhw.measure.objective import kept as kept
     from dlhw.measure.paths import alpha_grid as alpha_grid
     from dlhw.measure.paths import barrier_over_chord as barrier_over_chord
     from dlhw.measure.paths import barrier_over_mean as barrier_over_mean
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from dlhw.measure.spectrum import spectral_density as spectral_density
     from dlhw.measure.spectrum import trace as trace
     from dlhw.measure.stacked import StackedObjective as StackedObjective
+    from dlhw.measure.state import kept as kept
     from dlhw.measure.weights import PCA as PCA
     from dlhw.measure.weights import assign as assign
     from dlhw.measure.weights import flat as flat
@@ -56,9 +56,10 @@ _ROOMS = {
     "critical": ("CriticalPoint", "critical_point"),
     "curvature": ("hessian", "hessian_matrix"),
     "directions": ("Plane", "normalised", "path_plane", "random_direction", "random_plane", "three_point_plane"),
-    "gradients": ("batch_mean_sensitivity", "gradient_norm", "jacobian_norm", "sensitivity"),
+    "gradients": ("gradient_norm",),
+    "input_gradients": ("batch_mean_sensitivity", "jacobian_norm", "sensitivity"),
     "landscape": ("line", "line_curvature"),
-    "objective": ("Objective", "kept"),
+    "objective": ("Objective",),
     "paths": ("alpha_grid", "barrier_over_chord", "barrier_over_mean"),
     "planes": ("PlaneLoss", "Surface", "surface"),
     "precision": ("widened",),
@@ -66,6 +67,7 @@ _ROOMS = {
     "signs": ("Inertia", "effective_rank", "gradient_flatness", "inertia", "resolution"),
     "spectrum": ("eigenpairs", "spectral_density", "trace"),
     "stacked": ("StackedObjective",),
+    "state": ("kept",),
     "weights": ("PCA", "assign", "flat", "layer_parts", "pca", "random_walk_shares"),
 }
 _PLACES = {name: room for room, names in _ROOMS.items() for name in names}

@@ -12,8 +12,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlhw.errors import UserError
 from dlhw.measure.directions import Plane
-from dlhw.measure.objective import chunks
+from dlhw.measure.inputs import chunks
+from dlhw.measure.state import copied
 
 Array = NDArray[np.floating]
 
@@ -97,10 +99,9 @@ def _copy(model: keras.Model, x: Any) -> keras.Model | None:
     if not graph or not tf.is_tensor(x) or len(model.inputs) != 1 or len(model.outputs) != 1:
         return None
     try:
-        copy = keras.models.clone_model(model)
-        copy.set_weights(model.get_weights())
+        copy = copied(model, x[:1])
         z = copy(x[:1], training=False)  # only then does a layer say which losses it adds
-    except (ValueError, TypeError, AttributeError, NotImplementedError):  # a layer that cannot be made anew
+    except (UserError, ValueError, TypeError, AttributeError, NotImplementedError):  # a layer that cannot be made anew
         return None
     return None if copy.losses or not tf.is_tensor(z) else copy
 

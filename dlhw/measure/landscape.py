@@ -10,8 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.measure.objective import BATCH, Loss, Objective, chunks, kept, length
+from dlhw.measure.derivative_check import check_second_derivatives
+from dlhw.measure.inputs import chunks, length, take
+from dlhw.measure.objective import BATCH, Loss, Objective, Value
 from dlhw.measure.paths import Line, alpha_grid
+from dlhw.measure.probe import forward
+from dlhw.measure.state import (
+    PROOF_EXAMPLES,
+    all_variables,
+    intercepted,
+    kept,
+    layers_of,
+    prove_equal,
+    require_built,
+)
 from dlhw.measure.weights import assign
 
 Array = NDArray[np.floating]
@@ -45,92 +57,127 @@ def line(
         batch_norm in ("interpolate", "recompute"),
         f"batch_norm {batch_norm!r} is unknown; use interpolate or recompute",
     )
-    a, b = _weights(model, start, "start"), _weights(model, end, "end")
     grid = alpha_grid(alphas)
     objective = Objective(model, loss, x, y, batch_size=batch_size)
-    found = []
+    a, b = _weights(objective, start, "start"), _weights(objective, end, "end")
+    values: list[Value] = []
     with kept(model):
-        statistics = _Statistics(model, objective) if batch_norm == "recompute" else None
+        statistics = _Statistics(objective) if batch_norm == "recompute" else None
         for alpha in grid:
             # Not a + alpha (b - a), which would miss b by a rounding.
             for variable, p, q in zip(model.weights, a, b, strict=True):
-                variable.assign((1 - alpha) * p + alpha * q)
+                # Whole numbers, such as counters, have no points between them.
+                variable.assign((1 - alpha) * p + alpha * q if np.issubdtype(p.dtype, np.inexact) else p)
             if statistics is not None:
                 statistics.recompute()
-            found.append(objective.value())
+            values.append(objective.value())
             if progress is not None:
-                progress(len(found), found[-1].loss)
-    return Line(grid, np.array([v.loss for v in found]), np.array([v.accuracy for v in found]))
+                progress(len(values), values[-1].loss)
+    return Line(grid, np.array([v.loss for v in values]), np.array([v.accuracy for v in values]))
 
 
 def line_curvature(
-    model: keras.Model, start: Weights, end: Weights, loss: Loss, x: Any, y: Any, *, batch_size: int = BATCH
+    model: keras.Model,
+    start: Weights,
+    end: Weights,
+    loss: Loss,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: int = BATCH,
+    check: bool = True,
 ) -> Array:
     """Second derivative of the loss along the line by alpha, d^T H d with d = end - start, at alpha = 0 and 1, (2,).
 
     In units of the loss; divide by |d|^2 for the curvature per unit of length. One Hessian-vector product each; moving
-    statistics stand still.
+    statistics stand still. Arguments as in :func:`line` and :func:`dlhw.measure.hessian`, errors too.
     """
-    a, b = _weights(model, start, "start"), _weights(model, end, "end")
     objective = Objective(model, loss, x, y, batch_size=batch_size)
-    found = []
+    a, b = _weights(objective, start, "start"), _weights(objective, end, "end")
+    curvatures = []
     with kept(model):
         model.set_weights(b)
         to = objective.theta
         model.set_weights(a)
+        if check:
+            check_second_derivatives(objective)
         direction = to - objective.theta
         for weights in (a, b):
             model.set_weights(weights)
-            found.append(float(direction @ objective.product(direction)))
-    return np.array(found)
+            curvatures.append(float(direction @ objective.product(direction)))
+    return np.array(curvatures)
 
 
-def _weights(model: keras.Model, given: Weights, name: str) -> list[Array]:
+def _weights(objective: Objective, given: Weights, name: str) -> list[Array]:
+    """The weights of one end, those that do not train among them."""
+    model = objective.model
     if isinstance(given, np.ndarray) and given.ndim == 1:
         with kept(model):  # what does not train stays as the model holds it
             assign(model, given)
             return list(model.get_weights())
-    found = given.get_weights() if isinstance(given, keras.Model) else [np.asarray(w) for w in given]
-    shapes, wanted = [w.shape for w in found], [tuple(v.shape) for v in model.weights]
+    if isinstance(given, keras.Model):
+        require_built(given)
+    weights = given.get_weights() if isinstance(given, keras.Model) else [np.asarray(w) for w in given]
+    shapes, wanted = [w.shape for w in weights], [tuple(v.shape) for v in model.weights]
     require(shapes == wanted, f"`{name}` has weights of shapes {shapes}; those of the model are {wanted}")
-    return found
+    if isinstance(given, keras.Model) and given is not model:
+        with kept(model):
+            model.set_weights(weights)
+            for p, q in zip(all_variables(given), all_variables(model), strict=False):
+                if tuple(p.shape) == tuple(q.shape):  # seeds and states too
+                    q.assign(np.asarray(p))
+            prove_equal(given, model, take(objective.data[0], np.arange(min(objective.n, PROOF_EXAMPLES))))
+    return list(weights)
 
 
 class _Statistics:
     """Moving statistics of batch normalization, taken anew over all of the data at the weights of the moment."""
 
-    def __init__(self, model: keras.Model, objective: Objective) -> None:
-        kind = keras.layers.BatchNormalization
-        self.model, self.objective = model, objective
-        if isinstance(model, keras.Sequential):
-            model = keras.Model(model.inputs, model.outputs)  # the same layers
-        require(hasattr(model, "_nodes_by_depth"), 'batch_norm="recompute" needs a functional Keras model')
-        layers = [layer for layer in model.layers if isinstance(layer, kind)]
-        nodes = [node for same in model._nodes_by_depth.values() for node in same]
-        for layer in (one for one in model._flatten_layers() if isinstance(one, kind)):
-            calls = sum(node.operation is layer for node in nodes)
-            why = "stands in a nested model" if layer not in layers else "is called more than once"
-            require(calls == 1, f'batch_norm="recompute": layer {layer.name} {why}; use batch_norm="interpolate"')
+    def __init__(self, objective: Objective) -> None:
+        self.objective, self.model = objective, objective.model
+        self.layers = [la for la in layers_of(self.model) if isinstance(la, keras.layers.BatchNormalization)]
+        counts = dict.fromkeys((layer.name for layer in self.layers), 0)
 
-        def call(layer: keras.layers.Layer, *inputs: Any, **more: Any) -> Any:
-            return layer(*inputs, **more, **({"training": True} if isinstance(layer, kind) else {}))
+        def counted(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+            def counting(*args: Any, **kwargs: Any) -> Any:
+                counts[layer.name] += 1
+                return call(*args, **kwargs)
 
-        # A copy in which batch normalization is in training mode, and all else (dropout, noise) in inference.
-        self.copy = keras.models.clone_model(model, call_function=call)
-        self.pairs = [(layer, self.copy.get_layer(layer.name)) for layer in layers]
-        for _, twin in self.pairs:
-            twin.momentum = 0.0  # a batch leaves its own statistics
+            return counting
+
+        with kept(self.model), intercepted(self.layers, counted):
+            forward(self.model, take(objective.data[0], np.arange(1 if objective.probe.separable else objective.n)))
+        often = [name for name, count in counts.items() if count > 1]
+        require(
+            not often,
+            f'batch_norm="recompute": layer {often[0] if often else ""} is called more than once; use '
+            'batch_norm="interpolate"',
+        )
 
     def recompute(self) -> None:
         """Mean and variance of what enters each layer: over all examples, not a mean over batches."""
-        self.copy.set_weights(self.model.get_weights())
-        sums = [np.zeros((2, *layer.moving_mean.shape)) for layer, _ in self.pairs]
-        for x, _ in chunks(self.objective.data, self.objective.batch_size):
-            self.copy(x)
-            for total, (_, twin) in zip(sums, self.pairs, strict=True):
-                mean, variance = (v.numpy().astype(np.float64) for v in (twin.moving_mean, twin.moving_variance))
-                total += length(x) * np.stack([mean, variance + mean**2])
-        for total, (layer, _) in zip(sums, self.pairs, strict=True):
+
+        def in_training(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *args, **kwargs: call(*args, **{**kwargs, "training": True})
+
+        sums = [np.zeros((2, *layer.moving_mean.shape)) for layer in self.layers]
+        momenta = [layer.momentum for layer in self.layers]
+        still = [v.numpy() for v in self.objective.probe.moving]
+        try:
+            for layer in self.layers:
+                layer.momentum = 0.0  # a batch leaves its own statistics
+            for x, _ in chunks(self.objective.data, self.objective.batch_size) if self.layers else ():
+                with intercepted(self.layers, in_training):
+                    self.model(x, training=False)
+                for variable, value in zip(self.objective.probe.moving, still, strict=True):
+                    variable.assign(value)
+                for total, layer in zip(sums, self.layers, strict=True):
+                    mean, variance = (v.numpy().astype(np.float64) for v in (layer.moving_mean, layer.moving_variance))
+                    total += length(x) * np.stack([mean, variance + mean**2])
+        finally:
+            for layer, momentum in zip(self.layers, momenta, strict=True):
+                layer.momentum = momentum
+        for total, layer in zip(sums, self.layers, strict=True):
             mean, square = total / self.objective.n
             layer.moving_mean.assign(mean)
             layer.moving_variance.assign(square - mean**2)

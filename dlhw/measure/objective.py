@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,52 +13,18 @@ from numpy.typing import NDArray
 
 from dlhw._compiled import Compiled
 from dlhw.errors import UserError, require
+from dlhw.measure.inputs import chunks, first_line, input_tensors, length, target_tensor, wide_dtype
+from dlhw.measure.losses import ExampleLoss, Loss, added_losses
+from dlhw.measure.probe import forward, probe
+from dlhw.measure.second_order import exact_moments
+from dlhw.measure.state import kept
 from dlhw.measure.weights import assign, flat
 
+__all__ = ["BATCH", "Loss", "Objective", "Value", "hits", "kept"]
+
 Array = NDArray[np.floating]
-Loss: TypeAlias = str | keras.losses.Loss | Callable[[Any, Any], Any]
-"""A Keras name, a Keras loss object, or a function (y_true, y_pred) -> losses of the examples, (n,) or (n, ...)."""
 
 BATCH = 500  # examples of a chunk: measured best between 100 and 1000, and small in memory
-
-
-def per_example(loss: Loss) -> Callable[[Any, Any], Any]:
-    """Any Keras loss as a function (y_true, y_pred) -> (n,), one loss an example.
-
-    A loss object reduces to one number when it is called; here its reduction is left out. Targets (n,) meet outputs
-    (n, 1) as they do in `fit`. Trailing axes of the losses are averaged.
-
-    Raises UserError for a name that Keras does not know, and for a function that takes its own mean.
-    """
-    try:
-        found = keras.losses.get(loss)
-    except ValueError:
-        raise UserError(f"loss {loss!r} is unknown; use a name of keras.losses, or a function") from None
-    require(callable(found), f"loss {loss!r} is no loss; use a name of keras.losses, a loss object or a function")
-    function = found.call if isinstance(found, keras.losses.Loss) else found
-
-    def call(y_true: Any, y_pred: Any) -> Any:
-        losses = tf.convert_to_tensor(function(_like(y_true, y_pred), y_pred))
-        shape, wanted = losses.shape.as_list(), y_pred.shape.as_list()
-        require(
-            len(shape) > 0 and shape == wanted[: len(shape)],
-            f"the loss gives an array of shape {tuple(shape)} for outputs of shape {tuple(wanted)}; it must give one "
-            "loss an example, (n,) or (n, ...): leave out its own mean",
-        )
-        return tf.reduce_mean(tf.reshape(losses, [shape[0], -1]), 1)
-
-    return call
-
-
-def _like(y: Any, z: Any) -> Any:
-    """Targets with the rank of outputs of one number: (n,) for (n, 1) would broadcast to (n, n) in silence."""
-    if not hasattr(y, "shape"):
-        return y
-    if len(y.shape) == len(z.shape) - 1 and z.shape[-1] == 1:
-        return tf.expand_dims(y, -1)
-    if len(y.shape) == len(z.shape) + 1 and y.shape[-1] == 1:
-        return tf.squeeze(y, -1)
-    return y
 
 
 def hits(y: Any, z: Any) -> Any | None:
@@ -74,82 +39,67 @@ def hits(y: Any, z: Any) -> Any | None:
     return tf.equal(tf.argmax(z, -1, y.dtype), tf.reshape(y, [z.shape[0]]))
 
 
-@contextmanager
-def kept(model: keras.Model) -> Iterator[None]:
-    """Whatever happens inside, the weights of `model` (moving statistics included) are afterwards what they were."""
-    before = [v.numpy() for v in model.weights]
-    try:
-        yield
-    finally:
-        for variable, value in zip(model.weights, before, strict=True):
-            variable.assign(value)
-
-
-def tensors(model: keras.Model, data: Any) -> Any:
-    """Arrays (one, or a tuple, list or dict of them) as tensors: integers as int32, others as `model` computes.
-
-    A list is several inputs if the model has several, else it is one array.
-    """
-
-    def one(a: Any) -> Any:
-        kind = tf.as_dtype(a.dtype) if hasattr(a, "dtype") else tf.convert_to_tensor(a).dtype
-        return tf.cast(a, tf.int32 if kind.is_integer else model.compute_dtype)
-
-    several = isinstance(data, (tuple, dict)) or (isinstance(data, list) and len(getattr(model, "inputs", ())) > 1)
-    return keras.tree.map_structure(one, data) if several else one(data)
-
-
-def output(model: keras.Model, x: Any) -> Any:
-    """The output of the model in inference mode, (n, ...); UserError if it has several."""
-    z = model(x, training=False)
-    require(
-        tf.is_tensor(z), "the model has several outputs; give a model of one, such as keras.Model(inputs, outputs[0])"
-    )
-    return z
-
-
-def length(x: Any) -> int:
-    """Number of examples; UserError unless every input has as many, and at least one."""
-    sizes = {int(a.shape[0]) for a in tf.nest.flatten(x)}
-    require(
-        len(sizes) == 1 and min(sizes) > 0, f"inputs have {sorted(sizes)} examples; give equally many, at least one"
-    )
-    return sizes.pop()
-
-
-def chunks(data: Any, size: int) -> Iterator[Any]:
-    """`data`, a structure of tensors, in runs of `size` examples; the last may be smaller."""
-    for start in range(0, length(data), size):
-        yield tf.nest.map_structure(lambda a: a[start : start + size], data)  # noqa: B023
-
-
 @dataclass(frozen=True)
 class Value:
     """Loss and accuracy over a data set."""
 
-    loss: float  # mean over the examples, plus what layers add (regularizers)
+    loss: float  # over all examples, plus what layers add (regularizers)
     accuracy: float  # share in [0, 1]; nan where y are no class labels
 
 
 class Objective:
-    """f(theta) = mean over the examples of loss(y, model(x)), plus the losses that layers add: what training minimises.
+    """f(theta): the loss that training minimises, over all of (x, y) as one batch: what `keras.Model.evaluate` gives.
 
-    Taken in inference mode, in chunks of `batch_size`, whose size changes nothing but rounding and memory. All calls
-    use the weights that the model holds at that time; vectors are those of :func:`dlhw.measure.flat`, (P,), computed in
-    the precision of the model and handed over in float64.
+    The mean over the examples of loss(y, model(x)), or what masks, ignored classes and the reduction of a loss object
+    make of it, plus the losses that layers add. Taken in inference mode, in chunks of `batch_size`, whose size changes
+    nothing but rounding and memory; where the loss of an example depends on the others (contrastive losses, layers
+    that look across the batch) all examples are taken at once. A pass that changes states of the model (seeds of
+    random layers, stateful layers) starts from the same states every time. All calls use the weights that the model
+    holds at that time; vectors are those of :func:`dlhw.measure.flat`, (P,), computed in the precision of the model
+    and handed over in float64.
     """
 
     def __init__(self, model: keras.Model, loss: Loss, x: Any, y: Any, *, batch_size: int = BATCH) -> None:
+        """Prepare the measurement and try it on a few examples.
+
+        Args:
+            model: any built Keras model of one output.
+            loss: a Keras name, a loss object, a function (y_true, y_pred) -> (n,) or (n, ...), or None: the loss that
+                the model was compiled with.
+            x: inputs, (n, ...), or a structure of several.
+            y: targets, (n, ...).
+            batch_size: examples of a chunk.
+
+        Raises:
+            UserError: for data, losses and models of which f makes no sense: see :func:`dlhw.measure.probe.probe`.
+        """
         require(batch_size >= 1, f"batch_size {batch_size} must be positive")
-        self.model, self.given, self.loss, self.batch_size = model, loss, per_example(loss), batch_size
-        self.data = tensors(model, x), tensors(model, y)
+        self.model, self.given, self.loss = model, loss, ExampleLoss(loss, model)
+        self.data = input_tensors(model, x), target_tensor(model, y)
         self.n = length(self.data)
-        self.variables = [v.value for v in model.trainable_variables]
+        self.probe = probe(model, self.loss, *self.data)
+        self.batch_size = self.n if self.probe.at_once else batch_size
+        self.variables = self._trainable()
         require(len(self.variables) > 0, "the model has no trainable weights")
         self.shapes = [v.shape.as_list() for v in self.variables]
         self.sizes = [int(np.prod(s)) for s in self.shapes]
         self.size = sum(self.sizes)
+        self.dtype = max((wide_dtype(v.dtype) for v in self.variables), key=lambda d: d.size)
         self._functions: dict[str, Compiled] = {}
+        self.denominator = self._count()
+
+    def _trainable(self) -> list[Any]:
+        return [v.value for v in self.model.trainable_variables]
+
+    def _count(self) -> float:
+        """What the sum of all losses is divided by: the number of losses that count, or one for a sum."""
+        if self.loss.is_sum:
+            return 1.0
+        if not self.probe.masked:
+            return float(self.n * self.probe.entries)
+        (count,) = self._sum(self._valid)
+        require(bool(count > 0), "the mask leaves out every example")
+        return float(count)
 
     @property
     def theta(self) -> Array:
@@ -161,34 +111,62 @@ class Objective:
         assign(self.model, theta)
 
     def value(self) -> Value:
-        """Mean loss and accuracy at the model's weights."""
+        """Loss and accuracy at the model's weights."""
         loss, right = self._sum(self._value)
-        return Value(float(loss), float(right))
+        return Value(float(loss / self.denominator), float(right / self.n))
 
     def gradient(self) -> tuple[float, Array]:
         """f and its gradient, (P,)."""
         loss, gradient = self._sum(self._gradient)
-        return float(loss), gradient
+        return float(loss / self.denominator), np.asarray(gradient / self.denominator)
 
     def product(self, vector: Array) -> Array:
         """Hessian of f times `vector` (P,), by differentiating the product of gradient and vector (Pearlmutter 1994).
 
         Reverse over reverse: on the CPU faster than forward over reverse (2.2 gradients against 2.7 for a small
         convolutional net). A ReLU net is piecewise smooth: this is the Hessian of the piece that theta lies in.
+
+        Raises:
+            UserError: for a vector of another size, and a layer without second derivatives.
         """
         require(
             np.shape(vector) == (self.size,), f"vector of shape {np.shape(vector)} for {self.size} trainable weights"
         )
-        (product,) = self._sum(self._product, tf.constant(vector, self.variables[0].dtype))
-        return product
+        (product,) = self._sum(self._product, tf.constant(vector, self.dtype))
+        return np.asarray(product / self.denominator)
+
+    def matrix(self) -> Array:
+        """The whole Hessian of f, (P, P), as it is computed: symmetric up to rounding.
+
+        One backward pass a row and chunk, one after the other: the memory is that of one gradient.
+        """
+        (matrix,) = self._sum(self._matrix)
+        return np.asarray(matrix / self.denominator)
 
     def _sum(self, function: Callable[..., Any], *more: Any) -> list[Any]:
-        """Sums of `function` over the chunks, in float64, divided by the number of examples."""
+        """Sums of `function` over the chunks, in float64."""
+        same = len(self._trainable()) == len(self.variables)
+        same = same and all(a is b for a, b in zip(self._trainable(), self.variables, strict=True))
+        require(
+            same, "the model trains other weights than it did (a layer was frozen or unfrozen); make a new objective"
+        )
         total: list[Any] = []
-        for x, y in chunks(self.data, self.batch_size):
-            found = [np.asarray(a, np.float64) for a in self._compiled(function)(x, y, *more)]
-            total = [a + b for a, b in zip(total, found, strict=True)] if total else found
-        return [a / self.n for a in total]
+        before = [v.numpy() for v in self.probe.moving]
+        try:
+            for x, y in chunks(self.data, self.batch_size):
+                part = [np.asarray(a, np.float64) for a in self._compiled(function)(x, y, *more)]
+                total = [a + b for a, b in zip(total, part, strict=True)] if total else part
+                for variable, value in zip(self.probe.moving, before, strict=True):
+                    variable.assign(value)
+        except (LookupError, TypeError, NotImplementedError, tf.errors.OpError) as error:
+            if isinstance(error, tf.errors.ResourceExhaustedError):
+                raise
+            what = {"_product": "second derivatives", "_matrix": "second derivatives", "_gradient": "a gradient"}
+            raise UserError(
+                f"model {self.model.name!r} has no {what.get(function.__name__, 'loss')} on these data: "
+                f"{first_line(error)}"
+            ) from None
+        return total
 
     def _compiled(self, function: Callable[..., Any]) -> Compiled:
         if function.__name__ not in self._functions:
@@ -197,10 +175,16 @@ class Objective:
 
     def _losses(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Sum over the chunk of all losses, in the precision of the weights, and the outputs."""
-        z, wide = output(self.model, x), self.variables[0].dtype
+        z, wide = forward(self.model, x), self.dtype
         n = length(x)
-        added = [tf.cast(a, wide) * n for a in self.model.losses]  # weighted, so that the mean over chunks is right
-        return tf.add_n([tf.reduce_sum(tf.cast(self.loss(y, z), wide)), *added]), z
+        numerator, _ = self.loss.sums(y, z)
+        # What layers add is weighted, so that the sum over the chunks, divided by the denominator, is right.
+        weight = {"mean": n * self.denominator / self.n, "sum": self.denominator, "whole": self.denominator}
+        added = [a * weight[kind] for a, kind in zip(added_losses(self.model, wide), self.probe.added, strict=True)]
+        return tf.add_n([tf.cast(numerator, wide), *added]), z
+
+    def _valid(self, x: Any, y: Any) -> tuple[Any]:
+        return (self.loss.sums(y, forward(self.model, x))[1],)
 
     def _value(self, x: Any, y: Any) -> tuple[Any, Any]:
         loss, z = self._losses(x, y)
@@ -214,15 +198,18 @@ class Objective:
         return loss, self._flat(tape.gradient(loss, self.variables, unconnected_gradients="zero"))
 
     def _product(self, x: Any, y: Any, vector: Any) -> tuple[Any]:
-        pieces = [tf.reshape(p, s) for p, s in zip(tf.split(vector, self.sizes), self.shapes, strict=True)]
-        with tf.GradientTape(watch_accessed_variables=False) as outer:
+        with exact_moments(), tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(self.variables)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(self.variables)
-                loss, _ = self._losses(x, y)
-            gradients = tape.gradient(loss, self.variables, unconnected_gradients="zero")
-            along = tf.add_n([tf.reduce_sum(g * tf.cast(p, g.dtype)) for g, p in zip(gradients, pieces, strict=True)])
+            _, gradient = self._gradient(x, y)
+            along = tf.reduce_sum(gradient * tf.cast(vector, gradient.dtype))
         return (self._flat(outer.gradient(along, self.variables, unconnected_gradients="zero")),)
 
+    def _matrix(self, x: Any, y: Any) -> tuple[Any]:
+        with exact_moments(), tf.GradientTape(watch_accessed_variables=False) as outer:
+            outer.watch(self.variables)
+            _, gradient = self._gradient(x, y)
+        rows = outer.jacobian(gradient, self.variables, unconnected_gradients="zero", experimental_use_pfor=False)
+        return (tf.concat([tf.reshape(r, [self.size, -1]) for r in rows], 1),)
+
     def _flat(self, parts: Any) -> Any:
-        return tf.concat([tf.reshape(tf.convert_to_tensor(p), [-1]) for p in parts], 0)
+        return tf.concat([tf.cast(tf.reshape(tf.convert_to_tensor(p), [-1]), self.dtype) for p in parts], 0)

@@ -17,7 +17,9 @@ from dlhw._compiled import Compiled
 from dlhw.errors import require
 from dlhw.measure.directions import Plane, coarse_to_fine
 from dlhw.measure.first_layer import first_layer
-from dlhw.measure.objective import BATCH, Loss, Objective, Value, chunks, hits, kept, length
+from dlhw.measure.inputs import chunks
+from dlhw.measure.objective import BATCH, Loss, Objective, Value, hits
+from dlhw.measure.state import kept
 
 Array = NDArray[np.floating]
 
@@ -53,7 +55,9 @@ class PlaneLoss:
         self.plane = plane
         size = self.objective.size
         require(len(plane.origin) == size, f"the plane lies among {len(plane.origin)} weights; the model trains {size}")
-        self._first = first_layer(model, plane, self.objective.data[0], batch_size)
+        plain = self.objective.probe
+        simple = not (plain.masked or plain.moving or plain.added or plain.at_once)
+        self._first = first_layer(model, plane, self.objective.data[0], batch_size) if simple else None
         self._lock = threading.Lock()
         if self._first is not None:
             self._fused = tf.function(self._first.outputs, jit_compile=True, autograph=False)
@@ -69,7 +73,7 @@ class PlaneLoss:
             few = Objective(self.objective.model, self.objective.given, x, y)
             few.move(self.plane.at(a, b))
             plain = few.value()
-        fast = self._together(np.tile([a, b], (TOGETHER, 1)), only=1)[0] / length(x)
+        fast = self._together(np.tile([a, b], (TOGETHER, 1)), only=1)[0] / few.denominator
         return bool(np.isclose(fast[0], plain.loss, rtol=1e-3, equal_nan=True))
 
     def __call__(self, a: float, b: float) -> Value:
@@ -91,8 +95,8 @@ class PlaneLoss:
             some = np.asarray(ab[k : k + TOGETHER], np.float64)
             full = some[np.resize(np.arange(len(some)), TOGETHER)]  # another number of rows would compile anew
             found += [
-                Value(float(loss), float(right))
-                for loss, right in (self._together(full) / self.objective.n)[: len(some)]
+                Value(float(loss / self.objective.denominator), float(right / self.objective.n))
+                for loss, right in self._together(full)[: len(some)]
             ]
         return found
 
@@ -118,12 +122,13 @@ class PlaneLoss:
         still = [v.value for v in first.rest.non_trainable_variables]
 
         def one(h: Any, row: Any) -> Any:
-            weights = [tf.reshape(p, v.shape) for p, v in zip(tf.split(row, sizes), variables, strict=True)]
+            pieces = tf.split(row, sizes) if sizes else []
+            weights = [tf.reshape(p, v.shape) for p, v in zip(pieces, variables, strict=True)]
             z, _ = first.rest.stateless_call(weights, still, h, training=False)
             right = hits(y, z)
             nothing = tf.constant(np.nan, tf.float64)
             share = nothing if right is None else tf.reduce_sum(tf.cast(right, tf.float64))
-            return tf.stack([tf.cast(tf.reduce_sum(tf.cast(objective.loss(y, z), row.dtype)), tf.float64), share])
+            return tf.stack([tf.cast(objective.loss.sums(y, z)[0], tf.float64), share])
 
         found: list[Any] = []
         for h, row in zip(self._fused(passes, a, b), tf.unstack(rows), strict=True):

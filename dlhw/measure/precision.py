@@ -7,40 +7,51 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlhw.errors import UserError, require
+from dlhw.errors import require
+from dlhw.measure.state import copied, layers_of
 
 _NARROW = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 
-def widened(model: keras.Model) -> keras.Model:
-    """A copy of a functional or sequential model in float64, with the same weights, whatever is nested in it.
+def widened(model: keras.Model, x: Any = None) -> keras.Model:
+    """A copy of a model in float64, with the same weights and state, whatever is nested in it.
 
-    Second derivatives are worth their digits only there: near-zero eigenvalues drown in the rounding of float32.
+    Second derivatives are worth their digits only there: near-zero eigenvalues drown in the rounding of float32. The
+    copy is proved to give the outputs of the model on a few examples, up to the rounding of the model's precision.
 
-    Raises UserError for a model that Keras cannot copy from its configuration (a subclassed one), or whose layers
-    insist on another precision.
+    Args:
+        model: a built functional or sequential model, or a subclassed one with `get_config`.
+        x: inputs for the proof, (n, ...); default: random ones in the shape of the model's inputs.
+
+    Returns:
+        The copy. Its inputs, weights and computations are float64.
+
+    Raises:
+        UserError: for a model that is not built, that Keras cannot copy from its configuration, whose layers insist
+            on another precision, or whose copy computes something else.
     """
-    try:
-        copy = model.__class__.from_config(_wide(model.get_config()))
-        for part in (copy, *(m for m in copy._flatten_layers() if isinstance(m, keras.Model))):
-            part.dtype_policy = keras.DTypePolicy("float64")  # else it casts its input to float32 first
-        copy.set_weights(model.get_weights())
-    except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{model.name} cannot be copied into float64; use a functional Keras model ({error})") from None
+    copy = copied(model, x, config=_float64_config, prepare=_float64_inputs)
     kinds = {str(v.dtype) for v in copy.weights} | {
-        layer.compute_dtype for layer in copy._flatten_layers() if layer.weights
+        layer.compute_dtype for layer in layers_of(copy) if layer.weights and hasattr(layer, "compute_dtype")
     }
     narrow = sorted(k for k in kinds if k in _NARROW)
     require(not narrow, f"some layers of {model.name} stay {', '.join(narrow)}; they do not follow `dtype`")
     return copy
 
 
-def _wide(config: Any) -> Any:
+def _float64_inputs(copy: keras.Model) -> None:
+    """Let models cast their inputs to float64: by default they cast to float32 first."""
+    for part in layers_of(copy):
+        if isinstance(part, keras.Model):
+            part.dtype_policy = keras.DTypePolicy("float64")
+
+
+def _float64_config(config: Any) -> Any:
     """The configuration with every float precision named in it made float64."""
     if isinstance(config, dict):
         if config.get("class_name") == "DTypePolicy" and config["config"]["name"] in _NARROW:
             return "float64"
-        return {k: "float64" if k == "dtype" and v in _NARROW else _wide(v) for k, v in config.items()}
+        return {k: "float64" if k == "dtype" and v in _NARROW else _float64_config(v) for k, v in config.items()}
     if isinstance(config, (list, tuple)):
-        return type(config)(_wide(v) for v in config)
+        return type(config)(_float64_config(v) for v in config)
     return np.copy(config) if isinstance(config, np.ndarray) else config

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.measure.objective import BATCH, Loss, Objective, kept
+from dlhw.measure.objective import BATCH, Loss, Objective
+from dlhw.measure.state import kept
 
 Array = NDArray[np.floating]
 

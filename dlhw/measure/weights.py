@@ -16,7 +16,16 @@ Array = NDArray[np.floating]
 
 
 def flat(model: Any) -> Array:
-    """All trainable weights of a Keras model as one vector, (P,), in the order of `model.trainable_variables`."""
+    """All trainable weights of a Keras model as one vector, (P,), in the order of `model.trainable_variables`.
+
+    Raises:
+        UserError: for a model without trainable weights, such as one that is not built.
+    """
+    require(
+        len(model.trainable_variables) > 0,
+        f"model {model.name!r} has no trainable weights"
+        + ("" if model.built else ": it is not built; call it once on data, model(x[:1])"),
+    )
     return np.concatenate([np.asarray(v).ravel() for v in model.trainable_variables])
 
 

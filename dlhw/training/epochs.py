@@ -7,6 +7,7 @@ updated in place by TensorFlow's fused kernels. Between epochs loss and accuracy
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from dlhw._compiled import Compiled
 from dlhw._labels import MEASURED, STREAM_OF_ORDER, fixed_sample
-from dlhw.errors import require
-from dlhw.measure.objective import per_example, tensors
+from dlhw.errors import UserError, require
+from dlhw.measure.inputs import input_tensors, length, take, target_tensor
+from dlhw.measure.losses import ExampleLoss, Loss, cross_entropy
+from dlhw.measure.probe import Probe, probe
 from dlhw.training.history import Curves, divergence_limit
-from dlhw.training.loop import use_xla
+from dlhw.training.loop import check_trainable, use_xla
 from dlhw.training.optimizers import Optimizer
 from dlhw.training.replicas import Replicas
 from dlhw.training.updates import Updates
@@ -36,11 +39,6 @@ State = Mapping[str, NDArray[Any]]
 
 class Stopped(Exception):  # noqa: N818  (no error: somebody asked for it)
     """Raised between epochs when `stop` says so."""
-
-
-def cross_entropy(y_true: Any, y_pred: Any) -> Any:
-    """Cross entropy of integer labels (n,) and logits (n, classes), each, (n,): log sum exp z - z_y, in nats."""
-    return keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
 
 
 def every(k: int, hook: Hook) -> Hook:
@@ -77,13 +75,15 @@ class Trainer:
         *,
         batch_size: int,
         optimizer: Optimizer,
-        loss: str | Callable[[Any, Any], Any] = cross_entropy,
+        loss: Loss = cross_entropy,
         record: bool = False,
         compiled: bool = True,
         xla: bool | None = None,
         strategy: Any = None,
     ) -> None:
-        """loss(y_true, y_pred): a Keras name or a function; its mean is minimised, plus the losses that layers add.
+        """loss: a Keras name, loss object or function (y_true, y_pred), or None for the compiled loss of the model. What
+        Keras's `fit` minimises is minimised: mean or sum of the losses that no mask excludes, plus the losses that
+        layers add. Constraints of layers act after every update.
 
         record: keep loss and gradient norms of every update, taken on its batch before it.
         compiled=False runs the same steps one by one as plain Python; xla: default :func:`use_xla`.
@@ -91,8 +91,10 @@ class Trainer:
         unevenly, and gradients are summed: the same steps as on one device, up to rounding. `batch_size` counts the
         whole batch. The model may have been made anywhere; the strategy gets a copy (:class:`Replicas`).
 
-        Raises UserError if a batch has fewer examples than there are replicas.
+        Raises UserError if a batch has fewer examples than there are replicas, and for a model that is not built or
+        computes in float16, which needs a scaled loss.
         """
+        check_trainable(model)
         require(batch_size >= 1, f"batch_size {batch_size} must be positive")
         self.replicas = Replicas(model, strategy)
         few = f"batch size {batch_size} is smaller than the {self.replicas.count} replicas that share a batch"
@@ -100,7 +102,9 @@ class Trainer:
         self.model, self.batch_size, self.compiled, self.record = model, batch_size, compiled, record
         # XLA compiles one device; sums over several happen between its programs.
         self.xla = (use_xla(model) if xla is None else xla) and self.replicas.count == 1
-        self.updates = Updates(self.replicas, per_example(loss), optimizer, batch_size, record)
+        self.loss = ExampleLoss(loss, model)
+        self.updates = Updates(self.replicas, self.loss, optimizer, batch_size, record)
+        self.moving: tuple[Any, ...] = ()  # variables that a measurement changes, and which are put back
         self.states = [*self.replicas.model.variables], tf.nest.flatten(self.updates.slots)
         self._functions: dict[str, Compiled] = {}
 
@@ -122,7 +126,7 @@ class Trainer:
     ) -> Curves:
         """Train the model in place for `epochs` epochs.
 
-        train, test: (x, y), arrays or tensors, whole in memory; batches of `batch_size` in an order drawn anew for each
+        train, test: (x, y), whole in memory, x an array or a structure of several inputs; batches of `batch_size` in an order drawn anew for each
         epoch from `seed`, the remainder as a smaller last batch. updates: the training ends after so many steps, within
         its last epoch; `epochs` must hold them. measured: how many training examples are measured;
         None: all. `progress` gets (epochs done, test loss). Each call starts with fresh memory of the optimizer.
@@ -133,13 +137,15 @@ class Trainer:
         here; resume: such a state, from which an equal training goes on and ends as if it had not been broken off.
         Hooks are then called for the epochs to come alone.
 
-        Raises UserError if there are fewer examples than a batch holds, Stopped if `stop` returns True.
+        Raises UserError if there are fewer examples than a batch holds, for data that do not go with the model or its
+        loss, Stopped if `stop` returns True.
         """
-        (x, y), test = (tuple(tensors(self.model, a) for a in pair) for pair in (train, test))
-        n = int(x.shape[0])
+        (x, y), test = self._arrays(*train), self._arrays(*test)
+        n = length((x, y))
+        self._try(x, y, test)
         require(self.batch_size <= n, f"batch_size {self.batch_size} exceeds the {n} training examples")
         some = fixed_sample(n, measured or n)
-        sample = (x, y) if len(some) == n else (tf.gather(x, some), tf.gather(y, some))
+        sample = (x, y) if len(some) == n else take((x, y), some)
         for variable in self.states[1]:
             variable.assign(tf.zeros_like(variable))
         self.replicas.push()
@@ -218,22 +224,54 @@ class Trainer:
 
     def measure(self, x: Any, y: Any) -> tuple[float, float]:
         """Mean loss and accuracy on (x, y) in inference mode; accuracy is nan where y are no classes."""
+        arrays = self._arrays(x, y)
+        self._note(probe(self.model, self.loss, *arrays))
         self.replicas.push()
-        return self._measured(*(self.replicas.everywhere(tensors(self.model, a)) for a in (x, y)))
+        return self._measured(*(self.replicas.everywhere(a) for a in arrays))
+
+    def _arrays(self, x: Any, y: Any) -> tuple[Any, Any]:
+        return input_tensors(self.model, x, in_memory=True), target_tensor(self.model, y, in_memory=True)
+
+    def _try(self, x: Any, y: Any, test: tuple[Any, Any]) -> None:
+        """Refuse data that do not go with the model before any long work."""
+        self._note(probe(self.model, self.loss, x, y))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said of the training data
+            probe(self.model, self.loss, *test)
+
+    def _note(self, behaviour: Probe) -> None:
+        """Measure as the model needs it."""
+        depends = behaviour.moving or "sum" in behaviour.added or "whole" in behaviour.added
+        require(
+            self.replicas.count == 1 or not (depends or behaviour.at_once),
+            "a model with states, or a loss that depends on the whole batch, cannot be split over replicas; use one",
+        )
+        self.moving, self.updates.at_once = behaviour.moving, behaviour.at_once
+        self.updates.masked = behaviour.masked
 
     def _measured(self, x: Any, y: Any) -> tuple[float, float]:
         n = len(self.replicas.first(y))
-        loss, right = self._call(self.updates.measure, x, y)
-        return float(loss) / n, float(right) / n
+        before = [v.numpy() for v in self.moving]
+        loss, count, right = self._call(self.updates.measure, x, y)
+        for variable, value in zip(self.moving, before, strict=True):
+            variable.assign(value)
+        return float(loss) / (1 if self.loss.is_sum else float(count)), float(right) / n
 
     def _compile(self, n: int, x: Any, y: Any, sample: Any, test: Any) -> float:
         """Trace and compile for these shapes, without taking a step."""
         began = time.perf_counter()
         if self.compiled:
-            self._measured(*sample)
-            self._measured(*test)
             nothing = tf.constant(0), tf.constant(0), tf.constant(False), x, y, tf.zeros((n,), tf.int32)
-            self._call(self.updates.epoch, *nothing)
+            try:
+                self._measured(*sample)
+                self._measured(*test)
+                self._call(self.updates.epoch, *nothing)
+            except (tf.errors.OpError, TypeError, ValueError) as error:
+                if isinstance(error, UserError) or not self.xla:
+                    raise
+                self.xla = False  # an op that XLA does not have
+                self._functions.clear()
+                return self._compile(n, x, y, sample, test)
         return time.perf_counter() - began
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:

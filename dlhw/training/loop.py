@@ -10,7 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlhw.errors import require
 from dlhw.measure.gradients import layer_groups, norms
+from dlhw.measure.inputs import input_tensors, target_tensor, wide_dtype
+from dlhw.measure.inputs import length as examples
+from dlhw.measure.losses import ExampleLoss, Loss, added_losses
+from dlhw.measure.probe import probe
+from dlhw.measure.state import kept, layers_of, require_built
 from dlhw.training.history import History, divergence_limit, first_divergence
 from dlhw.training.optimizers import Optimizer
 
@@ -29,28 +35,44 @@ class Pace:
         self.steps = max(1, min(self.most, int(0.5 * steps / max(seconds, 1e-6))))
 
 
+def check_trainable(model: keras.Model) -> None:
+    """Raise UserError for a model that cannot be trained here."""
+    require_built(model)
+    require(len(model.trainable_variables) > 0, f"model {model.name!r} has no trainable weights")
+    half = [la.name for la in layers_of(model) if getattr(la, "compute_dtype", None) == "float16"]
+    require(
+        not half,
+        f"layer {half[0] if half else ''!r} computes in float16, whose gradients vanish without a scaled loss; use "
+        "the policy mixed_bfloat16",
+    )
+
+
 def train_step(
     model: keras.Model,
-    loss: Callable[[Any, Any], Any],
+    loss: Loss,
     rule: Optimizer,
     count: Any,
     slots: Any,
     x: Any,
     y: Any,
 ) -> tuple[Any, Any, Any, Any]:
-    """One update of `model` in place, by the book: forward, loss, gradient, norms, optimizer.
+    """One update of `model` in place, by the book: forward, loss, gradient, norms, optimizer, constraints.
 
     Returns the loss and the gradient norms before the update (scalar; scalar; (layers,)) and the new slots.
     Works uncompiled, which is the reference of the tests, and inside tf.function.
     """
     variables = model.trainable_variables
+    loss = loss if isinstance(loss, ExampleLoss) else ExampleLoss(loss, model)
     with tf.GradientTape() as tape:
-        value = tf.add_n([tf.reduce_mean(loss(y, model(x, training=True))), *model.losses])
+        value = loss.value(y, model(x, training=True))
+        value = tf.add_n([value, *added_losses(model, value.dtype)])
     gradients = tape.gradient(value, [v.value for v in variables], unconnected_gradients="zero")
+    gradients = [tf.convert_to_tensor(g) for g in gradients]  # those of embeddings are sparse
     total, layers = norms(gradients, layer_groups(model))
     moved, slots = rule.step(count, [v.value for v in variables], gradients, slots)
     for variable, new in zip(variables, moved, strict=True):
-        variable.assign(new)
+        constraint = getattr(variable, "constraint", None)
+        variable.assign(new if constraint is None else constraint(new))
     return value, total, layers, slots
 
 
@@ -62,7 +84,7 @@ def use_xla(model: keras.Model, steps: int | None = None) -> bool:
     """
     if steps is not None and steps < 5000:
         return False
-    slow = ("Conv", "Pool", "RNN", "LSTM", "GRU")
+    slow = ("Conv", "Pool", "RNN", "LSTM", "GRU", "Lookup", "Text", "Hash")
     return not any(part in type(layer).__name__ for layer in model._flatten_layers() for part in slow)
 
 
@@ -73,19 +95,24 @@ def fit(
     *,
     steps: int,
     optimizer: Optimizer,
-    loss: str | Callable[[Any, Any], Any] = "mse",
+    loss: Loss = "mse",
     compiled: bool = True,
     chunk: int = 1000,
     progress: Progress | None = None,
 ) -> History:
     """Train `model` in place on the whole batch (x, y) for `steps` updates and record loss and gradient norms.
 
-    loss(y_true, y_pred) is a Keras name or function; its mean is minimised, plus the losses that layers add
-    (regularizers). A model that diverges runs on; the
-    history says at which step it left. compiled=False runs `train_step` as plain Python.
+    loss: as in :class:`dlhw.training.Trainer`: what Keras's `fit` minimises is minimised, and constraints of layers act
+    after every update. A model that diverges runs on; the history says at which step it left. compiled=False runs
+    `train_step` as plain Python.
+
+    Raises UserError for data that do not go with the model or its loss.
     """
-    function = keras.losses.get(loss)
-    x, y = (tf.convert_to_tensor(a, model.compute_dtype) for a in (x, y))
+    check_trainable(model)
+    function = ExampleLoss(loss, model)
+    x, y = input_tensors(model, x, in_memory=True), target_tensor(model, y, in_memory=True)
+    examples((x, y))
+    probe(model, function, x, y)
     length = min(chunk, steps)
     step = _bound_step(model, function, optimizer)
     call = _compiled(model, step, length) if compiled else None
@@ -108,11 +135,14 @@ def fit(
         pace.took(n, took)
         if progress is not None:
             progress(start, steps, float(block[-1, 0]))
-    final = float(tf.add_n([tf.reduce_mean(function(y, model(x, training=False))), *model.losses]))
-    return _history(np.concatenate(blocks), final, float(np.mean(np.square(y))), seconds, compile_seconds)
+    with kept(model):
+        last = function.value(y, model(x, training=False))
+        final = float(tf.add_n([last, *added_losses(model, last.dtype)]))
+    power = float(np.mean(np.square(np.asarray(y, np.float64))))
+    return _history(np.concatenate(blocks), final, power, seconds, compile_seconds)
 
 
-def _bound_step(model: keras.Model, loss: Callable[[Any, Any], Any], rule: Optimizer) -> Callable[..., Any]:
+def _bound_step(model: keras.Model, loss: ExampleLoss, rule: Optimizer) -> Callable[..., Any]:
     """`train_step` of one model, its slots kept in variables: (count, x, y) -> loss, norm, norms of the layers."""
     slots = rule.slots([v.value for v in model.trainable_variables])
     kept = tuple([tf.Variable(s, trainable=False) for s in group] for group in slots)
@@ -130,12 +160,12 @@ def _bound_step(model: keras.Model, loss: Callable[[Any, Any], Any], rule: Optim
 
 def _compiled(model: keras.Model, step: Callable[..., Any], length: int) -> Callable[..., Any]:
     """At most `length` steps in one graph: (steps done, n, x, y) -> rows of loss, norm, norms of the layers."""
-    width = 2 + len(layer_groups(model))
+    width, dtype = 2 + len(layer_groups(model)), wide_dtype(model.trainable_variables[0].value.dtype)
 
     def run(start: Any, n: Any, x: Any, y: Any) -> Any:
-        rows = tf.zeros((length, width), x.dtype)
+        rows = tf.zeros((length, width), dtype)
         for i in tf.range(n):
-            value, total, layers = step(start + i + 1, x, y)
+            value, total, layers = (tf.cast(a, dtype) for a in step(start + i + 1, x, y))
             row = tf.concat([[value, total], layers], 0)
             rows = tf.tensor_scatter_nd_update(rows, [[i]], [row])
         return rows

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dlhw.measure.gradients import layer_groups, norms
+from dlhw.measure.inputs import length, wide_dtype
+from dlhw.measure.losses import ExampleLoss, added_losses
 from dlhw.measure.objective import hits
 from dlhw.training.optimizers import Optimizer
 from dlhw.training.replicas import Replicas
@@ -19,14 +20,16 @@ _MEASURE_BATCH = 1000
 class Updates:
     """Functions of tensors that move the weights of a model on all its replicas."""
 
-    def __init__(
-        self, replicas: Replicas, loss: Callable[[Any, Any], Any], rule: Optimizer, batch_size: int, record: bool
-    ) -> None:
-        """loss(y_true, y_pred) -> (n,); record: give loss and gradient norms of every update."""
+    at_once = False  # whether measurements take all examples in one pass
+    masked = False  # whether some losses do not count
+
+    def __init__(self, replicas: Replicas, loss: ExampleLoss, rule: Optimizer, batch_size: int, record: bool) -> None:
+        """record: give loss and gradient norms of every update."""
         self.replicas, self.loss, self.rule, self.batch_size, self.record = replicas, loss, rule, batch_size, record
         self.model = replicas.model
         self.layers = layer_groups(self.model)
         self.variables = [v.value for v in self.model.trainable_variables]
+        self.constraints = [getattr(v, "constraint", None) for v in self.model.trainable_variables]
         self.slots = replicas.zeros(rule.slots([v.value for v in replicas.original.trainable_variables]))
 
     def update(self, count: Any, x: Any, y: Any, rows: Any) -> Any:
@@ -37,15 +40,14 @@ class Updates:
         are replicas goes to all of them whole: some convolutions cannot be taken of no example.
         """
         size, replicas = int(rows.shape[0]), self.replicas.count
-        whole = size * (replicas if size < replicas else 1)
+        repeats = replicas if size < replicas else 1
         if 1 < replicas <= size:
             first, own = self.replicas.share(size)
             rows = rows[first : first + own]
+        batch = tf.nest.map_structure(lambda a: tf.gather(a, rows), (x, y))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
-            losses = self.loss(tf.gather(y, rows), self.model(tf.gather(x, rows), training=True))
-            mean = tf.reduce_mean(losses) if replicas == 1 else tf.reduce_sum(losses) / whole
-            value = tf.add_n([mean, *(a if replicas == 1 else a / replicas for a in self.model.losses)])
+            value = self._batch_loss(tape, *batch, size, repeats)
         gradients = tape.gradient(value, self.variables, unconnected_gradients="zero")
         gradients = [tf.convert_to_tensor(g) for g in gradients]
         value, *gradients = self.replicas.summed([value, *gradients])
@@ -54,7 +56,32 @@ class Updates:
             total, layers = norms(gradients, self.layers)
             row = tf.cast(tf.concat([[tf.cast(value, total.dtype), total], layers], 0), self.variables[0].dtype)
         self.rule.apply(count, self.variables, gradients, self.slots)
+        for variable, constraint in zip(self.variables, self.constraints, strict=True):
+            if constraint is not None:  # by its handle: that of the own replica
+                moved = constraint(tf.convert_to_tensor(variable))
+                tf.raw_ops.AssignVariableOp(resource=variable.handle, value=moved)
         return row if self.record else tf.constant(0)
+
+    def _batch_loss(self, tape: Any, x: Any, y: Any, size: int, repeats: int) -> Any:
+        """What is minimised, or this replica's share of it, so that the sum over the replicas is the whole.
+
+        size: examples of the whole batch; repeats: replicas that hold the same examples.
+        """
+        z, replicas = self.model(x, training=True), self.replicas.count
+        if replicas == 1:
+            value = self.loss.value(y, z)
+        else:
+            value, count = self.loss.sums(y, z)
+            if self.loss.is_sum:
+                value = value / repeats
+            elif self.masked:
+                with tape.stop_recording():
+                    (count,) = self.replicas.summed([count])
+                value = tf.math.divide_no_nan(value, count)
+            else:
+                value = value / (count / int(z.shape[0]) * size * repeats)
+        added = added_losses(self.model, value.dtype)
+        return tf.add_n([value, *(a if replicas == 1 else a / replicas for a in added)])
 
     def epoch(self, done: Any, steps: Any, remainder: Any, x: Any, y: Any, order: Any) -> Any:
         """`steps` full batches and, if `remainder`, the smaller last one; with `record` a row for each of them."""
@@ -75,30 +102,36 @@ class Updates:
             state = tf.cond(remainder, lambda: step(state[0], order[-rest:], *state[1:]), lambda: tuple(state))
         return state[1:] or tf.constant(0)
 
-    def measure(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def measure(self, x: Any, y: Any) -> tuple[Any, Any, Any]:
+        """Sum of losses, number of losses, number of hits, over all replicas, in inference mode."""
         return self.replicas.total(self.replicas.run(self.sums, x, y))
 
-    def sums(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Sum of losses and number of hits over a replica's share of the examples, in inference mode."""
-        first, n = self.replicas.share(int(x.shape[0]))
-        size, wide = min(n, _MEASURE_BATCH), self.variables[0].dtype
+    def sums(self, x: Any, y: Any) -> tuple[Any, Any, Any]:
+        """Sum of losses, their number and number of hits over a replica's share of the examples."""
+        first, n = self.replicas.share(length((x, y)))
+        size, wide = n if self.at_once else min(n, _MEASURE_BATCH), wide_dtype(self.variables[0].dtype)
 
-        def part(start: Any, length: int) -> tuple[Any, Any]:
-            z = self.model(tf.slice(x, [start, *[0] * (len(x.shape) - 1)], [length, *x.shape[1:]]), training=False)
-            t = tf.slice(y, [start, *[0] * (len(y.shape) - 1)], [length, *y.shape[1:]])
-            losses, right = tf.cast(self.loss(t, z), wide), hits(t, z)
+        def part(start: Any, examples: int) -> tuple[Any, ...]:
+            def cut(a: Any) -> Any:
+                return tf.slice(a, [start, *[0] * (len(a.shape) - 1)], [examples, *a.shape[1:]])
+
+            inputs, targets = tf.nest.map_structure(cut, (x, y))
+            z = self.model(inputs, training=False)
+            (loss, count), right = self.loss.sums(targets, z), hits(targets, z)
             unknown = tf.constant(np.nan, wide)
-            return tf.reduce_sum(losses), unknown if right is None else tf.reduce_sum(tf.cast(right, losses.dtype))
+            return (
+                tf.cast(loss, wide),
+                tf.cast(count, wide),
+                unknown if right is None else tf.reduce_sum(tf.cast(right, wide)),
+            )
 
-        def body(i: Any, loss: Any, right: Any) -> Any:
-            more, well = part(first + i * size, size)
-            return i + 1, loss + more, right + well
+        def body(i: Any, *sums: Any) -> tuple[Any, ...]:
+            return i + 1, *(a + b for a, b in zip(sums, part(first + i * size, size), strict=True))
 
-        loss = right = tf.zeros([], wide)
+        sums: tuple[Any, ...] = (tf.zeros([], wide),) * 3
         if n == 0:
-            return loss, right
-        _, loss, right = tf.while_loop(lambda i, *_: i < n // size, body, (tf.constant(0), loss, right))
+            return sums
+        _, *sums = tf.while_loop(lambda i, *_: i < n // size, body, (tf.constant(0), *sums))
         if n % size:
-            more, well = part(first + n - n % size, n % size)
-            loss, right = loss + more, right + well
-        return loss, right
+            sums = tuple(a + b for a, b in zip(sums, part(first + n - n % size, n % size), strict=True))
+        return tuple(sums)
