@@ -26,13 +26,18 @@ def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def all_variables(model: keras.Model) -> list[Any]:
-    """Every variable of the model: weights, states, seeds of random layers, `tf.Variable`s that a layer holds."""
+    """Every variable of the model: weights, seeds of random layers, and those that Keras does not list.
+
+    Keras lists neither the states of stateful recurrent layers nor a `tf.Variable` that a layer holds as an attribute.
+    """
     variables = {id(v): v for v in model.variables}
-    values = {id(v.value) for v in model.variables}
+    listed = {id(v.value) for v in model.variables}
     for layer in layers_of(model):
-        for value in tf.nest.flatten([v for v in vars(layer).values() if isinstance(v, (tf.Variable, list, tuple))]):
-            if isinstance(value, tf.Variable) and id(value) not in values:
-                variables[id(value)] = value
+        for attribute in vars(layer).values():
+            values = attribute.values() if isinstance(attribute, dict) else attribute
+            for value in values if isinstance(attribute, (list, tuple, dict)) else [attribute]:
+                if isinstance(value, (tf.Variable, keras.Variable)) and id(value) not in listed:
+                    variables.setdefault(id(value), value)
     return list(variables.values())
 
 
@@ -146,7 +151,7 @@ def copied(
     """
     require_built(model)
     examples = (
-        _examples(model) if x is None else take(input_tensors(model, x), np.arange(min(PROOF_EXAMPLES, len_of(x))))
+        random_inputs(model) if x is None else take(input_tensors(model, x), np.arange(min(PROOF_EXAMPLES, len_of(x))))
     )
     try:
         with custom_objects(model), _unsafe():
@@ -227,7 +232,7 @@ def _unsafe() -> Any:
     return SafeModeScope(False)
 
 
-def _examples(model: keras.Model) -> Any:
+def random_inputs(model: keras.Model) -> Any:
     """Random inputs of the shapes that the model says; None where it says none."""
     structure = getattr(model, "_inputs_struct", None)
     structure = getattr(model, "inputs", None) if structure is None else structure

@@ -81,8 +81,8 @@ class Trainer:
         xla: bool | None = None,
         strategy: Any = None,
     ) -> None:
-        """loss: a Keras name, loss object or function (y_true, y_pred), or None for the compiled loss of the model. What
-        Keras's `fit` minimises is minimised: mean or sum of the losses that no mask excludes, plus the losses that
+        """loss: a Keras name, loss object or function (y_true, y_pred), or None: the compiled loss of the model.
+        What Keras's `fit` minimises is minimised: mean or sum of the losses that no mask excludes, plus the losses that
         layers add. Constraints of layers act after every update.
 
         record: keep loss and gradient norms of every update, taken on its batch before it.
@@ -126,10 +126,11 @@ class Trainer:
     ) -> Curves:
         """Train the model in place for `epochs` epochs.
 
-        train, test: (x, y), whole in memory, x an array or a structure of several inputs; batches of `batch_size` in an order drawn anew for each
-        epoch from `seed`, the remainder as a smaller last batch. updates: the training ends after so many steps, within
-        its last epoch; `epochs` must hold them. measured: how many training examples are measured;
-        None: all. `progress` gets (epochs done, test loss). Each call starts with fresh memory of the optimizer.
+        train, test: (x, y), whole in memory, x an array or a structure of several inputs; batches of `batch_size` in
+        an order drawn anew for each epoch from `seed`, the remainder as a smaller last batch. updates: the training
+        ends after so many steps, within its last epoch; `epochs` must hold them. measured: how many training examples
+        are measured; None: all. `progress` gets (epochs done, test loss). Each call starts with fresh memory of the
+        optimizer.
         `scalars` gets the epoch and its row of the curves by name, after the hooks.
         A training that diverges ends there; its curves go on as nan.
 

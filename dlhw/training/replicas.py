@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from dlhw.errors import UserError, require
+from dlhw.measure.state import custom_objects, layers_of, prove_equal, random_inputs, transfer_state
 
 
 class Replicas:
@@ -30,17 +31,23 @@ class Replicas:
         self.model = model if strategy is None or self.count == 1 else self._copied()
 
     def _copied(self) -> keras.Model:
-        active = [la.name for la in self.original._flatten_layers() if getattr(la, "activity_regularizer", None)]
-        told = f"{', '.join(active)}: an activity regularizer depends on the batch, and cannot be split over replicas"
-        require(not active, told)
-        with self.strategy.scope(), tf.variable_creator_scope(_averaged):
+        active = [la.name for la in layers_of(self.original) if getattr(la, "activity_regularizer", None)]
+        require(
+            not active,
+            f"{', '.join(active)}: an activity regularizer depends on the batch, and cannot be split over replicas",
+        )
+        with custom_objects(self.original), self.strategy.scope(), tf.variable_creator_scope(_averaged):
             try:
-                return keras.models.clone_model(self.original, clone_function=_synchronized)
+                copy = keras.models.clone_model(self.original, clone_function=_synchronized)
+                transfer_state(self.original, copy)
             except (NotImplementedError, TypeError, ValueError) as error:
                 raise UserError(
                     f"{self.original.name} cannot be copied to {self.count} replicas; use a functional Keras model "
                     f"({str(error).splitlines()[0]})"
                 ) from None
+        if (examples := random_inputs(self.original)) is not None:
+            prove_equal(self.original, copy, examples)
+        return copy
 
     def push(self) -> None:
         """The weights and states of the original into every replica."""

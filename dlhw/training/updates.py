@@ -47,7 +47,7 @@ class Updates:
         batch = tf.nest.map_structure(lambda a: tf.gather(a, rows), (x, y))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
-            value = self._batch_loss(tape, *batch, size, repeats)
+            value = self._batch_loss(tape, batch[0], batch[1], size, repeats)
         gradients = tape.gradient(value, self.variables, unconnected_gradients="zero")
         gradients = [tf.convert_to_tensor(g) for g in gradients]
         value, *gradients = self.replicas.summed([value, *gradients])
