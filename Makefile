@@ -21,7 +21,7 @@ fast: $(VENV)/tested
 lowest:
 	$(PYTHON) -m venv $(VENV)-lowest
 	sed -n '/^dependencies/,/^]/s/.*"\(.*\)>=\(.*\)".*/\1==\2/p' pyproject.toml > $(VENV)-lowest/lowest.txt
-	$(VENV)-lowest/bin/pip install --quiet -r $(VENV)-lowest/lowest.txt "pytest>=8.3" -e .
+	$(VENV)-lowest/bin/pip install --quiet -r $(VENV)-lowest/lowest.txt "pytest>=8.3" "tensorboard>=2.20" -e .
 	$(VENV)-lowest/bin/pytest -m "not slow"
 
 bench: $(VENV)/tested

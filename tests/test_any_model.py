@@ -199,7 +199,7 @@ def test_ends_of_a_line_with_other_states_are_refused():
     a, b = adapted(), adapted()
     assert np.isfinite(measure.line(a, a, b, "mse", x, y, [0.5]).loss).all()
     b.layers[1].adapt(rng().normal(0, 1, size=(50, 3)).astype("float32"))
-    with pytest.raises(UserError, match="layer 'normalization.*' holds state"):
+    with pytest.raises(UserError, match=r"layer 'normalization.*' holds state"):
         measure.line(a, a, b, "mse", x, y, [0.5])
 
 
@@ -224,7 +224,7 @@ def test_models_that_are_not_built_are_refused(make):
         lambda: Trainer(model, batch_size=2, optimizer=optimizer("sgd", 0.1)),
         lambda: fit(model, x, y, steps=1, optimizer=optimizer("sgd", 0.1)),
     ):
-        with pytest.raises(UserError, match="not built.*call it once on data"):
+        with pytest.raises(UserError, match=r"not built.*call it once on data"):
             call()
     model(x)
     assert measure.Objective(model, "mse", x, y).value().loss == pytest.approx(evaluated(model, "mse", x, y), rel=1e-6)
@@ -396,9 +396,9 @@ def test_softmaxes_are_seen_wherever_they_stand():
 def test_inputs_that_no_gradient_reaches_are_refused_and_layers_can_be_named():
     words = chain(L.Embedding(9, 4, name="words"), L.Flatten(), L.Dense(1), shape=(3,))
     ids, y = rng().integers(0, 9, (8, 3)), rng().normal(size=(8, 1)).astype("float32")
-    with pytest.raises(UserError, match='no gradient reaches x.*at="words"'):
+    with pytest.raises(UserError, match=r'no gradient reaches x.*at="words"'):
         measure.sensitivity(words, "mse", ids.astype("float32"), y)
-    with pytest.raises(UserError, match='floats as x.*at="words"'):
+    with pytest.raises(UserError, match=r'floats as x.*at="words"'):
         measure.jacobian_norm(words, ids, of="output")
     kernel = words.layers[-1].get_weights()[0]
     residual = np.asarray(words(ids)) - y
@@ -492,7 +492,7 @@ def test_masked_losses_are_trained_as_keras_trains_them():
 
 def test_float16_needs_a_scaled_loss_and_is_refused():
     model = chain(L.Dense(2, dtype="mixed_float16", kernel_regularizer="l2", name="half"), L.Dense(1), shape=(3,))
-    with pytest.raises(UserError, match="layer 'half' computes in float16.*mixed_bfloat16"):
+    with pytest.raises(UserError, match=r"layer 'half' computes in float16.*mixed_bfloat16"):
         Trainer(model, batch_size=2, optimizer=optimizer("sgd", 0.1))
 
 

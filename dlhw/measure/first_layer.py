@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dlhw.errors import UserError
 from dlhw.measure.directions import Plane
 from dlhw.measure.inputs import chunks
-from dlhw.measure.state import copied
+from dlhw.measure.state import agree, copied
 
 Array = NDArray[np.floating]
 
@@ -74,7 +74,11 @@ def first_layer(model: keras.Model, plane: Plane, x: Any, batch_size: int) -> Fi
     try:
         before = keras.Model(copy.inputs, layer.input)
         rest = keras.Model(layer.output if pool is None else pool.output, copy.outputs[0])
-    except (ValueError, AttributeError):  # a way around the layer, or several ways through it
+        one = layer(before(x[:1], training=False))
+        whole = rest(one if pool is None else pool(one), training=False)
+    except (ValueError, AttributeError, KeyError):  # a way around the layer, or several ways through it
+        return None
+    if not agree(whole, copy(x[:1], training=False)):
         return None
     if len(rest.trainable_variables) != len(trained) - len(own):
         return None
@@ -94,7 +98,7 @@ def first_layer(model: keras.Model, plane: Plane, x: Any, batch_size: int) -> Fi
 def _copy(model: keras.Model, x: Any) -> keras.Model | None:
     """A copy whose graph may be cut; None for a model that is more than its graph, or whose layers add losses."""
     empty = keras.Input((1,))
-    functional = type(keras.Model(empty, empty))  # the class has no public name
+    functional = type(keras.Model(empty, keras.ops.abs(empty)))  # the class has no public name
     graph = type(model).call in (functional.call, keras.Sequential.call)
     if not graph or not tf.is_tensor(x) or len(model.inputs) != 1 or len(model.outputs) != 1:
         return None

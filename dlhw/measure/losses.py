@@ -130,8 +130,8 @@ class ExampleLoss:
             mask = tf.squeeze(mask, -1)
         require(
             mask is None or mask.shape.as_list() == shape,
-            f"the mask has the shape {None if mask is None else tuple(mask.shape)}, the losses {tuple(shape)}; "
-            "they must be the same",
+            f"the mask has the shape {_shape([] if mask is None else mask.shape.as_list())}, the losses "
+            f"{_shape(shape)}; they must be the same",
         )
         return (losses * tf.cast(self.weight, losses.dtype) if self.weight != 1 else losses), mask
 

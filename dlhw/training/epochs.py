@@ -23,6 +23,7 @@ from dlhw.errors import UserError, require
 from dlhw.measure.inputs import input_tensors, length, take, target_tensor
 from dlhw.measure.losses import ExampleLoss, Loss, cross_entropy
 from dlhw.measure.probe import Probe, probe
+from dlhw.measure.state import all_variables
 from dlhw.training.history import Curves, divergence_limit
 from dlhw.training.loop import check_trainable, use_xla
 from dlhw.training.optimizers import Optimizer
@@ -105,7 +106,7 @@ class Trainer:
         self.loss = ExampleLoss(loss, model)
         self.updates = Updates(self.replicas, self.loss, optimizer, batch_size, record)
         self.moving: tuple[Any, ...] = ()  # variables that a measurement changes, and which are put back
-        self.states = [*self.replicas.model.variables], tf.nest.flatten(self.updates.slots)
+        self.states = all_variables(self.replicas.model), tf.nest.flatten(self.updates.slots)
         self._functions: dict[str, Compiled] = {}
 
     def fit(
