@@ -654,3 +654,50 @@ def test_stacks_refuse_what_they_would_leave_out():
     model = chain(L.Dense(3, activation="tanh", activity_regularizer="l2"), L.Dense(1), shape=(1,))
     with pytest.raises(UserError):
         fit_many([model], np.ones((4, 1)), np.ones((4, 1)), steps=1, optimizer=optimizer("sgd", 0.1))
+
+
+def test_a_direction_has_the_size_of_every_filter():
+    """What a filter is, layer by layer, told here by hand: (index into the kernel) -> one neuron's incoming weights."""
+    a, b, words = keras.Input((6, 6, 2)), keras.Input((5, 4)), keras.Input((3,), dtype="int32")
+    h = L.Conv2DTranspose(3, 2, name="transposed")(a)
+    h = L.DepthwiseConv2D(2, depth_multiplier=2, name="depthwise")(h)
+    h = L.SeparableConv2D(4, 2, name="separable")(L.PReLU(name="slopes")(h))
+    t = L.MultiHeadAttention(2, 3, name="attention")(b, b)
+    t = L.Bidirectional(L.GRU(3), name="both")(L.LayerNormalization(axis=(1, 2), name="norm")(t))
+    e = L.Flatten()(L.Embedding(7, 4, name="words")(words))
+    parts = [L.GlobalAveragePooling2D()(h), t, e]
+    model = keras.Model([a, b, words], L.Dense(2, name="dense")(L.Concatenate()(parts)))
+    generator = rng()
+    for variable in model.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape))
+    theta = measure.flat(model)
+    direction = measure.random_direction(theta, model, seed=1)
+    filters = {
+        ("transposed", "kernel"): lambda k: [k[:, :, j] for j in range(3)],
+        ("depthwise", "kernel"): lambda k: [k[:, :, i, j] for i in range(3) for j in range(2)],
+        ("separable", "depthwise_kernel"): lambda k: [k[:, :, i, 0] for i in range(6)],
+        ("separable", "pointwise_kernel"): lambda k: [k[..., j] for j in range(4)],
+        ("query", "kernel"): lambda k: [k[:, i, j] for i in range(2) for j in range(3)],
+        ("attention_output", "kernel"): lambda k: [k[..., j] for j in range(4)],
+        ("gru_cell", "kernel"): lambda k: [k[:, j] for j in range(9)],
+        ("gru_cell", "recurrent_kernel"): lambda k: [k[:, j] for j in range(9)],
+        ("words", "embeddings"): lambda k: list(k),
+        ("dense", "kernel"): lambda k: [k[:, j] for j in range(2)],
+    }
+    seen, at = set(), 0
+    for variable in model.trainable_variables:
+        size = int(np.prod(variable.shape))
+        d, t = (v[at : at + size].reshape(variable.shape) for v in (direction, theta))
+        at += size
+        key = (variable.path.split("/")[-2], variable.name)
+        if key in filters:
+            seen.add(key)
+            for p, q in zip(filters[key](d), filters[key](t), strict=True):
+                assert np.linalg.norm(p) == pytest.approx(np.linalg.norm(q)), key
+        elif variable.name not in ("kernel", "recurrent_kernel"):
+            assert not d.any(), key
+    assert seen == set(filters)
+    transposed = chain(L.Conv2DTranspose(3, 2), shape=(6, 6, 2))
+    kernel = measure.flat(transposed)
+    wrong = measure.random_direction(kernel, [v.shape for v in transposed.trainable_variables], seed=1)
+    assert not np.allclose(wrong, measure.random_direction(kernel, transposed, seed=1))

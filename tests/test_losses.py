@@ -1,7 +1,7 @@
 """The loss of an objective is what `model.evaluate` gives: losses x models x policies.
 
-Oracle: Keras's own evaluation of all examples as one batch, uncompiled. Keras casts everything to float32 unless floatx
-says otherwise, so float64 is compared to seven digits. What it would miss: a mistake in the definition that Keras and we
+Oracle: Keras's own evaluation of all examples as one batch, uncompiled. Keras casts everything to float32 unless
+floatx says otherwise, so float64 is compared to seven digits. What it would miss: a mistake that Keras and we
 share.
 """
 
@@ -81,7 +81,7 @@ TOLERANCE = {
     "float64": 1e-6,
     "mixed_bfloat16": 4e-3,
     "mixed_float16": 5e-4,
-}  # of the policy's rounding
+}  # rounding
 
 
 def dense(activation, policy):

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import numpy as np
@@ -19,7 +20,7 @@ from dlhw.errors import UserError
 from dlhw.measure import gradient_norm
 from dlhw.models import initial_weights, mlp
 from dlhw.targets import sample
-from dlhw.training import OPTIMIZERS, fit, fit_many, optimizer, use_xla
+from dlhw.training import OPTIMIZERS, Trainer, fit, fit_many, optimizer, use_xla
 from dlhw.training.loop import Pace
 
 keras = pytest.importorskip("keras")
@@ -312,3 +313,49 @@ def test_wrong_rates_are_refused():
 def test_the_nets_of_the_report_start_from_the_same_weights_in_both_precisions():
     low, high = (mlp(parse("middle"), seed=4, dtype=d) for d in ("float32", "float64"))
     np.testing.assert_array_equal(weights_of(low), weights_of(high).astype("f"))
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        lambda: keras.optimizers.SGD(0.1),
+        lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+        lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+        lambda: keras.optimizers.Adam(0.01, beta_1=0.8, beta_2=0.99, epsilon=1e-4),
+        lambda: keras.optimizers.RMSprop(0.01, rho=0.8, epsilon=1e-4),
+        lambda: "adam",
+        lambda: "rmsprop",
+    ],
+)
+def test_a_keras_optimizer_means_its_own_rule(theirs):
+    x, y = np.linspace(-1, 1, 8, dtype="float32")[:, None], np.linspace(-1, 1, 8, dtype="float32")[:, None] ** 2
+    ours, keras_s = mlp((4,), activation="tanh", seed=1), mlp((4,), activation="tanh", seed=1)
+    keras_s.compile(optimizer=theirs(), loss="mse", jit_compile=False)
+    for _ in range(4):
+        keras_s.train_on_batch(x, y)
+    fit(ours, x, y, steps=4, optimizer=theirs(), compiled=False)
+    for a, b in zip(ours.get_weights(), keras_s.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (lambda: keras.optimizers.SGD(0.1, weight_decay=0.1), "weight_decay=0.1"),
+        (lambda: keras.optimizers.SGD(0.1, clipnorm=1.0), "clipnorm=1.0"),
+        (lambda: keras.optimizers.Adam(amsgrad=True), "amsgrad=True"),
+        (lambda: keras.optimizers.RMSprop(0.1, momentum=0.5), "momentum=0.5"),
+        (lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)), "schedule"),
+        (lambda: keras.optimizers.Adagrad(), "optimizer Adagrad is unknown"),
+        (lambda: "adamw", "'adamw' is unknown"),
+        (lambda: 0.1, "optimizer float is unknown"),
+    ],
+)
+def test_optimizers_that_no_rule_equals_are_refused(value, words):
+    for call in (
+        lambda rule: fit(mlp((2,)), [[1.0]], [[1.0]], steps=1, optimizer=rule),
+        lambda rule: fit_many([mlp((2,))], [[1.0]], [[1.0]], steps=1, optimizer=rule),
+        lambda rule: Trainer(mlp((2,)), batch_size=1, optimizer=rule),
+    ):
+        with pytest.raises(UserError, match=re.escape(words)):
+            call(value())

@@ -94,11 +94,11 @@ def chart(settings: Settings, subject: Subject) -> Chart:
     span = settings.span or 1.0
     around = axis(-span, span, settings.grid)
     if settings.plane in ("random", "line"):
-        shapes = [tuple(v.shape) for v in subject.model().trainable_variables]
+        model = subject.model()
         if settings.plane == "random":
-            plane = random_plane(theta, shapes, norm=settings.norm, seed=subject.seed)
+            plane = random_plane(theta, model, norm=settings.norm, seed=subject.seed)
             return Chart(plane, around, around, nothing, theta[None])
-        first = random_direction(theta, shapes, norm=settings.norm, seed=subject.seed)
+        first = random_direction(theta, model, norm=settings.norm, seed=subject.seed)
         return Chart(Plane(theta, first, np.zeros_like(first)), around, np.zeros(1), nothing, theta[None])
     if settings.plane == "three-points":
         plane = three_point_plane(*subject.ends)

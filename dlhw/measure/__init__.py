@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dlhw.measure.directions import random_direction as random_direction
     from dlhw.measure.directions import random_plane as random_plane
     from dlhw.measure.directions import three_point_plane as three_point_plane
+    from dlhw.measure.filters import filter_axes as filter_axes
     from dlhw.measure.gradients import gradient_norm as gradient_norm
     from dlhw.measure.input_gradients import batch_mean_sensitivity as batch_mean_sensitivity
     from dlhw.measure.input_gradients import jacobian_norm as jacobian_norm
@@ -56,6 +57,7 @@ _ROOMS = {
     "critical": ("CriticalPoint", "critical_point"),
     "curvature": ("hessian", "hessian_matrix"),
     "directions": ("Plane", "normalised", "path_plane", "random_direction", "random_plane", "three_point_plane"),
+    "filters": ("filter_axes",),
     "gradients": ("gradient_norm",),
     "input_gradients": ("batch_mean_sensitivity", "jacobian_norm", "sensitivity"),
     "landscape": ("line", "line_curvature"),

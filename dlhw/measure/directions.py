@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,29 +12,46 @@ from dlhw.errors import require
 
 Array = NDArray[np.floating]
 Norm = Literal["filter", "layer", "weight", "none"]
+Shapes: TypeAlias = Any
+"""A Keras model, or the shapes of its trainable weights: a sequence of tuples of whole numbers."""
 
 
-def random_direction(theta: Array, shapes: Sequence[tuple[int, ...]], *, norm: Norm = "filter", seed: int = 0) -> Array:
+def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Array:
     """A Gaussian direction at `theta` (P,), scaled by :func:`normalised`; the same seed gives the same direction."""
     drawn = np.random.default_rng(seed).standard_normal(len(theta))
     return normalised(drawn, theta, shapes, norm=norm)
 
 
-def normalised(direction: Array, theta: Array, shapes: Sequence[tuple[int, ...]], *, norm: Norm = "filter") -> Array:
-    """`direction` (P,) with the size of the weights `theta` (P,), tensor by tensor.
+def normalised(direction: Array, theta: Array, shapes: Shapes, *, norm: Norm = "filter") -> Array:
+    """`direction` with the size of the weights `theta`, tensor by tensor.
 
-    shapes: those of the tensors in the order of the vector, as `[v.shape for v in model.trainable_variables]` gives.
-    filter  d_j <- d_j |theta_j| / |d_j| for every filter or neuron j: in Keras a slice of the *last* axis of a kernel
+    filter  d_j <- d_j |theta_j| / |d_j| for every filter or neuron j (:func:`dlhw.measure.filter_axes` says which
+            slices those are; of a list of shapes the last axis of every kernel is taken)
     layer   the same with the whole tensor in place of a filter
     weight  d_i <- |theta_i| sign(d_i) for every single weight
     none    d as it is
-    Tensors of one axis or none (biases, batch normalization) get zero, but for "none". A filter whose weights are all
+
+    Biases, normalizations and other tensors without filters get zero, but for "none". A filter whose weights are all
     zero gets zero.
     Li et al. 2018, Visualizing the loss landscape of neural nets: a ReLU net whose layers are rescaled computes the
     same function, and only directions that are rescaled with it see the same surface.
+
+    Args:
+        direction: (P,).
+        theta: weights, (P,), as :func:`dlhw.measure.flat` gives them.
+        shapes: the Keras model, or the shapes of its tensors in the order of the vector. Shapes alone are enough for
+            Dense and Conv layers; transposed and depthwise convolutions, attention and embeddings need the model.
+        norm: see above.
+
+    Returns:
+        The scaled direction, (P,).
+
+    Raises:
+        UserError: for an unknown norm, and vectors that are not as long as the shapes say.
     """
     require(norm in get_args(Norm), f"norm {norm!r} is unknown; use {', '.join(get_args(Norm))}")
-    sizes = [int(np.prod(s)) for s in shapes]
+    tensors = _tensors(shapes)
+    sizes = [int(np.prod(shape)) for shape, _ in tensors]
     fits = np.shape(direction) == np.shape(theta) == (sum(sizes),)
     require(
         fits, f"direction {np.shape(direction)} and theta {np.shape(theta)} must be vectors of {sum(sizes)} weights"
@@ -43,21 +59,31 @@ def normalised(direction: Array, theta: Array, shapes: Sequence[tuple[int, ...]]
     direction, theta = np.asarray(direction, np.float64), np.asarray(theta, np.float64)
     if norm == "none":
         return direction
-    made, at = np.zeros_like(theta), 0
-    for shape, size in zip(shapes, sizes, strict=True):
+    scaled, at = np.zeros_like(theta), 0
+    for (shape, axes), size in zip(tensors, sizes, strict=True):
         span = slice(at, at + size)
         at += size
-        if len(shape) < 2:
+        if axes is None:
             continue
         d, t = direction[span].reshape(shape), theta[span].reshape(shape)
         if norm == "weight":
-            made[span] = (np.abs(t) * np.sign(d)).ravel()
+            scaled[span] = (np.abs(t) * np.sign(d)).ravel()
             continue
-        axes = tuple(range(len(shape) - 1)) if norm == "filter" else None
-        length = np.sqrt((d**2).sum(axis=axes, keepdims=True))
-        wanted = np.sqrt((t**2).sum(axis=axes, keepdims=True))
-        made[span] = (d * wanted / np.where(length > 0, length, 1.0)).ravel()
-    return made
+        summed = axes if norm == "filter" else None
+        length = np.sqrt((d**2).sum(axis=summed, keepdims=True))
+        wanted = np.sqrt((t**2).sum(axis=summed, keepdims=True))
+        scaled[span] = (d * wanted / np.where(length > 0, length, 1.0)).ravel()
+    return scaled
+
+
+def _tensors(shapes: Shapes) -> list[tuple[tuple[int, ...], tuple[int, ...] | None]]:
+    """The shape of every tensor and the axes over which a filter of it is summed; None: it has none."""
+    if hasattr(shapes, "trainable_variables"):
+        from dlhw.measure.filters import filter_axes
+
+        variables = shapes.trainable_variables
+        return [(tuple(v.shape), a) for v, a in zip(variables, filter_axes(shapes), strict=True)]
+    return [(tuple(s), tuple(range(len(s) - 1)) if len(s) > 1 else None) for s in shapes]
 
 
 @dataclass(frozen=True)
@@ -80,7 +106,7 @@ class Plane:
         return found, np.linalg.norm(away - found @ basis.T, axis=1)
 
 
-def random_plane(theta: Array, shapes: Sequence[tuple[int, ...]], *, norm: Norm = "filter", seed: int = 0) -> Plane:
+def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Plane:
     """Two random directions at `theta` (Li et al. 2018); in high dimensions they are all but orthogonal."""
     streams = np.random.SeedSequence(seed).generate_state(2)
     one, two = (random_direction(theta, shapes, norm=norm, seed=int(s)) for s in streams)

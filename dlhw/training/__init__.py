@@ -6,7 +6,7 @@ from dlhw.training.ensemble import fit_many
 from dlhw.training.epochs import Stopped, Trainer, every
 from dlhw.training.history import Curves, History
 from dlhw.training.loop import fit, train_step, use_xla
-from dlhw.training.optimizers import OPTIMIZERS, Optimizer, optimizer
+from dlhw.training.optimizers import OPTIMIZERS, Optimizer, as_optimizer, optimizer
 
 __all__ = [
     "OPTIMIZERS",
@@ -15,6 +15,7 @@ __all__ = [
     "Optimizer",
     "Stopped",
     "Trainer",
+    "as_optimizer",
     "cross_entropy",
     "every",
     "fit",

@@ -21,7 +21,7 @@ from dlhw.context import Parts
 from dlhw.measure.chains import shape_of
 from dlhw.training.history import History
 from dlhw.training.loop import Progress
-from dlhw.training.optimizers import Optimizer
+from dlhw.training.optimizers import Optimizer, as_optimizer
 from dlhw.training.stack import Stack
 
 TELL_SECONDS = 2.0
@@ -39,7 +39,7 @@ def fit_many(
     y: Any,
     *,
     steps: int,
-    optimizer: Optimizer,
+    optimizer: Optimizer | str | keras.optimizers.Optimizer,
     gradient_norm: bool = False,
     chunk: int = 1000,
     workers: int | None = None,
@@ -63,15 +63,13 @@ def fit_many(
 
     Raises UserError for a model that is not such a chain, or holds frozen layers, regularizers or constraints.
     """
-    workers = workers or os.cpu_count() or 1
+    workers, rule = workers or os.cpu_count() or 1, as_optimizer(optimizer)
     groups: dict[Any, list[int]] = {}
     for k, model in enumerate(models):
         groups.setdefault(shape_of(model), []).append(k)
     places = _split(list(groups.values()), workers)
     with tf.device(device):
-        stacks = [
-            Stack([models[k] for k in p], x, y, optimizer, gradient_norm, min(chunk, steps), keep) for p in places
-        ]
+        stacks = [Stack([models[k] for k in p], x, y, rule, gradient_norm, min(chunk, steps), keep) for p in places]
     for stack in stacks:
         stack.device = device
     keeper = _Keeper(parts, stacks, steps)

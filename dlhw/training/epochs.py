@@ -26,7 +26,7 @@ from dlhw.measure.probe import Probe, probe
 from dlhw.measure.state import all_variables
 from dlhw.training.history import Curves, divergence_limit
 from dlhw.training.loop import check_trainable, use_xla
-from dlhw.training.optimizers import Optimizer
+from dlhw.training.optimizers import Optimizer, as_optimizer
 from dlhw.training.replicas import Replicas
 from dlhw.training.updates import Updates
 
@@ -75,7 +75,7 @@ class Trainer:
         model: keras.Model,
         *,
         batch_size: int,
-        optimizer: Optimizer,
+        optimizer: Optimizer | str | keras.optimizers.Optimizer,
         loss: Loss = cross_entropy,
         record: bool = False,
         compiled: bool = True,
@@ -104,7 +104,7 @@ class Trainer:
         # XLA compiles one device; sums over several happen between its programs.
         self.xla = (use_xla(model) if xla is None else xla) and self.replicas.count == 1
         self.loss = ExampleLoss(loss, model)
-        self.updates = Updates(self.replicas, self.loss, optimizer, batch_size, record)
+        self.updates = Updates(self.replicas, self.loss, as_optimizer(optimizer), batch_size, record)
         self.moving: tuple[Any, ...] = ()  # variables that a measurement changes, and which are put back
         self.states = all_variables(self.replicas.model), tf.nest.flatten(self.updates.slots)
         self._functions: dict[str, Compiled] = {}

@@ -18,7 +18,7 @@ from dlhw.measure.losses import ExampleLoss, Loss, added_losses
 from dlhw.measure.probe import probe
 from dlhw.measure.state import kept, layers_of, require_built
 from dlhw.training.history import History, divergence_limit, first_divergence
-from dlhw.training.optimizers import Optimizer
+from dlhw.training.optimizers import Optimizer, as_optimizer
 
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, steps in all, newest median loss) at every chunk border."""
@@ -94,7 +94,7 @@ def fit(
     y: Any,
     *,
     steps: int,
-    optimizer: Optimizer,
+    optimizer: Optimizer | str | keras.optimizers.Optimizer,
     loss: Loss = "mse",
     compiled: bool = True,
     chunk: int = 1000,
@@ -114,7 +114,7 @@ def fit(
     examples((x, y))
     probe(model, function, x, y)
     length = min(chunk, steps)
-    step = _bound_step(model, function, optimizer)
+    step = _bound_step(model, function, as_optimizer(optimizer))
     call = _compiled(model, step, length) if compiled else None
     blocks, seconds, compile_seconds = [], 0.0, 0.0
     if call is not None:

@@ -7,6 +7,7 @@ so it acts on a stack of S nets as it does on one.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -132,3 +133,58 @@ def optimizer(name: str, learning_rate: float, momentum: float = 0.0) -> Optimiz
     require(learning_rate > 0, f"learning rate {learning_rate:g} must be positive")
     require(0 <= momentum < 1, f"momentum {momentum:g} must lie in [0, 1)")
     return Optimizer(name, float(learning_rate), float(momentum))  # type: ignore[arg-type]
+
+
+_RATES = {"sgd": 0.01, "nesterov": 0.01, "adam": 0.001, "rmsprop": 0.001}
+"""Keras's default learning rates."""
+_UNSUPPORTED = {  # settings of Keras's optimizers that our rules do not have, and the value that leaves them out
+    "weight_decay": None,
+    "clipnorm": None,
+    "clipvalue": None,
+    "global_clipnorm": None,
+    "use_ema": False,
+    "loss_scale_factor": None,
+    "gradient_accumulation_steps": None,
+    "amsgrad": False,
+    "centered": False,
+}
+
+
+def as_optimizer(value: Any) -> Optimizer:
+    """The rule that `value` means.
+
+    Args:
+        value: an :class:`Optimizer`; a name of :data:`OPTIMIZERS`, with Keras's default learning rate; or a Keras
+            optimizer whose rule is one of ours. Of a Keras optimizer only the settings are read: training starts
+            with fresh memory, as always.
+
+    Returns:
+        The rule.
+
+    Raises:
+        UserError: for anything else, and for settings of a Keras optimizer that no rule of ours has, such as weight
+            decay, clipping or a schedule of the learning rate.
+    """
+    import keras
+
+    if isinstance(value, Optimizer):
+        return value
+    if isinstance(value, str):
+        return optimizer(value, _RATES.get(value, 0.01))
+    kinds = {keras.optimizers.SGD: "sgd", keras.optimizers.Adam: "adam", keras.optimizers.RMSprop: "rmsprop"}
+    require(
+        type(value) in kinds,
+        f"optimizer {type(value).__name__} is unknown; use dlhw.training.optimizer(name, learning_rate), or a Keras "
+        "SGD, Adam or RMSprop",
+    )
+    config = value.get_config()
+    for name, off in _UNSUPPORTED.items():
+        set_to = config.get(name, off)
+        require(set_to in (off, None), f"the Keras optimizer has {name}={set_to}; leave it out, no rule here has it")
+    rate = config["learning_rate"]
+    require(isinstance(rate, (int, float)), "the Keras optimizer has a schedule of the learning rate; use a number")
+    name, momentum = kinds[type(value)], float(config.get("momentum", 0.0))
+    require(name == "sgd" or momentum == 0, f"RMSprop has momentum={momentum:g}; leave it out, no rule here has it")
+    more = {key: float(config[key]) for key in ("beta_1", "beta_2", "rho", "epsilon") if key in config}
+    rule = optimizer("nesterov" if config.get("nesterov") else name, float(rate), momentum)
+    return dataclasses.replace(rule, **more)
