@@ -99,13 +99,28 @@ def split_commas(values: list[str]) -> list[str]:
     return [part.strip() for value in values for part in value.split(",") if part.strip()]
 
 
+def split_paths(values: list[str]) -> list[str]:
+    """As :func:`split_commas`, but the longest run of parts that is the path of a file stays one."""
+    paths = []
+    for value in values:
+        parts = value.split(",")
+        while parts:
+            ends = range(len(parts), 0, -1)
+            end = next((k for k in ends if Path(",".join(parts[:k])).is_file()), 1)
+            if path := ",".join(parts[:end]).strip():
+                paths.append(path)
+            parts = parts[end:]
+    return paths
+
+
 def values_of(cls: type, given: dict[str, Any]) -> dict[str, Any]:
     """Field values of `cls` from parsed options: lists are split at commas and get the type of their elements."""
     hints, values = get_type_hints(cls), {}
     for field in dataclasses.fields(cls):
         kind, value = hints[field.name], given[field.name]
         if is_list(kind):
-            words = value if field.metadata.get("whole") else split_commas(value)
+            split = split_paths if field.metadata.get("paths") else split_commas
+            words = value if field.metadata.get("whole") else split(value)
             value = tuple(element(get_args(kind)[0], v, label(field)) for v in words)
         elif isinstance(value, list):
             value = tuple(value)

@@ -39,8 +39,8 @@ class Incomplete(UserError):  # noqa: N818
 
 def mnist(folder: Path) -> Arrays | None:
     """From mnist.npz, or the IDX files; None if the folder holds neither."""
-    path = folder / "mnist.npz"
-    if not path.exists():
+    path = next((p for p in (folder / "mnist.npz", folder / "mnist.npz" / "mnist.npz") if p.is_file()), None)
+    if path is None:
         return _idx_files(folder)
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -98,8 +98,10 @@ def _idx_files(folder: Path) -> Arrays | None:
 
 def _one_of(folder: Path, name: str) -> Path | None:
     # Some mirrors write train-images.idx3-ubyte.
+    # Kaggle's copy keeps each file in a folder of its own name.
     spellings = (name, f"{name}.gz", name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz")
-    return next((folder / s for s in spellings if (folder / s).exists()), None)
+    places = [folder / s for s in spellings] + [folder / s / t for s in spellings for t in spellings]
+    return next((place for place in places if place.is_file()), None)
 
 
 def read_idx(path: Path) -> np.ndarray:

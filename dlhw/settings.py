@@ -19,7 +19,8 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
 
     positional=True makes it arguments, not an option; whole=True keeps commas within a value of a list;
     flags="--yes/--no" names both sides of a bool; shown="..." is what help shows as the default;
-    also=("--runs",) are further names of the option.
+    also=("--runs",) are further names of the option; paths=True says that values may be paths of files, which may hold
+    any character.
     """
     return dataclasses.field(default=default, metadata={"help": help, **metadata})
 
@@ -53,6 +54,7 @@ def check(settings: Any) -> None:
 
 
 def _convert(kind: Any, value: Any, name: str) -> Any:
+    value = _plain(value)
     if get_origin(kind) is Literal:
         allowed = get_args(kind)
         require(value in allowed, f"{name} {value!r} is unknown; use {', '.join(map(str, allowed))}")
@@ -72,6 +74,13 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
     return value
 
 
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as the number, bool or text that it is, and an array of one axis as a list."""
+    if type(value).__module__ != "numpy" or not hasattr(value, "tolist") or getattr(value, "ndim", 0) > 1:
+        return value
+    return value.tolist()
+
+
 def changed(settings: Any) -> dict[str, Any]:
     """The fields that differ from their defaults."""
     return {
@@ -88,9 +97,17 @@ def run_name(settings: Any) -> str:
         return "default"
     full = "_".join(parts)
     safe = "".join(c if c.isalnum() or c in "=_-.,+" else "~" for c in full)
+    fields = [f for f in dataclasses.fields(settings) if f.metadata.get("paths")]
+    paths = [path for f in fields for path in _texts(getattr(settings, f.name))]
+    if any(c in path for path in paths for c in ",="):  # `of=a,b.keras` would be two files as well as one
+        return f"{safe[:_LONGEST_NAME]}_{digest(settings)}"
     if safe == full and len(full) <= _LONGEST_NAME:
         return full
     return f"{safe[:_LONGEST_NAME]}_{digest(settings)}"
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, tuple) else (str(value),)
 
 
 def text(value: Any, between: str = ",") -> str:

@@ -472,12 +472,13 @@ def test_three_nets_of_ones_own_have_the_losses_that_keras_gives(saved, tmp_path
 
 
 def test_the_loss_is_that_of_the_file(saved):
-    choose, integers = LANDSCAPE._subjects._loss, np.zeros(3, int)
+    integers = np.zeros(len(saved[3]), int)
+    choose = lambda settings, path, model, y: LANDSCAPE._saved_models.loss_of(settings, path, model, saved[3], y)  # noqa: E731
     settings = LANDSCAPE.Settings(of=(str(saved[0]),), data=str(saved[1]), plane="random")
     model = saved[2]
     for given, name in ((keras.losses.huber, "huber"), (["mae"], "mae"), (keras.losses.Huber(), "huber_loss")):
         model.compile("sgd", given)
-        assert LANDSCAPE._subjects.loss_name(choose(settings, "own", model, saved[4])) == name
+        assert LANDSCAPE._saved_models.loss_name(choose(settings, "own", model, saved[4])) == name
     model.compile("sgd", {"a": "mse"})
     with pytest.raises(UserError, match="name one with --loss"):
         choose(settings, "own", model, saved[4])

@@ -16,7 +16,8 @@ import numpy as np
 
 from dlhw.context import Context
 from dlhw.experiments import _parts
-from dlhw.experiments._subjects import Subject, architecture, loss_name
+from dlhw.experiments._saved_models import architecture, loss_name
+from dlhw.experiments._subjects import Subject
 from dlhw.measure.directions import (
     Plane,
     coarse_to_fine,
@@ -231,9 +232,12 @@ def _curvature(place: _Place, points: np.ndarray, part: _parts.Part) -> dict[str
     """Smallest and largest eigenvalue of the Hessian at grid points, and the larger of their residuals."""
     from dlhw import measure
     from dlhw.measure.curvature import operator
+    from dlhw.measure.derivative_check import check_second_derivatives
 
     kept, s, one = _Kept(part, 3), place.subject, place.chart
     objective = measure.Objective(s.model(), s.loss, *(v[:HESSIAN_EXAMPLES] for v in (s.x, s.y)))
+    objective.move(s.ends[0])
+    check_second_derivatives(objective)
     for i, j in points[len(kept.rows) :]:
         objective.move(one.plane.at(one.a[i], one.b[j]))
         found = measure.eigenpairs(operator(objective), which="both", steps=min(60, objective.size))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dlhw import architectures, datasets, targets
 from dlhw.context import Context
 from dlhw.errors import UserError, require
-from dlhw.experiments import _subjects, _surfaces
+from dlhw.experiments import _saved_models, _subjects, _surfaces
 from dlhw.section import Line, Section, Series
 from dlhw.settings import check, option
 from dlhw.statistics import spearman
@@ -38,7 +38,9 @@ ONE_PLANE = "One plane or line out of many: one seed decides nothing."
 class Settings:
     """What `dlhw landscape` takes."""
 
-    of: tuple[str, ...] = option(("trajectory",), "simulate, classify or trajectory; or files PATH.keras to compare.")
+    of: tuple[str, ...] = option(
+        ("trajectory",), "simulate, classify or trajectory; or files PATH.keras or PATH.h5 to compare.", paths=True
+    )
     plane: Literal["path", "random", "three-points", "start-end", "line"] = option(
         "path",
         "path: principal directions of the training; random: two random directions; three-points: through three nets. "
@@ -54,7 +56,11 @@ class Settings:
     grid: int = option(51, "Points a side.")
     subset: int = option(5000, "Training examples on which the loss is measured, the same at every point.")
     curvature: int = option(0, "Points a side of a map of |smallest / largest eigenvalue|; 0: none.")
-    data: str = option("mnist", "Set of images; for PATH.keras also an .npz file with arrays x and y.")
+    data: str = option(
+        "mnist",
+        "Set of images; for PATH.keras also an .npz file with arrays x and y, or x_test and y_test.",
+        paths=True,
+    )
     loss: str = option(
         "auto",
         "Loss of PATH.keras by its Keras name; auto: that it was compiled with, else cross entropy or squared error, "
@@ -235,7 +241,7 @@ def run(settings: Settings, context: Context) -> Result:
         steps=np.asarray(steps if steps is not None else np.arange(count)),
         diverged_at=np.array([s.diverged_at for s in subjects]),
         seconds=tuple(float(row["seconds"]) for row in rows),
-        losses=tuple(_subjects.loss_name(s.loss) for s in subjects),
+        losses=tuple(_saved_models.loss_name(s.loss) for s in subjects),
         frames=np.arange(count) if settings.plane == "path" and count else None,
     )
 

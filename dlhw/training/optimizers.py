@@ -185,6 +185,6 @@ def as_optimizer(value: Any) -> Optimizer:
     require(isinstance(rate, (int, float)), "the Keras optimizer has a schedule of the learning rate; use a number")
     name, momentum = kinds[type(value)], float(config.get("momentum", 0.0))
     require(name == "sgd" or momentum == 0, f"RMSprop has momentum={momentum:g}; leave it out, no rule here has it")
-    more = {key: float(config[key]) for key in ("beta_1", "beta_2", "rho", "epsilon") if key in config}
+    more: dict[str, Any] = {key: float(config[key]) for key in ("beta_1", "beta_2", "rho", "epsilon") if key in config}
     rule = optimizer("nesterov" if config.get("nesterov") else name, float(rate), momentum)
     return dataclasses.replace(rule, **more)
