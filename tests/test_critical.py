@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import zlib
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from dlhw import experiments
 from dlhw.context import Context
 from dlhw.errors import UserError
 from dlhw.experiments import _fitting
-from dlhw.measure.signs import effective_rank, gradient_flatness, inertia, resolution
+from dlhw.measure.signs import chance_curvature, effective_rank, gradient_flatness, inertia, resolution
 
 keras = pytest.importorskip("keras")
 
@@ -162,6 +163,27 @@ def test_what_nearness_to_a_degenerate_point_leaves_lies_within_the_resolution(p
     assert np.isclose(np.abs(found.eigenvalues).max(), 1)
 
 
+class Rounded:
+    """f = |x|^2 / 2 whose gradient carries an error of 1e-14, as that of a sum over many large terms does."""
+
+    dtype = "float64"
+
+    def gradient(self, theta):
+        noise = [np.random.default_rng(zlib.crc32(row.tobytes())).normal(size=row.shape) for row in theta]
+        return (theta**2).sum(1) / 2, theta + 1e-14 * np.array(noise)
+
+    def hessian(self, theta):
+        return *self.gradient(theta), np.stack([np.eye(theta.shape[1])] * len(theta))
+
+
+def test_a_gradient_that_rounding_keeps_from_zero_has_arrived():
+    found = critical_point(Rounded(), np.full(6, 0.3), hessians=400)
+    assert found.arrived
+    assert found.ended in ("rounding", "stalled")
+    assert found.hessians < 40
+    assert found.gradient_norm < 1e-11
+
+
 class Slope:
     """f = x^3 / 3 + x + y^2 / 2: |g| is least, 1, on the line x = 0, y = 0, where H g = 0 and g is not."""
 
@@ -245,3 +267,17 @@ def test_a_run_in_float32_keeps_float32():
     assert result.eigenvalues.dtype == np.float32
     assert not result.arrived.any()  # 1e-8 is out of its reach
     assert inertia(result.eigenvalues).tolerance.min() > 1e-8
+
+
+def test_the_curvature_that_chance_gives():
+    """E |Hu|^2 = trace(H^2) / P for a unit vector u of random direction."""
+    generator = np.random.default_rng(0)
+    a = generator.normal(size=(60, 60))
+    h = a + a.T
+    u = generator.normal(size=(4000, 60))
+    share = np.linalg.norm(u @ h, axis=1) / np.linalg.norm(u, axis=1)
+    assert np.sqrt((share**2).mean()) == pytest.approx(float(chance_curvature(np.linalg.eigvalsh(h))), rel=0.01)
+    np.testing.assert_allclose(chance_curvature([[3.0, 4.0], [0.0, 0.0]]), [np.sqrt(12.5), 0])
+    values, vectors = np.linalg.eigh(h)
+    top = gradient_flatness(h, vectors[:, -1]) / chance_curvature(values)
+    assert float(top) == pytest.approx(values[-1] / np.sqrt((values**2).mean()))

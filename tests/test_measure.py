@@ -413,6 +413,59 @@ def test_keskar_in_a_tiny_box_is_the_corner_of_the_gradient(net):
         assert found.value == pytest.approx(100 * rise / (1 + loss), rel=0.01)
 
 
+def quadratic(size=7):
+    """A linear net under squared error: f is convex and quadratic in the weights, H = 2/n X'X with a column of ones."""
+    model = keras.Sequential([keras.Input((size - 1,), dtype="float64"), keras.layers.Dense(1, dtype="float64")])
+    model.dtype_policy = keras.DTypePolicy("float64")
+    x, y = RNG.normal(size=(30, size - 1)) @ np.diag(np.arange(1.0, size)), RNG.normal(3, 1, size=(30, 1))
+    wide = np.concatenate([x, np.ones((30, 1))], 1)
+    return model, x, y, 2 / 30 * wide.T @ wide
+
+
+def test_keskar_finds_the_best_corner_of_a_convex_loss():
+    """A convex function has its maximum over a box at a corner; of 2^7 corners all are tried here."""
+    model, x, y, h = quadratic()
+    theta = measure.flat(model)
+    _, g = measure.Objective(model, "mse", x, y).gradient()
+    half = 0.3 * (np.abs(theta) + 1)
+    corners = half * np.array(np.meshgrid(*[[-1, 1]] * 7)).reshape(7, -1).T
+    rises = corners @ g + np.einsum("ij,jk,ik->i", corners, h, corners) / 2
+    result = measure.keskar(model, "mse", x, y, epsilon=0.3, starts=6)
+    assert result.value == pytest.approx(100 * rises.max() / (1 + result.loss), rel=1e-6)
+    assert len(result.searches) == 7
+    assert result.value == result.searches.max()
+    assert result.settled
+    assert result.spread == pytest.approx(1 - result.searches.min() / result.value)
+    same = measure.keskar(model, "mse", x, y, epsilon=0.3, starts=6)
+    np.testing.assert_array_equal(same.searches, result.searches)
+
+
+def test_a_search_that_its_cap_ends_has_not_settled(net):
+    model, x, y = net
+    capped = measure.keskar(model, cross_entropy, x, y, epsilon=0.5, iterations=1)
+    free = measure.keskar(model, cross_entropy, x, y, epsilon=0.5)
+    assert not capped.settled
+    assert free.settled
+    assert free.value > capped.value
+
+
+def test_opposite_points_of_a_ball_cancel_the_gradient():
+    model, x, y, h = quadratic()
+    measure.assign(model, measure.flat(model) + 5)  # far from the minimum
+    _, g = measure.Objective(model, "mse", x, y).gradient()
+    assert np.linalg.norm(g) > 50
+    ball = measure.random_ball(model, "mse", x, y, radius=0.01, samples=400, seed=3)
+    draws = np.random.default_rng(3)
+    u = np.stack([v / np.linalg.norm(v) for v in (draws.normal(size=7) for _ in range(200))])
+    np.testing.assert_allclose(ball.pairs, 1e-4 / 2 * np.einsum("ij,jk,ik->i", u, h, u), rtol=1e-5)
+    np.testing.assert_allclose(ball.rises[::2] - ball.rises[1::2], 0.02 * u @ g, rtol=1e-6)
+    assert abs(ball.mean - 1e-4 * np.trace(h) / 14) < 4 * ball.standard_error
+    assert ball.standard_error < 0.02 * ball.rises.std() / np.sqrt(400)  # what independent points would have
+    for odd in (2, 5):
+        with pytest.raises(UserError, match="must be even"):
+            measure.random_ball(model, "mse", x, y, radius=0.1, samples=odd)
+
+
 def test_sam_and_ball_on_a_bowl():
     model, x, y, diagonal = bowl()
     assert measure.sam(model, "mse", x, y).value == pytest.approx(0, abs=1e-15)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dlhw.measure.sharpness import random_ball as random_ball
     from dlhw.measure.sharpness import sam as sam
     from dlhw.measure.signs import Inertia as Inertia
+    from dlhw.measure.signs import chance_curvature as chance_curvature
     from dlhw.measure.signs import effective_rank as effective_rank
     from dlhw.measure.signs import gradient_flatness as gradient_flatness
     from dlhw.measure.signs import inertia as inertia
@@ -66,7 +67,7 @@ _ROOMS = {
     "planes": ("PlaneLoss", "Surface", "surface"),
     "precision": ("widened",),
     "sharpness": ("keskar", "random_ball", "sam"),
-    "signs": ("Inertia", "effective_rank", "gradient_flatness", "inertia", "resolution"),
+    "signs": ("Inertia", "chance_curvature", "effective_rank", "gradient_flatness", "inertia", "resolution"),
     "spectrum": ("eigenpairs", "spectral_density", "trace"),
     "stacked": ("StackedObjective",),
     "state": ("kept",),
