@@ -59,14 +59,18 @@ def statistics(values: NDArray[np.floating]) -> dict[str, float | int]:
     return {**ends, "mean": float(good.mean()), "std": std, "n": len(good)}
 
 
-def lowest(names: Sequence[str], values: NDArray[np.floating], quantity: str) -> str:
+def lowest(
+    names: Sequence[str], values: NDArray[np.floating], quantity: str, *, error: Sequence[float] | None = None
+) -> str:
     """Which of `names` has the lowest `quantity`, values (names, seeds), and whether the seeds bear it out.
 
     A ranking is claimed only where no training diverged and the whole range of the first lies under that of every
-    other; with one seed nothing is claimed. Values that are not finite (diverged nets) are left out and must be named
-    elsewhere.
+    other, by more than twice the standard error of their difference where `error`, the standard error of each, is given
+    (that of a measurement on finitely many images, which all seeds share). With one seed nothing is claimed. Values
+    that are not finite (diverged nets) are left out and must be named elsewhere.
     """
     kept = [(n, v[np.isfinite(v)]) for n, v in zip(names, values, strict=True)]
+    errors = dict(zip(names, error if error is not None else [0.0] * len(names), strict=True))
     order = sorted((item for item in kept if len(item[1])), key=lambda item: float(np.median(item[1])))
     if not order:
         return f"No net has a finite {quantity}."
@@ -82,4 +86,13 @@ def lowest(names: Sequence[str], values: NDArray[np.floating], quantity: str) ->
     overlap = [n for n, v in order[1:] if float(v.min()) <= float(mine.max())]
     if overlap:
         return f"By the median {what}; its range overlaps that of {' and '.join(overlap)}: not separated here."
+    gaps = {n: float(np.median(v) - np.median(mine)) for n, v in order[1:]}
+    noises = {n: float(np.hypot(errors[n], errors[best])) for n in gaps}
+    near = [n for n in gaps if gaps[n] <= 2 * noises[n]]
+    if near:
+        gap, noise = gaps[near[0]], noises[near[0]]
+        return (
+            f"By the median {what}; {number(gap)} under {' and '.join(near)}, where the images measured leave a "
+            f"standard error of {number(noise)}: not separated here."
+        )
     return f"{what[0].upper()}{what[1:]}; every seed of it lies under every seed of the others."

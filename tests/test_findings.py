@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from dlhw import experiments, plot
-from dlhw.experiments import _fitting
+from dlhw.experiments import _curves, _fitting
+from dlhw.summary import lowest
 
 SIMULATE, NORM, LABELS, PARAMS, PATHS, NETS = (
     experiments.get(n) for n in ("simulate", "gradient-norm", "random-labels", "sweep-params", "trajectory", "classify")
@@ -251,3 +252,32 @@ def test_minimal_ratio_is_drawn_though_all_losses_are_equal():
     labels = [text.get_text() for text in made["spectra"].legends[0].get_texts()]
     assert len(labels) == len(set(labels)) >= 2
     assert labels[0].startswith("lowest ratio")
+
+
+def test_a_gap_within_its_error_is_no_evidence():
+    gap, error = np.array([[0.01, 0.02], [0.03, np.nan]]), np.array([[0.004, 0.004], [0.004, 0.004]])
+    resolved, (text,) = _curves.gap_is_resolved(gap, error)
+    assert resolved
+    assert (
+        text == "The gap of the loss is 0.02 (0.01 to 0.03), its standard error over the images 0.004 (0.004 to 0.004)."
+    )
+    resolved, (text,) = _curves.gap_is_resolved(gap, 3 * error)
+    assert not resolved
+    assert text.endswith("it is not resolved, and no correlation with it is evidence.")
+    resolved, (text,) = _curves.gap_is_resolved(gap, None)
+    assert not resolved
+    assert "not stored" in text
+    assert _curves.gap_is_resolved(np.full((2, 2), np.nan), None) == (False, [])
+
+
+def test_nets_that_differ_by_fewer_images_than_chance_are_not_separated():
+    """1.8 % and 2.2 % of 1000 images: 18 and 22 errors, sqrt(18 + 22) = 6.3 of noise."""
+    errors = np.array([[1.8, 1.7, 1.8], [2.2, 2.1, 2.2]])
+    noise = [100 * np.sqrt(p * (1 - p) / 1000) for p in (0.018, 0.022)]
+    assert "every seed of it lies under" in lowest(("a", "b"), errors, "share")
+    text = lowest(("a", "b"), errors, "share", error=noise)
+    assert text == (
+        "By the median a has the lowest share, 1.8 (1.7 to 1.8), 3 seeds; 0.4 under b, where the images measured leave a "
+        "standard error of 0.626: not separated here."
+    )
+    assert "every seed of it lies under" in lowest(("a", "b"), errors, "share", error=[n / 5 for n in noise])

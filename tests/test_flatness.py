@@ -13,10 +13,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dlhw import experiments
+from dlhw import datasets, experiments
 from dlhw.context import Context, FolderParts
 from dlhw.errors import UserError
-from dlhw.experiments import _parts
+from dlhw.experiments import _flatness, _parts
 from dlhw.experiments._curves import CURVES
 
 LINES, SWEEP, CLASSIFY = (experiments.get(name) for name in ("interpolate", "sweep-batch", "classify"))
@@ -151,7 +151,11 @@ def test_sentences_on_both_sides_of_the_rules():
     }
     hill = dataclasses.replace(result, **hill, seconds=(1.0,) * 6)
     hill = dataclasses.replace(hill, sensitivity=np.array([[1.0, 1.1], [5.0, 6.0], [2.0, 2.2]]))
-    assert SWEEP.summary(three, hill).sentences[1] == "It is not monotone: its largest median, 5.5, is at 100."
+    assert SWEEP.summary(three, hill).sentences[1] == (
+        "It is not monotone: its largest median, 5.5, is at 100, every seed beyond those of both ends."
+    )
+    within = dataclasses.replace(hill, sensitivity=np.array([[1.0, 1.1], [2.1, 6.0], [2.0, 2.2]]))
+    assert SWEEP.summary(three, within).sentences[1].startswith("Whether it is monotone the seeds do not show")
     flat_nets = dataclasses.replace(result, sensitivity=np.zeros(shape), batch_mean_gradient=np.zeros(shape))
     assert "In 4 trainings the gradients vanish" in " ".join(SWEEP.summary(settings, flat_nets).sentences)
     assert SWEEP.figures(settings, dataclasses.replace(flat_nets, eigenvalue=np.zeros(shape)))
@@ -169,3 +173,18 @@ def test_sentences_on_both_sides_of_the_rules():
         said = LINES._sentences(LINES.TINY, "pair", {**barrier, "train_barrier_over_chord": np.array(high)})
         assert what in " ".join(said)
         assert "does not fall under that of the worse net" in " ".join(said)
+
+
+def test_the_error_of_a_gap_is_that_of_its_examples():
+    """Oracle: NumPy on the losses of a net of known logits."""
+    from dlhw.models import image_net
+
+    data = datasets.load("digits")
+    net = image_net("8", data.shape, data.classes, seed=1)
+    losses = []
+    for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+        z = np.asarray(net(x), np.float64)
+        losses.append(np.log(np.exp(z).sum(1)) - z[np.arange(len(y)), y])
+    expected = np.sqrt(sum(v.var(ddof=1) / len(v) for v in losses))
+    assert float(_flatness.gap_error_after(3, 3, net, data)["gap_error"]) == pytest.approx(expected, rel=1e-4)
+    assert _flatness.gap_error_after(3, 2, net, data) == {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dlhw import plot
 from dlhw.experiments import _parts
 from dlhw.section import Line, Series
-from dlhw.summary import number
+from dlhw.summary import number, spread
 
 CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
@@ -159,3 +159,21 @@ def mean_std(values: np.ndarray) -> str:
     if not len(good):
         return "–"
     return number(float(good.mean())) + (f" ± {number(float(good.std(ddof=1)))}" if len(good) > 1 else "")
+
+
+def gap_is_resolved(gap: np.ndarray, error: np.ndarray | None) -> tuple[bool, list[str]]:
+    """Whether the generalization gaps (rows, seeds) exceed twice their standard errors, and a sentence on both.
+
+    error: standard error of every gap over the images on which the losses are measured; None: not stored. The spread
+    over the seeds is no substitute, for all of them are measured on the same images.
+    """
+    if not np.isfinite(gap).any():
+        return False, []
+    text = f"The gap of the loss is {spread(gap[np.isfinite(gap)])}"
+    if error is None:
+        return False, [f"{text}; its standard error over the images is not stored, so correlations are no evidence."]
+    known = np.isfinite(gap) & np.isfinite(error)
+    text += f", its standard error over the images {spread(error[known])}"
+    if known.any() and float(np.median(np.abs(gap[known]))) > 2 * float(np.median(error[known])):
+        return True, [f"{text}."]
+    return False, [f"{text}: it is not resolved, and no correlation with it is evidence."]

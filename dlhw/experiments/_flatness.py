@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlhw import datasets
-from dlhw._labels import fixed_sample
+from dlhw._labels import MEASURED, fixed_sample
 from dlhw.experiments import _curves, _parts, _shared
 
 TOLERANCE = 1e-3  # residual of an eigenvalue against its size
@@ -74,14 +74,35 @@ def at_the_end(
     some = fixed_sample(len(data.x_train), examples)
     subset = data.x_train[some], data.y_train[some]
     wrong = measure.batch_mean_sensitivity(model, cross_entropy, *test, batch_size=size)
-    boxes = [measure.keskar(model, cross_entropy, *subset, epsilon=e).value for e in epsilons]
+    boxes = [measure.keskar(model, cross_entropy, *subset, epsilon=e) for e in epsilons]
     top = measure.eigenpairs(measure.hessian(model, cross_entropy, *subset), steps=60, tolerance=TOLERANCE)
     return {
         "sensitivity": np.array(whole.mean),
         "sensitivity_error": np.array(whole.standard_error),
         "batch_mean_gradient": np.array(wrong.mean),
         "jacobian": np.array(measure.jacobian_norm(model, test[0]).mean),
-        "keskar": np.array(boxes),
+        "keskar": np.array([box.value for box in boxes]),
+        "keskar_spread": np.array([box.spread for box in boxes]),
+        "keskar_settled": np.array([float(box.settled) for box in boxes]),
+        "gap_error": np.array(_gap_error(model, data)),
         "eigenvalue": top.values[0],
         "eigenvalue_residual": top.residuals[0],
     }
+
+
+def gap_error_after(last: int, epoch: int, model: Any, data: datasets.Data) -> dict[str, np.ndarray]:
+    """For a watch: the standard error of the gap after the last epoch."""
+    return {"gap_error": np.array(_gap_error(model, data))} if epoch == last else {}
+
+
+def _gap_error(model: Any, data: datasets.Data) -> float:
+    """Standard error of test loss less training loss, over the images on which both are measured."""
+    from dlhw import measure
+    from dlhw.training import cross_entropy
+
+    rows = fixed_sample(len(data.x_train), MEASURED)
+    variance = 0.0
+    for x, y in ((data.x_train[rows], data.y_train[rows]), (data.x_test, data.y_test)):
+        losses = measure.Objective(model, cross_entropy, x, y).example_losses()
+        variance += float(losses.var(ddof=1)) / len(losses)
+    return float(np.sqrt(variance))

@@ -154,8 +154,18 @@ def train(
         return _parts.train_parts(epochs, run, context, shared.prepare)
 
 
-def train_rows(settings: ImageSettings, rows: Mapping[str, Callable[[int], Job]], context: Context) -> dict[str, Any]:
-    """The fields of :class:`_curves.Curves`: every row (name -> job of a seed) times every seed of the settings."""
+def train_rows(
+    settings: ImageSettings,
+    rows: Mapping[str, Callable[[int], Job]],
+    context: Context,
+    watched: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """The fields of :class:`_curves.Curves`: every row (name -> job of a seed) times every seed of the settings.
+
+    watched: names of numbers that the watch of every job gives; (rows, seeds) each, nan where a training diverged.
+    """
     names = {row: {s: f"{row} seed {s}" for s in settings.seed_range} for row in rows}
     jobs = {names[row][s]: job(s) for row, job in rows.items() for s in settings.seed_range}
-    return _curves.curves(train(settings, jobs, context), [list(seeds.values()) for seeds in names.values()])
+    trained, table = train(settings, jobs, context), [list(seeds.values()) for seeds in names.values()]
+    numbers = {k: np.array([[float(trained[n].get(k, np.nan)) for n in row] for row in table]) for k in watched}
+    return _curves.curves(trained, table) | numbers

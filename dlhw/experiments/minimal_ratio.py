@@ -21,13 +21,13 @@ from dlhw import architectures, targets
 from dlhw.context import Context
 from dlhw.errors import require
 from dlhw.experiments import _fitting, _parts
-from dlhw.measure.signs import LARGEST, Inertia, effective_rank, inertia, resolution
+from dlhw.measure.signs import LARGEST, Inertia, chance_curvature, effective_rank, inertia, resolution
 from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.statistics import spearman
 from dlhw.summary import Summary, number, spread, statistics
 
-FLAT = 0.1  # |Hg|/|g| as a share of the largest curvature under which a region counts as gradient-flat
+FLAT = 0.1  # |Hg|/|g| as a share of what a random direction has, under which a region counts as gradient-flat
 CHECKS = 50  # points of the training at which --stop gradient-norm looks at |g|
 
 
@@ -269,9 +269,9 @@ def _correlations(settings: Settings, result: Result) -> list[tuple[float, float
 
 
 def relative_flatness(result: Result) -> np.ndarray:
-    """|H g| / (|g| max|eigenvalue|), (S,), in [0, 1]: 0 where the gradient lies in directions of no curvature."""
+    """|H g| / |g| as a share of what a random direction has, (S,): near 1 chance, 0 where H g = 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(result.flatness / np.abs(result.eigenvalues.astype(np.float64)).max(axis=1))
+        return np.asarray(result.flatness / chance_curvature(result.eigenvalues))
 
 
 KINDS = {
@@ -287,7 +287,7 @@ def kinds(result: Result) -> np.ndarray:
     """What the end of each search is, (S,), a key of KINDS; "" where training diverged.
 
     A critical point asks that the search went on to rounding (see :func:`dlhw.measure.critical_point`). Gradient-flat:
-    |H g|/|g| under a tenth of the largest curvature, so that minimising |g|^2 hardly moves.
+    |H g|/|g| under a tenth of what a random direction has (Frye et al. 2021), so that |g|^2 falls slowly.
     """
     with np.errstate(invalid="ignore"):
         flat = relative_flatness(result) < FLAT
@@ -358,7 +358,7 @@ COLUMNS = {
     "negative": "n−",
     "unsettled": "± within 10√(|g| λmax)",
     "effective_rank": "effective rank",
-    "flatness": "|Hg|/(|g| λmax)",
+    "flatness": "|Hg|/|g| over chance",
 }
 
 
@@ -385,8 +385,8 @@ def _numbers(values: np.ndarray, norms: np.ndarray) -> dict[str, np.ndarray]:
 
 SHORT = {
     "close": "Below that, but cut off after {n} Hessians: {k}, |g| {g}; small eigenvalues are not settled there",
-    "flat": "In a gradient-flat region after at most {n} Hessians: {k}, |g| {g}; |Hg| is {f} of |g| λmax there, under "
-    "a tenth, so that minimising |g|² hardly moves",
+    "flat": "In a gradient-flat region after at most {n} Hessians: {k}, |g| {g}; |Hg|/|g| is {f} of what a random "
+    "direction has, under a tenth, so that |g|² falls slowly; more --hessians may bring them further",
     "cut": "Cut off after {n} Hessians: {k}, |g| {g}; more --hessians may bring them further",
     "stalled": "No step lowers |g| further: {k}, |g| {g}",
 }
@@ -459,9 +459,11 @@ def _critical(settings: Settings, result: Result, some: np.ndarray) -> list[str]
     variance = float(np.var(_fitting.data(settings)[1]))
     constant = int(np.isclose(result.loss[some], variance, rtol=1e-3).sum())
     if constant:
+        up = found["positive"][np.isclose(result.loss[some], variance, rtol=1e-3)]
+        points = f"; n+ runs from {up.min():.0f} to {up.max():.0f}: one loss, several points" if np.ptp(up) else ""
         said.append(
-            f"{constant} of {n} lie at the loss of a constant output, {number(variance)}, the variance of the target: "
-            "that is the saddle which training leaves, not a trained net."
+            f"{constant} of {n} lie at the loss of a constant output, {number(variance)}, the variance of the target, "
+            f"which training leaves: these are no trained nets{points}."
         )
     return said
 

@@ -83,6 +83,9 @@ class Result:
     eigenvalue_residual: NDArray[np.floating]  # (B, S) |H v - lambda v|: an eigenvalue lies that close
     diverged_at: NDArray[np.integer]  # (B, S) epoch, or -1
     seconds: tuple[float, ...]  # (B S,) of wall time, measures included, size by size
+    keskar_spread: NDArray[np.floating] | None = None  # (B, S, K) (largest - smallest) / largest of the searches
+    keskar_settled: NDArray[np.floating] | None = None  # (B, S, K) 1 where the best search settled, 0 at its cap
+    gap_error: NDArray[np.floating] | None = None  # (B, S) standard error of test loss - train loss over the images
 
 
 SECTION = Section(
@@ -138,7 +141,8 @@ def run(settings: Settings, context: Context) -> Result:
         **{k: np.reshape([_last(found[n], k) for n in names.values()], shape) for k in _curves.CURVES},
         **{k: table(k)[..., 0] for k in (*SCALARS, *CURVED)},
         start_sensitivity=np.array([found[n]["start_sensitivity"] for (b, _), n in names.items() if b == first]),
-        keskar=table("keskar", len(settings.epsilon)),
+        **{k: table(k, len(settings.epsilon)) for k in ("keskar", "keskar_spread", "keskar_settled")},
+        gap_error=table("gap_error")[..., 0],
         diverged_at=np.reshape([found[n]["diverged_at"] for n in names.values()], shape),
         seconds=tuple(float(found[n]["seconds"]) for n in names.values()),
     )
@@ -252,11 +256,13 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("mistake: of the batch mean", "Jacobian", *(f"φ, ε = {e:g}" for e in settings.epsilon))
     columns += ("largest eigenvalue", "diverged")
     said = _trends(settings, result)
+    resolved, sentence = _curves.gap_is_resolved(gap, result.gap_error)
+    said += sentence
     for name, values in measures.items():
         rho, low, high = spearman(values.ravel(), gap.ravel(), seed=settings.seed)
         n = int((np.isfinite(values) & np.isfinite(gap)).sum())
         numbers[f"spearman of {name} and gap"] = {"rho": rho, "low": low, "high": high, "n": n}
-        said += _with_gap(settings, name, rho, low, high, n)
+        said += _with_gap(name, rho, low, high, n) if resolved else []
     if settings.seeds == 1:
         said.append("One training a batch size: one seed decides nothing.")
     said += _curves.divergences([f"batch {s}" for s in settings.sizes], result.diverged_at)
@@ -281,12 +287,7 @@ def _trends(settings: Settings, result: Result) -> list[str]:
             how = f"every seed {side} at {b}" if side else "the ranges overlap"
             how = how if settings.seeds > 1 else "in this one seed"
             said.append(f"{name}: {spread(values[small])} at batch {a}, {spread(values[large])} at {b}; {how}.")
-            medians = _curves.median(values)
-            for k, what in ((int(np.nanargmax(medians)), "largest"), (int(np.nanargmin(medians)), "smallest")):
-                if k not in (small, large):
-                    said.append(
-                        f"It is not monotone: its {what} median, {number(medians[k])}, is at {settings.sizes[k]}."
-                    )
+            said += _turning(settings, values, small, large)
     if np.isfinite(true[small]).any() and np.isfinite(true[large]).any():
         start = result.start_sensitivity
         said.append(f"Before training the sensitivity is {spread(start)}; a net that hardly moves keeps about that.")
@@ -300,6 +301,7 @@ def _trends(settings: Settings, result: Result) -> list[str]:
                 f"{-(-n // b)} of the other alone gives {batches:.3g}; what is left, "
                 f"{fall[0] / fall[1] / batches:.2g}, is the net's."
             )
+    said += _searches(settings, result)
     dead = int((true == 0).sum())
     if dead:
         said.append(f"In {dead} trainings the gradients vanish on every test image: those nets are saturated.")
@@ -316,7 +318,44 @@ def _trends(settings: Settings, result: Result) -> list[str]:
     return said
 
 
-def _with_gap(settings: Settings, name: str, rho: float, low: float, high: float, n: int) -> list[str]:
+def _turning(settings: Settings, values: np.ndarray, small: int, large: int) -> list[str]:
+    """Where a measure (B, S) is largest or smallest between the ends, if every seed there lies beyond both ends."""
+    sentences = []
+    medians = _curves.median(values)
+    for k, way, sign in ((int(np.nanargmax(medians)), "largest", 1), (int(np.nanargmin(medians)), "smallest", -1)):
+        if k in (small, large):
+            continue
+        inner, *ends = (sign * values[j][np.isfinite(values[j])] for j in (k, small, large))
+        what = f"its {way} median, {number(medians[k])}, is at {settings.sizes[k]}"
+        if settings.seeds == 1:
+            sentences.append(f"In this one seed {what}.")
+        elif all(len(end) and inner.min() > end.max() for end in ends):
+            sentences.append(f"It is not monotone: {what}, every seed beyond those of both ends.")
+        else:
+            sentences.append(f"Whether it is monotone the seeds do not show: {what}, within the range of an end.")
+    return sentences
+
+
+def _searches(settings: Settings, result: Result) -> list[str]:
+    """How far the searches for Keskar's maximum can be trusted."""
+    if result.keskar_spread is None or result.keskar_settled is None:
+        return ["Keskar's sharpness of this older run was searched with ten iterations, which find less for some nets."]
+    known = np.isfinite(result.keskar)
+    capped = int((known & (result.keskar_settled < 1)).sum())
+    spreads = result.keskar_spread[np.isfinite(result.keskar_spread)]
+    sentences = []
+    if len(spreads):
+        sentences.append(
+            f"Searches of one maximum from different starts differ by {spread(100 * spreads)} %; the largest counts."
+        )
+    if capped:
+        sentences.append(
+            f"{capped} of {int(known.sum())} searches for Keskar's maximum ended at their cap, still rising."
+        )
+    return sentences
+
+
+def _with_gap(name: str, rho: float, low: float, high: float, n: int) -> list[str]:
     if not np.isfinite(rho):
         return []
     what = f"Spearman's correlation of {name} and the gap of the loss over {n} trainings: {rho:.2f}"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dlhw import plot
 from dlhw.context import Context
 from dlhw.errors import require
-from dlhw.experiments import _curves, _images
+from dlhw.experiments import _curves, _flatness, _images
 from dlhw.section import Line, Section, Series
 from dlhw.settings import option
 from dlhw.statistics import spearman
@@ -49,6 +49,7 @@ class Result(_curves.Curves):
     """A row a net."""
 
     parameters: NDArray[np.integer]  # (R,)
+    gap_error: NDArray[np.floating] | None = None  # (R, S) standard error of test loss - train loss over the images
 
 
 SECTION = Section(
@@ -74,7 +75,9 @@ TINY = Settings(data="digits", nets=("4-3", "8-4", "16-5"), examples=200, epochs
 
 def run(settings: Settings, context: Context) -> Result:
     """Train every net from every seed."""
-    found = _images.train_rows(settings, {net: partial(_images.job, settings, net) for net in settings.nets}, context)
+    watch = partial(_flatness.gap_error_after, settings.epochs)
+    jobs = {net: partial(_images.job, settings, net, watch=watch) for net in settings.nets}
+    found = _images.train_rows(settings, jobs, context, ("gap_error",))
     return Result(parameters=np.array([settings.parameters(net) for net in settings.nets]), **found)
 
 
@@ -132,11 +135,14 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("test accuracy, %", "diverged", "seconds")
     title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, {_curves.statistic(settings.seeds)}"
     said = [lowest(settings.nets, found["test_loss"], "test loss")]
+    resolved, sentence = _curves.gap_is_resolved(gap, result.gap_error)
     for name, values in (("test loss", found["test_loss"]), ("gap of the loss", gap)):
         rho, low, high = spearman(result.parameters, _curves.mean(values), seed=settings.seed)
         n = int(np.isfinite(values).any(axis=1).sum())
         numbers[f"spearman of parameters and {name}"] = {"rho": rho, "low": low, "high": high, "n": n}
-        if np.isfinite(low):
+        if name != "test loss":
+            said += sentence
+        if np.isfinite(low) and (resolved or name == "test loss"):
             what = f"Spearman's correlation of parameters and {name}"
             side = "a lower" if rho < 0 else "a higher"
             holds = "the interval holds zero" if low <= 0 <= high else f"more parameters go with {side} {name}"

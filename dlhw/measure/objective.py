@@ -115,6 +115,23 @@ class Objective:
         loss, right = self._sum(self._value)
         return Value(float(loss / self.denominator), float(right / self.n))
 
+    def example_losses(self) -> Array:
+        """The loss of every example alone, (n,), what layers add left out.
+
+        Its standard deviation over sqrt(n) is the standard error of the mean loss as an estimate for the population
+        that the examples are drawn from.
+
+        Raises:
+            UserError: where the loss of an example depends on the others.
+        """
+        require(self.probe.separable, "the loss of an example depends on the other examples of its batch")
+        before, rows = [v.numpy() for v in self.probe.moving], []
+        for x, y in chunks(self.data, self.batch_size):
+            rows.append(np.asarray(self._compiled(self._each)(x, y), np.float64))
+            for variable, value in zip(self.probe.moving, before, strict=True):
+                variable.assign(value)
+        return np.concatenate(rows)
+
     def gradient(self) -> tuple[float, Array]:
         """f and its gradient, (P,)."""
         loss, gradient = self._sum(self._gradient)
@@ -182,6 +199,9 @@ class Objective:
         weight = {"mean": n * self.denominator / self.n, "sum": self.denominator, "whole": self.denominator}
         added = [a * weight[kind] for a, kind in zip(added_losses(self.model, wide), self.probe.added, strict=True)]
         return tf.add_n([tf.cast(numerator, wide), *added]), z
+
+    def _each(self, x: Any, y: Any) -> Any:
+        return self.loss(y, forward(self.model, x))
 
     def _valid(self, x: Any, y: Any) -> tuple[Any]:
         return (self.loss.sums(y, forward(self.model, x))[1],)
