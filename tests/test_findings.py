@@ -277,7 +277,7 @@ def test_nets_that_differ_by_fewer_images_than_chance_are_not_separated():
     assert "every seed of it lies under" in lowest(("a", "b"), errors, "share")
     text = lowest(("a", "b"), errors, "share", error=noise)
     assert text == (
-        "By the median a has the lowest share, 1.8 (1.7 to 1.8), 3 seeds; 0.4 under b, where the images measured leave a "
-        "standard error of 0.626: not separated here."
+        "By the median a has the lowest share, 1.8 (1.7 to 1.8), 3 seeds; 0.4 under b, where the images measured "
+        "leave a standard error of 0.626: not separated here."
     )
     assert "every seed of it lies under" in lowest(("a", "b"), errors, "share", error=[n / 5 for n in noise])
