@@ -18,6 +18,7 @@ class Compiled:
     """
 
     def __init__(self, function: Callable[..., Any], *, xla: bool = False) -> None:
+        self.function = function
         self._whole = tf.function(function, jit_compile=xla, autograph=False)
         self._kept: dict[Any, Any] = {}
 

@@ -139,7 +139,9 @@ def test_the_layer_whose_second_derivative_is_wrong_or_missing_is_named():
     model = chain(L.Dense(6, activation="tanh"), WrongTwice(name="sine"), L.Dense(1), shape=(3,))
     x, y = rng().normal(size=(9, 3)), rng().normal(size=(9, 1))
     for instrument in (measure.hessian, measure.hessian_matrix):
-        with pytest.raises(UserError, match=r"layer 'sine' \(WrongTwice\) has wrong second derivatives"):
+        with pytest.raises(
+            UserError, match=r"layer 'sine' \(WrongTwice\) has second derivatives that are not those of its gradient"
+        ):
             instrument(model, "mse", x, y)
     assert measure.hessian(model, "mse", x, y, check=False).shape == (31, 31)
     model = chain(L.Conv2D(2, 2, activation="tanh"), Response(name="lrn"), L.Flatten(), L.Dense(1), shape=(4, 4, 1))

@@ -98,7 +98,7 @@ def check_second_derivatives(objective: Objective) -> None:
         if found.agrees and symmetric:
             return
         if wide and (found.is_smooth or not symmetric):
-            raise _named(small, "has wrong second derivatives in TensorFlow")
+            raise _named(small, "has second derivatives that are not those of its gradient, as where one is stopped")
     why = "kinks lie closer to the weights than the step" if wide else "float32 is too coarse to tell why"
     warn(
         f"a Hessian product of {objective.model.name!r} differs from the difference of its gradients: {why}. The "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterator
 from typing import Any
@@ -124,10 +125,17 @@ def _refused(name: str, a: Any, remedy: str) -> UserError:
     return UserError(f"{name} is of type {type(a).__name__}; {remedy}")
 
 
+_NOISE = re.compile(r"\x1b\[\d*m|\{\{[^}]*\}\} ?|\[Op:\w+\]|name: *$")
+_KERAS = "Exception encountered when calling "
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text that says something, at most 200 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:200]
+    """What an error says, in one line of at most 200 characters: of Keras's the layer and the cause."""
+    lines = [_NOISE.sub("", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line] or [type(error).__name__]
+    if lines[0].startswith(_KERAS) and len(lines) > 1:
+        return f"{lines[0].removeprefix(_KERAS).rstrip('.')}: {lines[1]}"[:200].strip()
+    return lines[0][:200].strip()
 
 
 def length(data: Any) -> int:

@@ -80,7 +80,7 @@ class Objective:
         self.probe = probe(model, self.loss, *self.data)
         self.batch_size = self.n if self.probe.at_once else batch_size
         self.variables = self._trainable()
-        require(len(self.variables) > 0, "the model has no trainable weights")
+        require(len(self.variables) > 0, f"model {model.name!r} has no trainable weights")
         self.shapes = [v.shape.as_list() for v in self.variables]
         self.sizes = [int(np.prod(s)) for s in self.shapes]
         self.size = sum(self.sizes)

@@ -97,21 +97,11 @@ def forward(model: keras.Model, x: Any) -> Any:
     except (ValueError, TypeError, LookupError, NotImplementedError, AttributeError, tf.errors.OpError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"model {model.name!r} cannot be called on x: {_cause(error)}") from None
+        raise UserError(f"model {model.name!r} cannot be called on x: {first_line(error)}") from None
     require(
         tf.is_tensor(z), "the model has several outputs; give a model of one, such as keras.Model(inputs, outputs[0])"
     )
     return z
-
-
-def _cause(error: BaseException) -> str:
-    """What Keras says of an error in a layer, in one line: which layer, and why."""
-    lines = [line.strip() for line in str(error).replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()]
-    lines = [line for line in lines if line]
-    if lines and lines[0].startswith("Exception encountered when calling"):
-        layer = lines[0].removeprefix("Exception encountered when calling ").rstrip(".")
-        return f"{layer}: {lines[1][:200] if len(lines) > 1 else type(error).__name__}"
-    return first_line(error)
 
 
 def _floats(array: np.ndarray) -> bool:

@@ -160,13 +160,17 @@ def copied(
         if not copy.built and examples is not None:
             copy(examples, training=False)
         transfer_state(model, copy)
+        if examples is not None:
+            prove_equal(model, copy, examples)
+    except UserError:
+        raise
     except (NotImplementedError, TypeError, ValueError, AttributeError, KeyError, tf.errors.OpError) as error:
+        unable = "Unable to revive" in str(error)
+        reason = "its class has no get_config that makes it again" if unable else first_line(error)
         raise UserError(
-            f"{model.name} cannot be copied; use a functional Keras model of layers with get_config "
-            f"({first_line(error)})"
+            f"{model.name} cannot be copied; use a functional Keras model of layers with get_config, and kernels for "
+            f"its precision ({reason})"
         ) from None
-    if examples is not None:
-        prove_equal(model, copy, examples)
     return copy
 
 

@@ -21,8 +21,8 @@ def flat(model: Any) -> Array:
     Raises:
         UserError: for a model without trainable weights, such as one that is not built.
     """
-    remedy = "" if model.built else ": it is not built; call it once on data, model(x[:1])"
-    require(len(model.trainable_variables) > 0, f"model {model.name!r} has no trainable weights{remedy}")
+    require(bool(model.built), f"model {model.name!r} is not built: call it once on data, model(x[:1])")
+    require(len(model.trainable_variables) > 0, f"model {model.name!r} has no trainable weights")
     return np.concatenate([np.asarray(v).ravel() for v in model.trainable_variables])
 
 
