@@ -86,7 +86,7 @@ def hessian_matrix(s: Subject) -> None:
 
 
 def eigenpairs(s: Subject) -> None:
-    pair = measure.eigenpairs(measure.hessian(*s.data, check=False), steps=20, tolerance=1e-2)
+    pair = measure.eigenpairs(measure.hessian(*s.data), steps=20, tolerance=1e-2)
     image = measure.hessian(*s.data, check=False) @ pair.vectors[0]
     s.near(pair.vectors[0] @ image, pair.values[0], narrow=1e-2)
 
@@ -121,7 +121,7 @@ def line(s: Subject) -> None:
 def line_curvature(s: Subject) -> None:
     start = s.model.get_weights()
     end = [w + 0.1 if np.issubdtype(w.dtype, np.floating) else w for w in start]
-    at_start = measure.line_curvature(s.model, start, end, *s.data[1:], check=False)[0]
+    at_start = measure.line_curvature(s.model, start, end, *s.data[1:])[0]
     with oracles.restored(s.model):
         theta = oracles.flat(s.model).astype(np.float64)
         s.model.set_weights(end)

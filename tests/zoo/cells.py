@@ -1,4 +1,4 @@
-"""Every kind of model x every instrument and both trainings.
+"""The cells of the zoo, kind x instrument, and the table that they must agree with.
 
 The oracles are in oracles.py. Smooth kinds are built in float64, where differences of the gradient are good to eight
 digits; instruments run uncompiled here (tests/test_any_model.py and the other files run them compiled).
@@ -7,10 +7,10 @@ digits; instruments run uncompiled here (tests/test_any_model.py and the other f
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import pytest
 
-from dlhw._compiled import Compiled
 from tests.zoo import kinds
 from tests.zoo.instruments import APPLICATIONS, AS_HESSIAN, FAST, INSTRUMENTS, Subject, outcome
 from tests.zoo.table import DOCUMENT, general
@@ -34,43 +34,23 @@ NEVER = {  # kinds that no instrument takes but those named, whatever the table 
 }
 
 
-@pytest.fixture(autouse=True)
-def _precision(request):
-    name = request.node.callspec.params["name"] if hasattr(request.node, "callspec") else ""
-    wide = name and not KINDS[name].precision
-    if wide:
-        keras.config.set_floatx("float64")
-        keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
-
-
-@pytest.fixture(autouse=True)
-def _uncompiled(monkeypatch):
-    compiled = Compiled.__call__
-
-    def call(self, *arguments):
-        # TensorFlow has this kind of Jacobian in graphs alone.
-        return compiled(self, *arguments) if self.function.__name__ == "_matrix" else self.function(*arguments)
-
-    monkeypatch.setattr(Compiled, "__call__", call)
-
-
 @functools.lru_cache(maxsize=1)
 def subject(name, floatx):
     model, x, y, loss = kinds.made(name)
     return Subject(name, model, x, y, loss)
 
 
-def cells():
+def cells(*themes: str) -> list[Any]:
+    """Parameters (kind, instrument) of the kinds of some themes."""
+    parameters = []
     for name, kind in KINDS.items():
         for instrument in INSTRUMENTS:
             application = kind.theme == "applications" and instrument not in APPLICATIONS
-            if application or (instrument in AS_HESSIAN and name not in FAST_KINDS):
+            if kind.theme not in themes or application or (instrument in AS_HESSIAN and name not in FAST_KINDS):
                 continue
             marks = [] if name in FAST_KINDS and instrument in FAST else [pytest.mark.slow]
-            yield pytest.param(name, instrument, id=f"{name}-{instrument}", marks=marks)
+            parameters.append(pytest.param(name, instrument, id=f"{name}-{instrument}", marks=marks))
+    return parameters
 
 
 @functools.cache
@@ -81,8 +61,8 @@ def published():
     return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in lines}, text
 
 
-@pytest.mark.parametrize(("name", "instrument"), cells())
-def test_right_or_refused(name, instrument):
+def check(name: str, instrument: str) -> None:
+    """Assert that an instrument does on a kind what the published table says: right, or refused in those words."""
     result = outcome(subject(name, keras.config.floatx()), instrument)
     if name in NEVER and instrument not in NEVER[name]:
         assert not result.right
@@ -91,10 +71,3 @@ def test_right_or_refused(name, instrument):
     assert result.right == (cell in ("✓", "(✓)")), (cell, result)
     if not result.right:
         assert f"\n{cell}. {general(result.reason)}\n" in text
-
-
-def test_the_table_holds_every_kind_and_instrument():
-    table, _ = published()
-    assert set(table) == set(KINDS)
-    assert len(KINDS) >= 40
-    assert all(set(row) == set(INSTRUMENTS) for row in table.values())
