@@ -164,13 +164,14 @@ def test_what_nearness_to_a_degenerate_point_leaves_lies_within_the_resolution(p
 
 
 class Rounded:
-    """f = |x|^2 / 2 whose gradient carries an error of 1e-14, as that of a sum over many large terms does."""
+    """f = |x|^2 / 2 + 5000 whose gradient carries an error of 1e-14, as the sum of large terms does: eps sqrt(2 f) is
+    2e-14, and the weights, which are zero at the minimum, add none."""
 
     dtype = "float64"
 
     def gradient(self, theta):
         noise = [np.random.default_rng(zlib.crc32(row.tobytes())).normal(size=row.shape) for row in theta]
-        return (theta**2).sum(1) / 2, theta + 1e-14 * np.array(noise)
+        return (theta**2).sum(1) / 2 + 5000, theta + 1e-14 * np.array(noise)
 
     def hessian(self, theta):
         return *self.gradient(theta), np.stack([np.eye(theta.shape[1])] * len(theta))
@@ -182,6 +183,12 @@ def test_a_gradient_that_rounding_keeps_from_zero_has_arrived():
     assert found.ended in ("rounding", "stalled")
     assert found.hessians < 40
     assert found.gradient_norm < 1e-11
+
+
+def test_a_slow_search_far_above_rounding_has_not_arrived():
+    """(x - 1)^30 / 30: Newton's method on its derivative gains little a step, and 1e-8 is no rounding."""
+    found = critical_point(Powers(30), np.array([1.9, 0.0]), hessians=12)
+    assert found.ended == "budget"
 
 
 class Slope:

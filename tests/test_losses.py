@@ -109,7 +109,7 @@ def masked(activation, policy):
     return keras.Model(inputs, h), x, shape
 
 
-FAST = {(dense, "float32"), (dense, "mixed_bfloat16"), (masked, "float32")}
+FAST = {(dense, "float32"), (masked, "float32")}
 KINDS = [
     pytest.param(make, policy, id=f"{make.__name__}-{policy}", marks=[] if (make, policy) in FAST else pytest.mark.slow)
     for make, policies in ((dense, TOLERANCE), (sequence, ("float32",)), (masked, ("float32", "mixed_bfloat16")))

@@ -92,3 +92,11 @@ def test_the_pictures_and_links_exist():
     links = [t for t in re.findall(r"\]\(([^)]+)\)", README) if "://" not in t]
     assert any(t.endswith(".png") for t in links)
     assert all((root / t).is_file() for t in links)
+
+
+def test_the_time_of_the_report_is_that_of_its_page():
+    page = (ROOT / "artifacts" / "report" / "report.md").read_text(encoding="utf-8")
+    (total,) = re.findall(r"wall time \| (\d+) min", page)
+    (said, parts) = re.findall(r"report took (\d+) minutes on two cores.*?:(.*?)\.\n", README, re.S)[0]
+    assert said == total
+    assert sum(map(int, re.findall(r" (\d+)", parts))) == int(total)

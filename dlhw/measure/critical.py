@@ -18,9 +18,8 @@ Array = NDArray[np.floating]
 STEP = 0.1  # of the finite difference along a step, as Transtrum and Sethna advise
 BEND = 0.75  # most that |a| may be of |v|, the step being v + a / 2
 MOST_TRIALS = 60  # dampings tried for one step
-CREEP, CREEP_STEPS = 0.9, 5
-"""Below the tolerance |g| that falls by less than a tenth in five Hessians is rounding: a search that still converges
-lowers it by a factor of 0.37 or more a step, however degenerate the point (Newton's method on g = s^p, p large)."""
+CREEP, CREEP_STEPS, NEAR_ROUNDING = 0.9, 5, 1000.0
+"""|g| within so many times its rounding that falls by less than a tenth in five Hessians is rounding."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def critical_point(
             progress(taken, point.size)
         sizes.append(point.size)
         ended = _end(objective, point, taken >= hessians)
-        if ended in (None, "budget") and _creeps(sizes, tolerance):
+        if ended in (None, "budget") and _creeps(objective, point, sizes):
             ended = "rounding"
         found = None if ended else _step(objective, point, mu)
         if found is None:
@@ -99,16 +98,22 @@ def _end(objective: StackedObjective, at: _Point, spent: bool) -> Literal["round
     return "budget" if spent else None
 
 
-def _creeps(sizes: list[float], tolerance: float) -> bool:
-    """Whether |g| of all Hessians so far has come to the rounding of the sum over the examples."""
+def _creeps(objective: StackedObjective, at: _Point, sizes: list[float]) -> bool:
+    """Whether |g| of all Hessians so far has come to rest near its rounding, which only luck lowers further."""
     at_rest = len(sizes) > CREEP_STEPS and sizes[-1] > CREEP * sizes[-1 - CREEP_STEPS]
-    return at_rest and sizes[-1 - CREEP_STEPS] < tolerance
+    return at_rest and at.size <= NEAR_ROUNDING * _rounding(objective, at)
 
 
 def _rounding(objective: StackedObjective, at: _Point) -> float:
-    """|g| that rounding of the weights alone makes: eps |theta| times the largest curvature."""
-    eps = float(np.finfo(objective.dtype).eps)
-    return eps * float(np.linalg.norm(at.theta)) * float(np.abs(at.values).max())
+    """|g| that rounding alone makes: of the weights, eps |theta| times the largest curvature, and of the sum over the
+    examples, eps times the size of its terms.
+
+    Of a mean of squared residuals r the terms are 2 r dr/dtheta, in the mean at most 2 sqrt(f mean |dr/dtheta|^2), and
+    the largest curvature is about 2 mean |dr/dtheta|^2.
+    """
+    curvature = float(np.abs(at.values).max())
+    terms = float(np.sqrt(2 * max(at.loss, 0.0) * curvature))
+    return float(np.finfo(objective.dtype).eps) * max(float(np.linalg.norm(at.theta)) * curvature, terms)
 
 
 @dataclass(frozen=True)
