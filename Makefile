@@ -17,12 +17,14 @@ test: $(VENV)/tested
 fast: $(VENV)/tested
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-# The oldest versions that pyproject.toml admits, against the fast tests.
+# The oldest versions that pyproject.toml admits, against the fast tests and every kind of model.
 lowest:
 	$(PYTHON) -m venv $(VENV)-lowest
 	sed -n '/^dependencies/,/^]/s/.*"\(.*\)>=\(.*\)".*/\1==\2/p' pyproject.toml > $(VENV)-lowest/lowest.txt
-	$(VENV)-lowest/bin/pip install --quiet -r $(VENV)-lowest/lowest.txt "pytest>=8.3" "tensorboard>=2.20" -e .
-	$(VENV)-lowest/bin/pytest -m "not slow"
+	$(VENV)-lowest/bin/pip install --quiet -r $(VENV)-lowest/lowest.txt "pytest>=8.3" "pytest-xdist>=3.6" \
+	  "tensorboard>=2.20" -e .
+	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile -m "not slow"
+	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile tests/zoo
 
 bench: $(VENV)/tested
 	$(BIN)/pip install --quiet -e ".[bench]"

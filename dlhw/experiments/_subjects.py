@@ -156,7 +156,7 @@ def _on_images(settings: Settings, context: Context) -> list[Subject]:
 def _files(settings: Settings, context: Context) -> list[Subject]:
     """Saved models: with --plane three-points one subject, through all three; else one a file and seed."""
     from dlhw.measure import flat
-    from dlhw.measure.state import copied
+    from dlhw.measure.copies import copied
 
     models = [_saved_models.read(path, settings.loss) for path in settings.of]
     x, y = _saved_models.data(settings, context)

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dlhw.measure.ball import random_ball as random_ball
     from dlhw.measure.critical import CriticalPoint as CriticalPoint
     from dlhw.measure.critical import critical_point as critical_point
     from dlhw.measure.curvature import hessian as hessian
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from dlhw.measure.planes import surface as surface
     from dlhw.measure.precision import widened as widened
     from dlhw.measure.sharpness import keskar as keskar
-    from dlhw.measure.sharpness import random_ball as random_ball
     from dlhw.measure.sharpness import sam as sam
     from dlhw.measure.signs import Inertia as Inertia
     from dlhw.measure.signs import chance_curvature as chance_curvature
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 # No room has the name of a function: importing it would put the module in the place of the function.
 # Loaded on first use: figures are drawn with the functions of `weights` and `paths` where TensorFlow is not installed.
 _ROOMS = {
+    "ball": ("random_ball",),
     "critical": ("CriticalPoint", "critical_point"),
     "curvature": ("hessian", "hessian_matrix"),
     "directions": ("Plane", "normalised", "path_plane", "random_direction", "random_plane", "three_point_plane"),
@@ -66,7 +67,7 @@ _ROOMS = {
     "paths": ("alpha_grid", "barrier_over_chord", "barrier_over_mean"),
     "planes": ("PlaneLoss", "Surface", "surface"),
     "precision": ("widened",),
-    "sharpness": ("keskar", "random_ball", "sam"),
+    "sharpness": ("keskar", "sam"),
     "signs": ("Inertia", "chance_curvature", "effective_rank", "gradient_flatness", "inertia", "resolution"),
     "spectrum": ("eigenpairs", "spectral_density", "trace"),
     "stacked": ("StackedObjective",),

@@ -90,14 +90,14 @@ def check_second_derivatives(objective: Objective) -> None:
             small.move(at)
             return _eager(small, "_gradient")[1]
 
-        found = compare(gradient, theta, v, hv, 8 if wide else 4)
+        comparison = compare(gradient, theta, v, hv, 8 if wide else 4)
         small.move(theta)
         skew = abs(float(v @ hw - w @ hv))
         size = float(np.linalg.norm(hv) * np.linalg.norm(w) + np.linalg.norm(hw) * np.linalg.norm(v))
-        symmetric = skew <= found.tolerance * size
-        if found.agrees and symmetric:
+        symmetric = skew <= comparison.tolerance * size
+        if comparison.agrees and symmetric:
             return
-        if wide and (found.is_smooth or not symmetric):
+        if wide and (comparison.is_smooth or not symmetric):
             raise _named(small, "has second derivatives that are not those of its gradient, as where one is stopped")
     why = "kinks lie closer to the weights than the step" if wide else "float32 is too coarse to tell why"
     warn(

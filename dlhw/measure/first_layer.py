@@ -13,9 +13,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlhw.errors import UserError
+from dlhw.measure.copies import copied
 from dlhw.measure.directions import Plane
 from dlhw.measure.inputs import chunks
-from dlhw.measure.state import agree, copied
+from dlhw.measure.state import agree
 
 Array = NDArray[np.floating]
 

@@ -91,9 +91,9 @@ def _input_gradients(
     data = input_tensors(model, x), target_tensor(model, y)
     length(data)
     source = _Source(model, data[0], at)
-    found = probe(model, function, *data)
+    behaviour = probe(model, function, *data)
     require(
-        found.separable,
+        behaviour.separable,
         "the loss of an example depends on the other examples of its batch, so it has no sensitivity of its own",
     )
 
@@ -103,7 +103,7 @@ def _input_gradients(
             value = reduce(function(y, z))
         return _row_norms(source.reached(tape.gradient(value, watched())))
 
-    return _norms(norms_of, data, batch_size, found)
+    return _norms(norms_of, data, batch_size, behaviour)
 
 
 def jacobian_norm(
@@ -136,13 +136,15 @@ def jacobian_norm(
     data = (input_tensors(model, x),)
     length(data)
     source = _Source(model, data[0], at)
-    found = probe(model, None, data[0])
-    require(found.separable, "an output depends on the other examples of its batch, so it has no Jacobian of its own")
+    behaviour = probe(model, None, data[0])
     require(
-        of == "output" or not found.probabilities,
+        behaviour.separable, "an output depends on the other examples of its batch, so it has no Jacobian of its own"
+    )
+    require(
+        of == "output" or not behaviour.probabilities,
         'the outputs of the model are probabilities already: use of="output", or a softmax is taken of them',
     )
-    require(of == "output" or found.classes > 1, 'the softmax of one output is constant; use of="output"')
+    require(of == "output" or behaviour.classes > 1, 'the softmax of one output is constant; use of="output"')
 
     def norms_of(x: Any) -> Any:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
@@ -153,7 +155,7 @@ def jacobian_norm(
         source.reached(next((g for g in passes if g is not None), None))
         return tf.sqrt(tf.add_n([tf.square(_row_norms(g)) for g in passes if g is not None]))
 
-    return _norms(norms_of, data, batch_size, found)
+    return _norms(norms_of, data, batch_size, behaviour)
 
 
 class _Source:
@@ -222,13 +224,13 @@ def _suggestion(model: keras.Model) -> str:
     return (embeddings or weighted or ["layer name"])[0]
 
 
-def _norms(function: Callable[..., Any], data: tuple[Any, ...], batch_size: int, found: Probe) -> Norms:
+def _norms(function: Callable[..., Any], data: tuple[Any, ...], batch_size: int, behaviour: Probe) -> Norms:
     require(batch_size >= 1, f"batch_size {batch_size} must be positive")
     compiled, rows = Compiled(function), []
-    before = [v.numpy() for v in found.moving]
+    before = [v.numpy() for v in behaviour.moving]
     for part in chunks(data, batch_size):
         rows.append(compiled(*part).numpy())
-        for variable, value in zip(found.moving, before, strict=True):
+        for variable, value in zip(behaviour.moving, before, strict=True):
             variable.assign(value)
     return Norms(np.concatenate(rows))
 

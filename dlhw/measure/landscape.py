@@ -10,20 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
+from dlhw.measure.copies import PROOF_EXAMPLES, prove_equal
 from dlhw.measure.derivative_check import check_second_derivatives
 from dlhw.measure.inputs import chunks, length, take
 from dlhw.measure.objective import BATCH, Loss, Objective, Value
 from dlhw.measure.paths import Line, alpha_grid
 from dlhw.measure.probe import forward
-from dlhw.measure.state import (
-    PROOF_EXAMPLES,
-    all_variables,
-    intercepted,
-    kept,
-    layers_of,
-    prove_equal,
-    require_built,
-)
+from dlhw.measure.state import all_variables, intercepted, kept, layers_of, require_built
 from dlhw.measure.weights import assign
 
 Array = NDArray[np.floating]

@@ -72,7 +72,7 @@ class ExampleLoss:
 
     @property
     def from_logits(self) -> bool | None:
-        """Whether outputs are taken for logits; None for a loss that is no cross entropy of Keras."""
+        """Whether outputs are taken for logits; None for other losses than Keras's cross entropies."""
         if self.base is cross_entropy:
             return True
         if self.base not in (_SPARSE, _CATEGORICAL, _BINARY):

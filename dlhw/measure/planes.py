@@ -154,7 +154,7 @@ def surface(
     The model is afterwards as it was, even if something raises. progress gets (points done, newest loss).
 
         theta = measure.flat(model)
-        plane = measure.random_plane(theta, [v.shape for v in model.trainable_variables])
+        plane = measure.random_plane(theta, model)
         found = measure.surface(model, plane, loss, x, y, np.linspace(-1, 1, 51), np.linspace(-1, 1, 51))
 
     Li et al. 2018, Visualizing the loss landscape of neural nets.

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from dlhw.errors import require
-from dlhw.measure.state import copied, layers_of
+from dlhw.measure.copies import copied
+from dlhw.measure.state import layers_of
 
 _NARROW = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 

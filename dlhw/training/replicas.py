@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from dlhw.errors import UserError, require
-from dlhw.measure.state import custom_objects, layers_of, prove_equal, random_inputs, transfer_state
+from dlhw.measure.copies import custom_objects, prove_equal, random_inputs, transfer_state
+from dlhw.measure.state import layers_of
 
 
 class Replicas:

@@ -1,0 +1,93 @@
+"""How much the loss rises at random points at one distance. The weights of the model are put back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.errors import require
+from dlhw.measure.objective import BATCH, Loss, Objective
+from dlhw.measure.state import kept
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class BallRise:
+    """The rise of the loss at random points at one distance, in pairs of opposite points."""
+
+    rises: Array  # (samples,) f(theta + radius u) - f(theta); entries 2k and 2k + 1 are those of u and -u
+    loss: float  # f(theta)
+
+    @property
+    def pairs(self) -> Array:
+        """Mean rise of each pair, (samples / 2,): radius^2 u'Hu / 2 and higher even terms, without the gradient's."""
+        return self.rises.reshape(-1, 2).mean(axis=1)
+
+    @property
+    def mean(self) -> float:
+        """Mean rise; for small radii it tends to radius^2 trace(H) / 2P."""
+        return float(self.rises.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean, from the means of the pairs."""
+        return float(self.pairs.std(ddof=1) / np.sqrt(len(self.pairs)))
+
+    @property
+    def largest(self) -> float:
+        """Largest of the samples; it grows with their number, and says little of the maximum in many dimensions."""
+        return float(self.rises.max())
+
+
+def random_ball(
+    model: keras.Model,
+    loss: Loss,
+    x: Any,
+    y: Any,
+    *,
+    radius: float,
+    samples: int = 20,
+    seed: int = 0,
+    batch_size: int = BATCH,
+) -> BallRise:
+    """Rise of the loss at points drawn uniformly from the sphere of `radius` about the weights.
+
+    Every point is measured from the weights themselves, never from the point before (that would be a random walk), and
+    directions are uniform in all of space (normalised Gaussians), not in the positive orthant. They come in opposite
+    pairs, u and -u: away from a minimum the gradient's part of a rise, radius g'u, swamps that of the curvature, and in
+    the mean of a pair it cancels.
+
+    Args:
+        model: any built Keras model of one output.
+        loss: see :class:`dlhw.measure.Objective`.
+        x: inputs, (n, ...).
+        y: targets, (n, ...).
+        radius: Euclidean distance from the weights.
+        samples: points, an even number of at least 4.
+        seed: of the directions.
+        batch_size: examples of a chunk; acts on rounding and memory alone.
+
+    Returns:
+        The rises, in units of the loss.
+
+    Raises:
+        UserError: for a radius that is not positive, and an odd number of samples or fewer than 4.
+    """
+    require(radius > 0 and np.isfinite(radius), f"radius {radius:g} must be positive and finite")
+    require(samples >= 4 and samples % 2 == 0, f"samples={samples} must be even, for points come in pairs, and over 3")
+    objective = Objective(model, loss, x, y, batch_size=batch_size)
+    rng, theta, rises = np.random.default_rng(seed), objective.theta, []
+    with kept(model):
+        base = objective.value().loss
+        for _ in range(samples // 2):
+            u = rng.normal(size=objective.size)
+            step = radius * u / np.linalg.norm(u)
+            for way in (step, -step):
+                objective.move(theta + way)
+                rises.append(objective.value().loss - base)
+    return BallRise(np.array(rises), base)
