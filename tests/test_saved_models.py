@@ -20,6 +20,7 @@ from dlhw.errors import UserError
 from dlhw.experiments import _saved_models, landscape
 
 import keras  # isort: skip
+import tensorflow as tf  # isort: skip
 
 L = keras.layers
 
@@ -123,8 +124,7 @@ def test_a_loss_that_is_not_known_here_is_named_as_such(tmp_path):
     local = keras.saving.register_keras_serializable("elsewhere")(own_loss)
     model.compile(loss=local)
     model.save(tmp_path / "net.keras")
-    for table in (keras.saving.get_custom_objects(),):
-        table.clear()
+    keras.saving.get_custom_objects().pop("elsewhere>own_loss")
     with zipfile.ZipFile(tmp_path / "net.keras") as stored:
         parts = {name: stored.read(name) for name in stored.namelist()}
     config = parts["config.json"].replace(b'"module": "builtins"', b'"module": "nowhere"')
@@ -165,6 +165,23 @@ def test_labels_outside_the_classes_of_a_saved_model(files, inside):
     args = ["--of", folder / "three.keras", "--data", folder / "four.npz", "--plane", "random"]
     _, err = inside("landscape", *args, "--out", folder / "runs", expect=2)
     assert "label 3 is no class of a model with 3 outputs" in " ".join(err.split())
+    assert not (folder / "runs").exists()
+
+
+@keras.saving.register_keras_serializable("test")
+class Response(L.Layer):
+    def call(self, x):
+        return tf.nn.local_response_normalization(x)
+
+
+def test_a_net_without_second_derivatives_has_no_map_of_curvature(files, inside):
+    folder, _ = files
+    net = chain(L.Reshape((1, 1, 3)), L.Dense(4, activation="tanh"), Response(name="lrn"), L.Flatten(), L.Dense(1))
+    net.compile(loss=keras.losses.MeanSquaredError())
+    net.save(folder / "lrn.keras")
+    args = ["--of", folder / "lrn.keras", "--data", folder / "data.npz", "--plane", "random", "--grid", "3"]
+    _, err = inside("landscape", *args, "--curvature", "3", "--out", folder / "runs", expect=2)
+    assert "layer 'lrn' (Response) has no second derivative" in " ".join(err.split())
     assert not (folder / "runs").exists()
 
 

@@ -228,16 +228,25 @@ def _marks(place: _Place, marks: np.ndarray, part: _parts.Part) -> dict[str, np.
     return kept.arrays()
 
 
+def hessian_objective(subject: Subject) -> Any:
+    """What the map of curvature is taken of, its second derivatives held against differences of the gradient."""
+    from dlhw.measure import Objective
+    from dlhw.measure.derivative_check import check_second_derivatives
+
+    x, y = (v[:HESSIAN_EXAMPLES] for v in (subject.x, subject.y))
+    objective = Objective(subject.model(), subject.loss, x, y)
+    objective.move(subject.ends[0])
+    check_second_derivatives(objective)
+    return objective
+
+
 def _curvature(place: _Place, points: np.ndarray, part: _parts.Part) -> dict[str, np.ndarray]:
     """Smallest and largest eigenvalue of the Hessian at grid points, and the larger of their residuals."""
     from dlhw import measure
     from dlhw.measure.curvature import operator
-    from dlhw.measure.derivative_check import check_second_derivatives
 
     kept, s, one = _Kept(part, 3), place.subject, place.chart
-    objective = measure.Objective(s.model(), s.loss, *(v[:HESSIAN_EXAMPLES] for v in (s.x, s.y)))
-    objective.move(s.ends[0])
-    check_second_derivatives(objective)
+    objective = hessian_objective(s)
     for i, j in points[len(kept.rows) :]:
         objective.move(one.plane.at(one.a[i], one.b[j]))
         found = measure.eigenpairs(operator(objective), which="both", steps=min(60, objective.size))

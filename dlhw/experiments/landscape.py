@@ -214,6 +214,8 @@ def check_inputs(settings: Settings, context: Context) -> None:
     if settings.saved:
         for subject in _subjects.find(settings, context):
             _surfaces.chart(settings, subject)
+            if settings.curvature:
+                _surfaces.hessian_objective(subject)
 
 
 def check_animation(settings: Settings) -> None:
