@@ -204,7 +204,9 @@ def test_a_second_process_is_refused_while_the_first_lives_and_a_dead_one_blocks
 @pytest.mark.slow
 def test_ctrl_c_says_so_keeps_what_was_trained_and_the_same_command_goes_on(tmp_path):
     words = ["simulate", "--models", "10-10", "--epochs", "3000000", "--points", "10", "--seeds", "1"]
-    code = "import sys; sys.argv[0] = 'dlhw'; from cli.main import app; app()"
+    # A shell that runs these tests in the background would have its jobs ignore the signal.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); sys.argv[0] = 'dlhw'; "
+    code += "from cli.main import app; app()"
     process = subprocess.Popen([sys.executable, "-c", code, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("artifacts/*/*/.lock")):
         time.sleep(0.2)
