@@ -284,3 +284,31 @@ def test_trainings_are_spread_over_the_devices(monkeypatch):
     assert sorted(next(iter(devices))[-5:] for devices in seen.values()) == ["CPU:0", "CPU:1"]
     for name in jobs:
         np.testing.assert_allclose(spread[name]["test_loss"], alone[name]["test_loss"], rtol=1e-5)
+
+
+MASKED = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
+SUMMED = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the loss is a sum")
+@pytest.mark.parametrize("loss", [MASKED, SUMMED], ids=["masked", "summed"])
+@pytest.mark.parametrize("batch_size", [25, 26])
+def test_masks_sums_and_constraints_are_those_of_the_whole_batch(loss, batch_size):
+    """A replica that sees fewer losses that count must not weigh them more; the last batch may hold fewer examples than
+    there are replicas."""
+    results = []
+    for strategy in (None, replicas(3)):
+        inputs = keras.Input(X.shape[1:], dtype="float64")
+        h = keras.layers.Flatten(dtype="float64")(inputs)
+        limit = keras.constraints.MaxNorm(0.5)
+        model = keras.Model(inputs, keras.layers.Dense(3, kernel_constraint=limit, dtype="float64")(h))
+        model.dtype_policy = keras.DTypePolicy("float64")
+        model.set_weights([np.linspace(-0.1, 0.1, w.size).reshape(w.shape) for w in model.get_weights()])
+        rule = optimizer("sgd", 0.01)
+        trainer = Trainer(model, batch_size=batch_size, optimizer=rule, loss=loss, strategy=strategy, record=True)
+        curves = trainer.fit((X, Y), TEST, epochs=3, seed=2)
+        results.append([*model.get_weights(), curves.train_loss, curves.step_loss, curves.gradient_norm])
+    assert np.linalg.norm(results[0][0], axis=0).max() <= 0.5 + 1e-9
+    for alone, together in zip(*results, strict=True):
+        np.testing.assert_allclose(together, alone, rtol=1e-9, atol=1e-12)
