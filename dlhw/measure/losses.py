@@ -162,6 +162,8 @@ class ExampleLoss:
 
     def _check_probabilities(self, z: np.ndarray, tolerance: float) -> None:
         name = getattr(self.base, "__name__", "the loss")
+        if not np.isfinite(z).all():  # of a net that diverged
+            return
         if self.from_logits is False:
             whole = self.base is _BINARY or are_probabilities(z, tolerance)
             if z.min() < 0 or z.max() > 1 + tolerance or not whole:
