@@ -171,7 +171,8 @@ class BrokenOffError(Exception):
     pass
 
 
-@pytest.mark.parametrize("name", ["sgd", pytest.param("adam", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_a_training_broken_off_goes_on_where_it_stood_and_ends_with_the_same_bytes(name):
     def train(parts, progress=None):
         nets = [mlp(w, seed=s) for w in [(4, 3), (6,)] for s in range(3)]
