@@ -25,6 +25,11 @@ import tensorflow as tf  # isort: skip
 L = keras.layers
 
 
+@pytest.fixture(autouse=True)
+def _seeded():
+    keras.utils.set_random_seed(7)
+
+
 def rng():
     return np.random.default_rng(0)
 
