@@ -288,3 +288,16 @@ def test_the_curvature_that_chance_gives():
     values, vectors = np.linalg.eigh(h)
     top = gradient_flatness(h, vectors[:, -1]) / chance_curvature(values)
     assert float(top) == pytest.approx(values[-1] / np.sqrt((values**2).mean()))
+
+
+def test_ranks_do_not_order_the_rounding_of_one_loss():
+    """Five nets at one loss to rounding, in the order of their ratios, and five at another: ties, not a trend."""
+    module = experiments.get("minimal-ratio")
+    tiny = module.run(module.TINY, Context())
+    p = tiny.eigenvalues.shape[1]
+    values = np.stack([np.where(np.arange(p) < k % 5 + 1, 1.0, -1.0) for k in range(10)])
+    many = {"loss": np.repeat([0.1, 0.2], 5) + 1e-15 * np.arange(10), "eigenvalues": np.sort(values, axis=1)}
+    many |= {"flatness": np.ones(10), "arrived": np.zeros(10, bool), "finished": np.zeros(10, bool)}
+    result = dataclasses.replace(tiny, **many)
+    rho, *_ = module._correlations(module.TINY, result)[0]
+    assert rho == pytest.approx(0, abs=1e-12)

@@ -265,7 +265,9 @@ def ratios(settings: Settings, eigenvalues: np.ndarray) -> np.ndarray:
 def _correlations(settings: Settings, result: Result) -> list[tuple[float, float, float]]:
     ratio = ratios(settings, result.eigenvalues)
     which = (True, kinds(result) == "critical")
-    return [spearman(np.where(m, ratio, np.nan), result.loss, seed=settings.seed) for m in which]
+    # To six digits: nets at one loss differ by rounding, and ranks would order that.
+    losses = np.array([float(f"{loss:.6g}") for loss in result.loss])
+    return [spearman(np.where(m, ratio, np.nan), losses, seed=settings.seed) for m in which]
 
 
 def relative_flatness(result: Result) -> np.ndarray:

@@ -31,7 +31,7 @@ class CriticalPoint:
     gradient_norm: float  # |g|, of the loss
     eigenvalues: Array  # (P,) of the Hessian, ascending
     flatness: float  # |H g| / |g|: near zero with |g| large, the search stopped for want of slope, not of gradient
-    arrived: bool  # |g| < tolerance
+    arrived: bool  # |g| < tolerance, and so is the rounding of g: a float32 sum may come under it by luck
     ended: Literal["rounding", "stalled", "budget", "overflow"]
     """By what: |g| at rounding, of the weights or of the sum over the examples; no damping that lowers |g|; as many
     Hessians as allowed; nan."""
@@ -83,7 +83,7 @@ def critical_point(
         point.size,
         point.values,
         float(gradient_flatness(point.matrix, point.gradient)),
-        bool(point.size < tolerance),
+        bool(max(point.size, _rounding(objective, point)) < tolerance),
         ended or "stalled",  # no damping lowers |g|: a minimum of it, to rounding
         taken,
     )
