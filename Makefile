@@ -12,7 +12,9 @@ test: $(VENV)/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest --doctest-modules dlhw
 
 fast: $(VENV)/tested
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"

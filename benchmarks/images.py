@@ -51,7 +51,9 @@ def time_dlhw(images: int) -> dict[str, float]:
     def train(net: str, epochs: int) -> list[float]:
         marks: list[float] = []
         trainer = Trainer(image_net(net), batch_size=BATCH, optimizer=optimizer("sgd", 0.001, 0.9))
-        trainer.fit((x, y), few, epochs=epochs, measured=BATCH, progress=lambda *_: marks.append(time.perf_counter()))
+        trainer.fit(
+            (x, y), few, epochs=epochs, train_eval_examples=BATCH, progress=lambda *_: marks.append(time.perf_counter())
+        )
         return marks
 
     found = {}
@@ -63,8 +65,8 @@ def time_dlhw(images: int) -> dict[str, float]:
 
 def time_dlhw_eight(images: int) -> dict[str, float]:
     """The whole of it, compilation included, as `dlhw trajectory --jobs 2` does it."""
-    from dlhw.context import Context
     from dlhw.experiments import trajectory
+    from dlhw.runs.context import Context
 
     began = time.perf_counter()
     settings = trajectory.Settings(epochs=3, every=3, examples=0)
@@ -75,7 +77,7 @@ def time_dlhw_eight(images: int) -> dict[str, float]:
 def time_torch(images: int, eight: bool = False) -> dict[str, float]:
     import torch
 
-    from dlhw.architectures import kernels, parse_layers
+    from dlhw.models.architectures import kernels, parse_layers
 
     x, y = data(images)
     rows = torch.utils.data.TensorDataset(torch.tensor(x.transpose(0, 3, 1, 2)), torch.tensor(y).long())

@@ -40,8 +40,8 @@ def time_dlhw() -> dict[str, float]:
     import numpy as np
 
     from dlhw import datasets, measure
-    from dlhw.measure.curvature import operator
-    from dlhw.measure.spectrum import Lanczos
+    from dlhw.measure.hessians import operator
+    from dlhw.measure.lanczos import Lanczos
     from dlhw.models import image_net
     from dlhw.training import cross_entropy
 

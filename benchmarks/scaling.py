@@ -20,12 +20,13 @@ def seconds(way: str, net: str, batch_size: int, images: int) -> None:
     """Print the seconds of one epoch after a warm-up; runs in a process of its own."""
     import dlhw
     from dlhw import datasets, models
-    from dlhw.context import Context
-    from dlhw.training import Trainer, distribution, optimizer
+    from dlhw.runs.context import Context
+    from dlhw.training import Trainer, optimizer
+    from dlhw.training.distributed import plan
 
     asked = {"mirrored": {"strategy": "mirrored", "replicas": 2}}.get(way.split(",")[0], {})
-    plan = distribution.plan(Context(device="cpu", **asked))
-    strategy = distribution.strategy(plan) if plan.together else None
+    plan = plan.plan(Context(device="cpu", **asked))
+    strategy = plan.strategy(plan) if plan.together else None
     data = datasets.load("mnist", examples=images)
     trainer = Trainer(
         models.image_net(net),
@@ -35,7 +36,7 @@ def seconds(way: str, net: str, batch_size: int, images: int) -> None:
         strategy=strategy,
     )
     train, few = (data.x_train, data.y_train), (data.x_test[:100], data.y_test[:100])
-    first, second = (trainer.fit(train, few, epochs=n, measured=100).seconds for n in (1, 3))
+    first, second = (trainer.fit(train, few, epochs=n, train_eval_examples=100).seconds for n in (1, 3))
     if plan.chief:
         print(json.dumps({"seconds": (second - first) / 2, "version": dlhw.__version__}))
 

@@ -21,7 +21,7 @@ import tempfile
 import time
 from importlib.util import find_spec
 
-NET, POINTS, IMAGES, MEASURED = "10c5-p2-20c5-p2-50", 51 * 51, 5000, 48
+NET, POINTS, IMAGES, EVALUATED = "10c5-p2-20c5-p2-50", 51 * 51, 5000, 48
 TORCH_BATCHES = (50, 100, 250, 500, 1000)
 
 
@@ -35,8 +35,8 @@ def time_dlhw() -> dict[str, float]:
     import numpy as np
 
     from dlhw import datasets, measure
-    from dlhw.experiments._parts import limit_threads
     from dlhw.models import image_net
+    from dlhw.runs.tasks import limit_threads
     from dlhw.training import cross_entropy
 
     cores = os.cpu_count() or 1
@@ -45,7 +45,7 @@ def time_dlhw() -> dict[str, float]:
     net = image_net(NET, seed=0)
     plane = measure.random_plane(measure.flat(net), [tuple(v.shape) for v in net.trainable_variables])
     at = measure.PlaneLoss(net, plane, cross_entropy, data.x_train[:IMAGES], data.y_train[:IMAGES])
-    ab = np.random.default_rng(0).uniform(-1, 1, (MEASURED, 2))
+    ab = np.random.default_rng(0).uniform(-1, 1, (EVALUATED, 2))
     began = time.perf_counter()
     first = measure.PlaneLoss(net, plane, cross_entropy, data.x_train[:IMAGES], data.y_train[:IMAGES])
     first.points(ab[:8])
@@ -56,7 +56,7 @@ def time_dlhw() -> dict[str, float]:
         list(pool.map(at.points, np.split(ab, cores)))
         whole = time.perf_counter() - began
     plain = time_plain(at, ab[:6])
-    return {"dlhw": start + whole / MEASURED * POINTS, "dlhw, the plain way": plain * POINTS}
+    return {"dlhw": start + whole / EVALUATED * POINTS, "dlhw, the plain way": plain * POINTS}
 
 
 def time_plain(at: object, ab: object) -> float:

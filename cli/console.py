@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dlhw.context import Report
-from dlhw.summary import Summary, turned
+from dlhw.present.tables import Summary, transposed_if_narrower
+from dlhw.runs.context import ProgressReport
+from dlhw.runs.flags import with_flags
 
 _WIDTH_OF_A_PIPE = 120
 
@@ -53,7 +54,7 @@ def silent_start() -> Iterator[None]:
 
 
 @contextmanager
-def progress(visible: bool) -> Iterator[Report | None]:
+def progress(visible: bool) -> Iterator[ProgressReport | None]:
     """A bar with loss, steps a second and time left on stderr; None where it is not wanted or no terminal."""
     if not visible or not sys.stderr.isatty():
         yield None
@@ -79,8 +80,8 @@ def progress(visible: bool) -> Iterator[Report | None]:
             first.append((time.perf_counter(), done)) if not first else None
             passed = time.perf_counter() - first[0][0]
             rate = f"{(done - first[0][1]) / passed:,.3g}" if passed > 0 else "–"
-            told: dict[str, Any] = {"rate": rate, "loss": f"{loss:.3g}", "unit": unit, "note": note}
-            bar.update(task, description="training", completed=done, total=total, **told)
+            fields: dict[str, Any] = {"rate": rate, "loss": f"{loss:.3g}", "unit": unit, "note": note}
+            bar.update(task, description="training", completed=done, total=total, **fields)
 
         yield report
 
@@ -88,7 +89,7 @@ def progress(visible: bool) -> Iterator[Report | None]:
 def table(summary: Summary) -> Table:
     """The table of a summary; stood on its side where that makes it narrower."""
     made = Table(title=summary.title, title_justify="left", title_style="bold")
-    shown = turned(summary)
+    shown = transposed_if_narrower(summary)
     for k, name in enumerate(shown.columns):
         made.add_column(name, style="bold" if k == 0 else None)
     for row in shown.rows:
@@ -100,7 +101,7 @@ def print_summary(console: Console, summary: Summary) -> None:
     """Table, then sentences."""
     console.print(table(summary))
     for sentence in summary.sentences:
-        console.print(sentence, markup=False)
+        console.print(with_flags(sentence), markup=False)
 
 
 def pairs(title: str, values: dict[str, Any]) -> Table:

@@ -1,4 +1,4 @@
-"""A function is given the signature of a Settings dataclass, so that Typer makes its options."""
+"""Options made from dataclasses: a function is given the signature of Settings, so that Typer makes its options."""
 
 from __future__ import annotations
 
@@ -6,61 +6,37 @@ import dataclasses
 import inspect
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from dlhw.context import Context, Device, Strategy, Xla
-from dlhw.settings import flag, label
+from dlhw.checkpoints import CheckpointStore, MemoryCheckpoints
+from dlhw.choices import Device, Strategy, Xla
+from dlhw.runs.context import Context
+from dlhw.runs.flags import flag, label, with_flags
+from dlhw.runs.settings import option
+
+PANEL = "Run"
+Out = Annotated[Path, typer.Option("--out", help="Folder of all runs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+DataDir = Annotated[str, typer.Option("--data-dir", help="Folder of data sets, read in place.")]
 
 
-@dataclasses.dataclass(frozen=True)
-class Runtime:
-    """Options that every experiment shares: where and how, never what."""
+@dataclass(frozen=True)
+class Output:
+    """Options of every experiment beside those of :class:`dlhw.runs.context.Context`."""
 
-    out: Path = dataclasses.field(default=Path("artifacts"), metadata={"help": "Folder of all runs."})
-    device: Device = dataclasses.field(default="auto", metadata={"help": "auto takes GPUs, if there are any."})
-    strategy: Strategy = dataclasses.field(
-        default="auto",
-        metadata={"help": "Split each training over devices or machines; `dlhw devices` says what auto takes."},
-    )
-    replicas: int = dataclasses.field(
-        default=0, metadata={"help": "Use so many devices; 0: all. Splits a CPU with --strategy mirrored."}
-    )
-    xla: Xla = dataclasses.field(
-        default="auto", metadata={"help": "Compile trainings on images with XLA; auto: where it pays on a CPU."}
-    )
-    scheduler: str = dataclasses.field(
-        default="", metadata={"help": "Send trainings on images to a Dask cluster: tcp://HOST:PORT."}
-    )
-    jobs: int = dataclasses.field(
-        default=os.cpu_count() or 1, metadata={"help": "Trainings side by side; one a core measured fastest."}
-    )
-    data_dir: str = dataclasses.field(
-        default="", metadata={"help": "Folder of data sets, read in place; else DLHW_DATA_DIR, else Keras's cache."}
-    )
-    animate: bool = dataclasses.field(
-        default=False, metadata={"help": "Write a GIF too: of the fit over the epochs, or of the growing path."}
-    )
-    tensorboard: str = dataclasses.field(
-        default="", metadata={"help": "Folder for TensorBoard: scalars and histograms while training."}
-    )
-    overwrite: bool = dataclasses.field(default=False, metadata={"help": "Replace whatever stands in the run folder."})
-    quiet: bool = dataclasses.field(default=False, metadata={"help": "Print nothing but errors."})
-    json: bool = dataclasses.field(
-        default=False,
-        metadata={"help": "Print one JSON object, run folder and all numbers, and nothing else."},
-    )
+    out: Path = option(Path("artifacts"), "Folder of all runs.")
+    overwrite: bool = option(False, "Replace whatever stands in the run folder.")
+    quiet: bool = option(False, "Print nothing but errors.")
+    json: bool = option(False, "Print one JSON object, run folder and all numbers, and nothing else.")
 
-    def context(self, report: Any = None, parts: Any = None) -> Context:
-        """What the library needs of them."""
-        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(Context) if hasattr(self, f.name)}
-        for name in ("data_dir", "tensorboard"):
-            given[name] = Path(given[name]) if given[name] else None
-        if self.scheduler:  # the machines of Dask are not those of TF_CONFIG
-            given["strategy"] = "none"
-        return Context(report, parts or Context().parts, **given)
+    @property
+    def talks(self) -> bool:
+        """Whether progress and tables are printed."""
+        return not (self.quiet or self.json)
 
 
 def is_list(kind: Any) -> bool:
@@ -69,29 +45,32 @@ def is_list(kind: Any) -> bool:
 
 
 def parameters(cls: type, panel: str | None = None) -> list[inspect.Parameter]:
-    """One keyword parameter a field, annotated for Typer."""
-    hints = get_type_hints(cls)
-    made = []
-    for field in dataclasses.fields(cls):
-        kind, default, text = hints[field.name], field.default, field.metadata["help"]
-        if is_list(kind):
-            kind, default = list[str], [str(v) for v in default]  # type: ignore[union-attr]
-        parse: dict[str, Any] = (
-            {} if kind not in (int, float) else {"parser": number_parser(kind), "metavar": f"<{kind.__name__}>"}
-        )
-        shown = field.metadata.get("shown", True)
-        if field.metadata.get("positional"):
-            info: Any = typer.Argument(help=text, show_default=shown, metavar=label(field))
-        else:
-            name = field.metadata.get("flags") or flag(field.name)
-            names = [name, *field.metadata.get("also", ())]
-            info = typer.Option(*names, help=text, rich_help_panel=panel, show_default=shown, **parse)
-        made.append(
-            inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
-            )
-        )
-    return made
+    """Return one keyword parameter per field that has a help text, annotated for Typer."""
+    names = {"CheckpointStore": CheckpointStore, "Device": Device, "Strategy": Strategy, "Xla": Xla}
+    hints = get_type_hints(cls, localns=names)
+    return [
+        _parameter(field, hints[field.name], panel) for field in dataclasses.fields(cls) if "help" in field.metadata
+    ]
+
+
+def _parameter(field: dataclasses.Field[Any], kind: Any, panel: str | None) -> inspect.Parameter:
+    default, help_text = field.default, with_flags(field.metadata["help"])
+    if is_list(kind):
+        kind, default = list[str], [str(v) for v in default]  # type: ignore[union-attr]
+    elif kind == Path | None:
+        kind, default = str, ""
+    elif kind == int | None:
+        kind, default = int, os.cpu_count() or 1
+    is_number = kind in (int, float)
+    parse: dict[str, Any] = {"parser": number_parser(kind), "metavar": f"<{kind.__name__}>"} if is_number else {}
+    shown = field.metadata.get("shown", True)
+    if field.metadata.get("positional"):
+        info: Any = typer.Argument(help=help_text, show_default=shown, metavar=label(field))
+    else:
+        names = [field.metadata.get("flags") or flag(field.name), *field.metadata.get("also", ())]
+        info = typer.Option(*names, help=help_text, rich_help_panel=panel, show_default=shown, **parse)
+    annotation = Annotated[kind, info]
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def split_commas(values: list[str]) -> list[str]:
@@ -114,7 +93,7 @@ def split_paths(values: list[str]) -> list[str]:
 
 
 def values_of(cls: type, given: dict[str, Any]) -> dict[str, Any]:
-    """Field values of `cls` from parsed options: lists are split at commas and get the type of their elements."""
+    """Return field values of `cls` from parsed options: lists split at commas, with elements of their type."""
     hints, values = get_type_hints(cls), {}
     for field in dataclasses.fields(cls):
         kind, value = hints[field.name], given[field.name]
@@ -128,8 +107,17 @@ def values_of(cls: type, given: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def context_of(given: dict[str, Any]) -> Context:
+    """Return the context of a run from parsed options."""
+    names = [f.name for f in dataclasses.fields(Context) if "help" in f.metadata]
+    values = {name: given[name] for name in names}
+    for name in ("data_dir", "tensorboard"):
+        values[name] = Path(values[name]) if values[name] else None
+    return Context(checkpoints=MemoryCheckpoints(), **values)
+
+
 def number_parser(kind: type) -> Callable[[Any], Any]:
-    """Text to int or float; Typer's own message for a wrong one does not say which value was wrong."""
+    """Return text -> int or float; Typer's own message for a wrong one does not say which value was wrong."""
 
     def parse(text: Any) -> Any:
         try:
@@ -141,21 +129,27 @@ def number_parser(kind: type) -> Callable[[Any], Any]:
 
 
 def element(kind: type, text: str, name: str) -> Any:
+    """Return one element of a list as its type; an error names the option."""
     try:
         return number_parser(kind)(text) if kind in (int, float) else text
     except typer.BadParameter as error:
         raise typer.BadParameter(error.message, param_hint=f"'{name}'") from None
 
 
-def command(settings: type, call: Callable[[dict[str, Any], Runtime], None], doc: str) -> Callable[..., None]:
-    """A function with the options of `settings` and of :class:`Runtime`, which passes both to `call`."""
+Call = Callable[[dict[str, Any], Context, Output], None]
+"""What a command calls with the values of its settings."""
+
+
+def command(settings: type, call: Call, doc: str) -> Callable[..., None]:
+    """Return a function with the options of `settings`, the context and the output, which passes all to `call`."""
 
     def function(**given: Any) -> None:
-        runtime = Runtime(**{f.name: given[f.name] for f in dataclasses.fields(Runtime)})
-        call(values_of(settings, given), runtime)
+        output = Output(**{f.name: given[f.name] for f in dataclasses.fields(Output)})
+        call(values_of(settings, given), context_of(given), output)
 
-    both = parameters(settings) + parameters(Runtime, panel="Run")
-    function.__signature__ = inspect.Signature(both)  # type: ignore[attr-defined]
-    function.__annotations__ = {p.name: p.annotation for p in both}
+    out, *others = parameters(Output, PANEL)
+    every = [*parameters(settings), out, *parameters(Context, PANEL), *others]
+    function.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in every}
     function.__doc__ = doc
     return function

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cli import experiment, options
+from cli.options import Json, Output
 from dlhw.errors import UserError, require
+from dlhw.runs import experiment as registry
+from dlhw.runs.context import Context
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+if TYPE_CHECKING:
+    from dlhw.report.presets import Preset
+    from dlhw.runs.run import Run
 
 
 def report(
@@ -32,7 +37,7 @@ def report(
     data: Annotated[
         str, typer.Option("--data", help="Data set of images in place of the preset's, such as mnist.")
     ] = "",
-    data_dir: Annotated[str, typer.Option("--data-dir", help="Folder of data sets, read in place.")] = "",
+    data_dir: options.DataDir = "",
     out: Annotated[
         Path, typer.Option("--out", help="Folder of all runs; the report goes into its folder report.")
     ] = Path("artifacts"),
@@ -42,69 +47,85 @@ def report(
     json: Json = False,
 ) -> None:
     """Every experiment as one page: runs what is missing, then writes report.html, report.md and report.json."""
-    from dlhw import cluster, datasets, experiments, store
+    from dlhw import files
     from dlhw import report as library
 
     names = options.split_commas(only or [])
     for name in names:
-        experiments.get(name)
-    talk = not (quiet or json)
-    require(preset is None or from_runs is None, "--preset is of runs to be made, and --from-runs takes those stored")
-    preset = preset or "quick"
-    folder = out / ("report-quick" if from_runs is None and preset == "quick" else "report")
+        registry.get(name)
+    output = Output(out, quiet=quiet, json=json)
+    together = "`preset` chooses runs to be made, and `from_runs` takes those stored; leave one out"
+    require(preset is None or from_runs is None, together)
     if from_runs is not None:
-        require(not data, "--data belongs to a preset; --from-runs takes the runs as they are")
-        runs = [experiments.load(p) for p in library.stored(from_runs, names)]
-        library.check_folder(folder)
-        reduced = any(library.is_reduced(run) for run in runs)
+        runs, reduced, folder = _stored(from_runs, names, data, out), None, out / "report"
     else:
-        alone = cluster.found() is None
-        require(alone, "report runs on one machine; unset TF_CONFIG, or run the experiments first, then --from-runs")
-        require(not data or data in datasets.SETS, f"--data {data!r} is unknown; use {', '.join(datasets.SETS)}")
-        require(jobs >= 0, f"--jobs {jobs} must be positive, or 0 for one a core")
-        usual = options.Runtime()
-        runtime = options.Runtime(out=out, device=device, jobs=jobs or usual.jobs, data_dir=data_dir, quiet=not talk)
-        wanted = {
-            name: library.settings_of(name, preset, data) for name in library.in_order(names or experiments.names())
-        }
-        library.check_folder(folder)
-        runs = _runs(wanted, runtime, talk)
-        reduced = preset == "quick"
-    made = library.compose(runs, reduced=reduced)
-    paths = library.write(made, folder)
+        context = Context(device=device, jobs=jobs or None, data_dir=Path(data_dir) if data_dir else None)
+        require(jobs >= 0, f"`jobs` {jobs} must be positive, or 0 for one a core")
+        chosen: Preset = preset or "quick"
+        folder = out / ("report-quick" if chosen == "quick" else "report")
+        runs, reduced = _made(chosen, names, data, context, output, folder), chosen == "quick"
+    library.check_folder(folder)
+    reduced = any(library.is_reduced(run) for run in runs) if reduced is None else reduced
+    contents = library.compose(runs, reduced=reduced)
+    paths = library.write(contents, folder)
     if json:
-        print(store.to_json({"report": str(paths[0]), **library.as_json(made)}, indent=None))
-    elif talk:
+        print(files.to_json({"report": str(paths[0]), **library.as_json(contents)}, indent=None))
+    elif output.talks:
         print(paths[0])
 
 
-def _runs(wanted: dict[str, Any], runtime: options.Runtime, talk: bool) -> list[Any]:
-    """The stored runs of these settings; those that are missing are made first. All are checked before the first."""
-    from dlhw import experiments, store
+def _stored(folder: Path, names: list[str], data: str, out: Path) -> list[Run]:
+    """Return the runs stored in a folder."""
+    from dlhw import report as library
+    from dlhw.runs.run import load
+
+    require(not data, "`data` belongs to a preset; `from_runs` takes the runs as they are")
+    return [load(path) for path in library.stored_runs(folder, names)]
+
+
+def _made(preset: Preset, names: list[str], data: str, context: Context, output: Output, folder: Path) -> list[Run]:
+    """Return the runs of a preset; those that are not stored are made first."""
+    from dlhw import datasets
+    from dlhw import report as library
+    from dlhw.training.distributed import cluster
+
+    is_single = cluster.found() is None
+    require(
+        is_single, "a report runs on one machine; unset TF_CONFIG, or run the experiments first and use `from_runs`"
+    )
+    known = not data or data in datasets.DATASETS
+    require(known, f"`data` {data!r} is unknown; use {', '.join(datasets.DATASETS)}")
+    ordered = library.in_order(names or registry.names())
+    wanted = {name: library.preset_settings(name, preset, data) for name in ordered}
+    library.check_folder(folder)
+    return _runs(wanted, context, output)
+
+
+def _runs(wanted: dict[str, Any], context: Context, output: Output) -> list[Run]:
+    """Return the runs of these settings, stored or new. All are checked before the first is made."""
+    from dlhw.runs import runner, store
+    from dlhw.runs.run import load
 
     found = {}
     for name, settings in wanted.items():
-        path = store.folder(runtime.out, name, settings)
+        path = store.folder(output.out, name, settings)
         if (path / "run.json").is_file():
-            loaded = experiments.load(path)
-            require(
-                loaded.settings == settings,
-                f"{path} holds a run with other settings; move it away, or use another --out",
-            )
-            found[name] = loaded
-        else:
-            experiment.check(name, settings, runtime)
-    for k, (name, settings) in enumerate(wanted.items(), start=1):
-        began = time.perf_counter()
-        said = "stored"
-        if name not in found:
-            run = experiment.train(name, settings, runtime)
-            if run is None:
-                raise UserError("the report is made by one process; unset TF_CONFIG, or run the experiments first")
+            run = load(path)
+            other = f"{path} holds a run with other settings; move it away, or use another `out`"
+            require(run.settings == settings, other)
             found[name] = run
-            said = f"{time.perf_counter() - began:.0f} s"
-        if talk:
-            print(f"{k} of {len(wanted)}: {name} ({said})", flush=True)
+        else:
+            runner.check(name, settings, context, output.out)
+    for k, (name, settings) in enumerate(wanted.items(), start=1):
+        began, how = time.perf_counter(), "stored"
+        if name not in found:
+            outcome = experiment.run(name, settings, context, output)
+            if outcome.run is None:
+                raise UserError("a report is made by one process; unset TF_CONFIG, or run the experiments first")
+            found[name] = outcome.run
+            how = f"{time.perf_counter() - began:.0f} s"
+        if output.talks:
+            print(f"{k} of {len(wanted)}: {name} ({how})", flush=True)
     return [found[name] for name in wanted]
 
 
@@ -117,26 +138,33 @@ def compare(
 ) -> None:
     """Runs of one experiment under different settings: one figure, and a table of what differs."""
     from cli import console
-    from dlhw import compare as library
-    from dlhw import experiments, plot, render, store
+    from dlhw import files
+    from dlhw import report as library
+    from dlhw.present import render, style
+    from dlhw.runs.run import load
 
-    loaded = [experiments.load(path) for path in runs]
-    with plot.style():
-        names = [path.name or str(path) for path in runs]
-        if len(set(names)) < len(names):
-            names = [str(path) for path in runs]
-        if len(set(names)) < len(names):
-            names = [f"{k}: {name}" for k, name in enumerate(names, start=1)]
-        figure, summary = library.compare(loaded, names)
+    loaded = [load(path) for path in runs]
+    with style.house_style():
+        figure, summary = library.compare(loaded, _distinct_names(runs))
     folder = out / "compare"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         paths = render.save({loaded[0].experiment: figure}, folder)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another --out") from None
+        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another `out`") from None
     if json:
         rows = {row[0]: dict(zip(summary.columns[1:], row[1:], strict=True)) for row in summary.rows}
-        print(store.to_json({"figures": [str(p) for p in paths], "differences": rows}, indent=None))
+        print(files.to_json({"figures": [str(p) for p in paths], "differences": rows}, indent=None))
         return
     console.print_summary(console.stdout(), summary)
     print(paths[0])
+
+
+def _distinct_names(runs: list[Path]) -> list[str]:
+    """Return short names of run folders that tell them apart."""
+    names = [path.name or str(path) for path in runs]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in runs]
+    if len(set(names)) < len(names):
+        names = [f"{k}: {name}" for k, name in enumerate(names, start=1)]
+    return names

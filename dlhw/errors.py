@@ -1,4 +1,8 @@
-"""The exceptions that the command line prints as one line, and warnings."""
+"""The exceptions that the command line prints as one line, and warnings.
+
+A message names arguments in backticks, by their Python names: "`learning_rate` 0 must be positive". The command line
+shows the same message with its options in their place (`dlhw.runs.flags`).
+"""
 
 from __future__ import annotations
 
@@ -6,32 +10,40 @@ import sys
 import warnings
 from pathlib import Path
 
-_HERE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent)
 
 
 class UserError(ValueError):
-    """A wrong value from outside: one line that says the value, what is allowed and what to do.
+    """An invalid argument or file: one line with the value, what is allowed, and what to do.
 
-    The command line prints it and exits with status 2; in a notebook it is an ordinary ValueError.
+    The command line prints the line and exits with status 2; in a notebook it is an ordinary ValueError.
     """
 
 
 class RunError(RuntimeError):
-    """A run that something outside it broke off, such as the loss of another machine: one line, exit status 1.
+    """A run that was interrupted from outside, such as by the loss of another machine: one line, exit status 1.
 
-    What had ended is kept, and the same command goes on from there.
+    Finished trainings are stored, and the same command resumes from them.
     """
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise :class:`UserError` with `message` unless `condition` holds."""
+    """Raise :class:`UserError` unless a condition holds.
+
+    Args:
+        condition: whether the input is valid.
+        message: one line; arguments are named in backticks.
+
+    Raises:
+        UserError: if `condition` is False.
+    """
     if not condition:
         raise UserError(message)
 
 
 def warn(message: str) -> None:
-    """Warn of `message` at the line outside of this package that called it."""
+    """Issue a warning that points at the first caller outside of this package."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, stacklevel=level)

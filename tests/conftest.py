@@ -27,10 +27,11 @@ def _three_cpus():
 @pytest.fixture(scope="session")
 def tiny_run():
     """The tiny run of an experiment, made once for all tests: tiny_run("simulate") -> Run."""
-    from dlhw import experiments
-    from dlhw.context import Context
+    from dlhw.runs import experiment as registry
+    from dlhw.runs import runner
+    from dlhw.runs.context import Context
 
-    return functools.cache(lambda name: experiments.execute(name, experiments.get(name).TINY, Context()))
+    return functools.cache(lambda name: runner.execute(name, registry.get(name).tiny, Context()))
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 
 import dlhw  # noqa: F401  (sets KERAS_BACKEND)
 from dlhw import measure
+from dlhw._tf.inputs import ChunkedArray
 from dlhw.errors import UserError
-from dlhw.measure.inputs import ChunkedArray
 from dlhw.training import Trainer, cross_entropy, fit, fit_many, optimizer
 
 import keras  # isort: skip
@@ -52,7 +52,7 @@ def float64():
 
 def evaluated(model, loss, x, y):
     """What Keras reports for all examples as one batch, with the states of the model put back."""
-    with measure.kept(model):
+    with measure.restore_weights(model):
         model.compile(loss=loss)
         return float(model.evaluate(x, y, batch_size=len(y), verbose=0))
 
@@ -174,14 +174,14 @@ def adapted():
 
 def test_copies_carry_the_state_that_weights_do_not():
     model, x = adapted(), rng().normal(5, 3, size=(9, 3)).astype("float32")
-    wide = measure.widened(model)
+    wide = measure.as_float64(model)
     np.testing.assert_allclose(wide(x), model(x), rtol=1e-5)
     assert wide(x).dtype == tf.float64
     lookup = L.StringLookup()
     lookup.adapt(np.array(["a", "b", "c", "a"]))
     words = chain(lookup, L.Embedding(5, 3), L.Flatten(), L.Dense(1), shape=(2,), dtype="string")
     texts = np.array([["a", "c"], ["b", "unknown"]])
-    np.testing.assert_allclose(measure.widened(words)(tf.constant(texts)), words(tf.constant(texts)), rtol=1e-5)
+    np.testing.assert_allclose(measure.as_float64(words)(tf.constant(texts)), words(tf.constant(texts)), rtol=1e-5)
 
 
 class Scaled(L.Layer):
@@ -195,10 +195,10 @@ class Scaled(L.Layer):
 
 def test_a_copy_that_computes_something_else_is_refused():
     model = chain(Scaled(name="scaled"), L.Dense(1), shape=(3,))
-    measure.widened(model)
+    measure.as_float64(model)
     model.get_layer("scaled").factor = 2.0
     with pytest.raises(UserError, match="layer 'scaled' holds state"):
-        measure.widened(model)
+        measure.as_float64(model)
 
 
 def test_ends_of_a_line_with_other_states_are_refused():
@@ -226,7 +226,7 @@ def test_models_that_are_not_built_are_refused(make):
         lambda: measure.Objective(model, "mse", x, y),
         lambda: measure.sensitivity(model, "mse", x, y),
         lambda: measure.jacobian_norm(model, x, of="output"),
-        lambda: measure.widened(model),
+        lambda: measure.as_float64(model),
         lambda: measure.flat(model),
         lambda: Trainer(model, batch_size=2, optimizer=optimizer("sgd", 0.1)),
         lambda: fit(model, x, y, steps=1, optimizer=optimizer("sgd", 0.1)),
@@ -306,7 +306,7 @@ def test_loss_and_gradient_are_those_that_keras_minimises(name):
         assert objective.value().loss == pytest.approx(expected, rel=1e-5)
         assert objective.value() == objective.value() or np.isnan(objective.value().accuracy)
         _, gradient = objective.gradient()
-    with measure.kept(model), tf.GradientTape() as tape:
+    with measure.restore_weights(model), tf.GradientTape() as tape:
         model.compile(loss=loss)
         value = model.compute_loss(x=x, y=tf.constant(y), y_pred=model(x, training=False))
     wanted = tape.gradient(value, [v.value for v in model.trainable_variables])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dlhw import architectures
-from dlhw.architectures import NETS, count, design, parse
 from dlhw.errors import UserError
+from dlhw.models import architectures
+from dlhw.models.architectures import NETS, count, design, parse
 
 
 @pytest.mark.parametrize(("net", "parameters"), [("deep", 571), ("middle", 572), ("shallow", 571)])

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 import dlhw as library
-from dlhw import experiments, store
+from dlhw import files
 from dlhw.errors import UserError
+from dlhw.runs import experiment as registry
+from dlhw.runs import store
 
 ROOT = Path(__file__).parent.parent
 TINY = ["simulate", "--models", "2", "--epochs", "3", "--points", "10", "--seeds", "1"]
@@ -108,7 +110,7 @@ def test_data_lists_every_set_and_what_is_wrong_with_it(dlhw, tmp_path):
     assert "damaged" in sets["mnist"]["status"]
     assert sets["digits"]["status"] == "ready"
     shown = dlhw("data", "--data-dir", tmp_path, block="tensorflow keras").stdout
-    assert all(name in shown for name in library.datasets.SETS)
+    assert all(name in shown for name in library.datasets.DATASETS)
 
 
 @pytest.mark.slow
@@ -260,19 +262,19 @@ def test_help_and_version_load_nothing_heavy(dlhw):
 
 
 def test_importing_the_library_loads_no_tensorflow():
-    code = "import dlhw, sys; dlhw.store; dlhw.plot; dlhw.targets; print('tensorflow' in sys.modules)"
+    code = "import dlhw.runs.store, dlhw.present.plot, dlhw.datasets.functions, sys; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
 def test_a_run_older_than_a_field_is_the_run_with_its_default(tmp_path):
-    settings = experiments.get("gradient-norm").Settings()
+    settings = registry.get("gradient-norm").settings()
     path = tmp_path / "run"
     path.mkdir()
     record = {"schema": store.SCHEMA, "experiment": "gradient-norm", "settings": dataclasses.asdict(settings)}
     record |= {"environment": {}, "numbers": {}, "result": {}}
     old = {k: v for k, v in record["settings"].items() if k not in ("data", "batch_size")}
-    (path / "run.json").write_text(store.to_json(record | {"settings": old}))
+    (path / "run.json").write_text(files.to_json(record | {"settings": old}))
     store.check_free(path, settings)
     with pytest.raises(UserError, match=r"other settings \(batch_size, data\)"):
         store.check_free(path, dataclasses.replace(settings, data="digits", batch_size=32))

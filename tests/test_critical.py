@@ -14,11 +14,12 @@ import zlib
 import numpy as np
 import pytest
 
-from dlhw import experiments
-from dlhw.context import Context
 from dlhw.errors import UserError
-from dlhw.experiments import _fitting
-from dlhw.measure.signs import chance_curvature, effective_rank, gradient_flatness, inertia, resolution
+from dlhw.experiments.minimal_ratio.compute import _correlations
+from dlhw.measure.eigenvalue_signs import chance_curvature, effective_rank, gradient_flatness, inertia, resolution
+from dlhw.runs import experiment as registry
+from dlhw.runs import function_training, runner
+from dlhw.runs.context import Context
 
 keras = pytest.importorskip("keras")
 
@@ -223,11 +224,11 @@ def test_a_gradient_flat_point_is_told_from_a_critical_one():
             critical_point(Slope(), np.array([1.0, 1.0]), **bad)
 
 
-RATIO = experiments.get("minimal-ratio")
+RATIO = registry.get("minimal-ratio")
 
 
 def test_how_long_a_net_trains_does_not_depend_on_the_others():
-    settings = RATIO.Settings()
+    settings = RATIO.settings()
     steps = settings.steps()
     assert steps.min() >= 1
     assert steps.max() <= settings.epochs
@@ -238,11 +239,11 @@ def test_how_long_a_net_trains_does_not_depend_on_the_others():
 
 @pytest.mark.slow
 def test_the_numbers_of_a_run_are_those_of_its_nets():
-    settings = dataclasses.replace(RATIO.TINY, stop="gradient-norm", threshold=0.2, epochs=60)
-    result = experiments.execute("minimal-ratio", settings, Context()).result
+    settings = dataclasses.replace(RATIO.tiny, stop="gradient-norm", threshold=0.2, epochs=60)
+    result = runner.execute("minimal-ratio", settings, Context()).result
     keep = sorted({*settings.steps().tolist(), *settings.checks()})
-    models, histories = _fitting.fit(settings, (settings.net,), Context(), keep=keep, dtype="float64")
-    x, y = _fitting.data(settings)
+    models, histories = function_training.fit(settings, (settings.net,), Context(), keep=keep, dtype="float64")
+    x, y = settings.samples()
     assert (result.path_step >= 0).any()
     for s, (model, history) in enumerate(zip(models, histories, strict=True)):
         objective = measure.Objective(model, "mse", x[:, None], y[:, None])
@@ -268,9 +269,7 @@ def test_the_numbers_of_a_run_are_those_of_its_nets():
 
 @pytest.mark.slow
 def test_a_run_in_float32_keeps_float32():
-    result = experiments.execute(
-        "minimal-ratio", dataclasses.replace(RATIO.TINY, precision="float32"), Context()
-    ).result
+    result = runner.execute("minimal-ratio", dataclasses.replace(RATIO.tiny, precision="float32"), Context()).result
     assert result.eigenvalues.dtype == np.float32
     assert not result.arrived.any()  # 1e-8 is out of its reach
     assert inertia(result.eigenvalues).tolerance.min() > 1e-8
@@ -292,12 +291,9 @@ def test_the_curvature_that_chance_gives():
 
 def test_ranks_do_not_order_the_rounding_of_one_loss():
     """Five nets at one loss to rounding, in the order of their ratios, and five at another: ties, not a trend."""
-    module = experiments.get("minimal-ratio")
-    tiny = module.run(module.TINY, Context())
-    p = tiny.eigenvalues.shape[1]
-    values = np.stack([np.where(np.arange(p) < k % 5 + 1, 1.0, -1.0) for k in range(10)])
-    many = {"loss": np.repeat([0.1, 0.2], 5) + 1e-15 * np.arange(10), "eigenvalues": np.sort(values, axis=1)}
-    many |= {"flatness": np.ones(10), "arrived": np.zeros(10, bool), "finished": np.zeros(10, bool)}
-    result = dataclasses.replace(tiny, **many)
-    rho, *_ = module._correlations(module.TINY, result)[0]
+    settings = registry.get("minimal-ratio").tiny
+    p = settings.parameters
+    values = np.sort([np.where(np.arange(p) < k % 5 + 1, 1.0, -1.0) for k in range(10)], axis=1)
+    loss = np.repeat([0.1, 0.2], 5) + 1e-15 * np.arange(10)
+    rho, *_ = _correlations(settings, values, loss, np.full(10, "cut"))[0]
     assert rho == pytest.approx(0, abs=1e-12)

@@ -11,7 +11,8 @@ import struct
 import numpy as np
 import pytest
 
-from dlhw import _readers, datasets
+from dlhw import datasets
+from dlhw.datasets import readers
 from dlhw.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -33,7 +34,7 @@ def idx(array):
 
 def write_idx(folder, arrays, zipped):
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in zip(_readers._IDX, arrays, strict=True):
+    for name, array in zip(readers._IDX, arrays, strict=True):
         data = idx(array)
         (folder / (name + ".gz" * zipped)).write_bytes(gzip.compress(data, 1) if zipped else data)
 
@@ -42,16 +43,16 @@ def write_idx(folder, arrays, zipped):
 def believed(monkeypatch, arrays):
     """The sets, with the checksum of the made-up arrays."""
     for name in ("mnist", "fashion-mnist"):
-        about = datasets.SETS[name]
-        changed = datasets.Known(**{**about.__dict__, "checksum": datasets.checksum(arrays)})
-        monkeypatch.setitem(datasets.SETS, name, changed)
+        about = datasets.DATASETS[name]
+        changed = datasets.DatasetInfo(**{**about.__dict__, "checksum": datasets.checksum(arrays)})
+        monkeypatch.setitem(datasets.DATASETS, name, changed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", ["npz", "idx", "idx.gz", "subfolder"])
 def test_every_layout_gives_the_same_arrays(layout, tmp_path, arrays, believed):
     if layout == "npz":
-        np.savez(tmp_path / "mnist.npz", **dict(zip(_readers._NPZ, arrays, strict=True)))
+        np.savez(tmp_path / "mnist.npz", **dict(zip(readers._NPZ, arrays, strict=True)))
     else:
         write_idx(tmp_path / "mnist" if layout == "subfolder" else tmp_path, arrays, layout == "idx.gz")
     data = datasets.load("mnist", folder=tmp_path)
@@ -105,7 +106,7 @@ def test_labels_out_of_range_are_refused(arrays):
 def test_a_batch_of_cifar_that_is_not_the_published_one_is_not_unpickled(tmp_path):
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
-    for name in _readers._BATCHES:
+    for name in readers._BATCHES:
         (folder / name).write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
     with pytest.raises(UserError, match="its MD5 is"):
         datasets.load("cifar10", folder=tmp_path)
@@ -155,7 +156,7 @@ def test_shuffled_labels_are_a_permutation_of_the_share_that_was_asked_for():
         assert np.mean(shuffled != labels) == pytest.approx(0.9 * noise, abs=0.02)
         np.testing.assert_array_equal(shuffled, datasets.shuffle_labels(labels, noise, seed=2))
     assert not np.array_equal(datasets.shuffle_labels(labels, 1, 2), datasets.shuffle_labels(labels, 1, 3))
-    with pytest.raises(UserError, match="--noise 2"):
+    with pytest.raises(UserError, match="`noise` 2"):
         datasets.shuffle_labels(labels, 2, 0)
 
 
@@ -172,7 +173,7 @@ def test_no_network_and_no_cache_names_the_three_ways_out(monkeypatch, tmp_path)
         datasets.load("mnist")
     text = str(caught.value)
     assert "\n" not in text
-    assert all(way in text for way in ("--data digits", "dlhw[offline]", "--data-dir"))
+    assert all(way in text for way in ("`data` digits", "dlhw[offline]", "`data_dir`"))
 
 
 def test_a_folder_that_was_named_is_never_replaced_by_a_download(tmp_path, monkeypatch):

@@ -15,13 +15,15 @@ import threading
 import numpy as np
 import pytest
 
-from dlhw import cluster, experiments
-from dlhw.context import Context
 from dlhw.errors import UserError
-from dlhw.experiments import _images
 from dlhw.measure import Objective
 from dlhw.models import image_net
-from dlhw.training import Trainer, cross_entropy, distribution, optimizer
+from dlhw.runs import experiment as registry
+from dlhw.runs import image_training, runner
+from dlhw.runs.context import Context
+from dlhw.runs.jobs import make_job
+from dlhw.training import Trainer, cross_entropy, optimizer
+from dlhw.training.distributed import cluster, plan
 
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
@@ -33,7 +35,7 @@ KINDS = ("mlp", "cnn", "batch norm and regularizer")
 
 
 def replicas(n):
-    return distribution.strategy(distribution.plan(Context(device="cpu", strategy="mirrored", replicas=n)))
+    return plan.strategy(plan.make_plan("cpu", "mirrored", n))
 
 
 def net(kind, dtype):
@@ -114,7 +116,7 @@ def test_a_training_on_replicas_can_be_taken_up():
     for resume in (False, True):
         model = net("mlp", "float32")
         trainer = Trainer(model, batch_size=25, optimizer=optimizer("adam", 0.01), strategy=replicas(2))
-        more = {"resume": states[1]} if resume else {"keep": lambda state, now: states.append(state())}
+        more = {"initial_state": states[1]} if resume else {"checkpoint": lambda state, now: states.append(state())}
         trainer.fit((X, Y), TEST, epochs=4, **more)
         ends.append(model.get_weights())
     for a, b in zip(*ends, strict=True):
@@ -146,16 +148,16 @@ def test_a_batch_that_cannot_be_shared_and_a_model_that_cannot_be_copied_are_ref
 
 @pytest.mark.slow
 def test_a_batch_too_small_for_the_replicas_is_refused_before_any_training():
-    sweep = experiments.get("sweep-batch")
-    settings = dataclasses.replace(sweep.TINY, sizes=(20, 1))
+    sweep = registry.get("sweep-batch")
+    settings = dataclasses.replace(sweep.tiny, sizes=(20, 1))
     trained = []
     context = Context(device="cpu", strategy="mirrored", replicas=2, progress=lambda *a, **k: trained.append(a))
     with pytest.raises(UserError, match="batch size 1 is smaller than the 2 replicas"):
-        experiments.execute("sweep-batch", settings, context)
+        runner.execute("sweep-batch", settings, context)
     assert trained == []
 
 
-def planned(gpus, monkeypatch, environment=None, trainings=1, together=True, **asked):
+def planned(gpus, monkeypatch, environment=None, trainings=1, splittable=True, **asked):
     """The plan on a machine with so many GPUs."""
     found = {"GPU": ["gpu"] * gpus}
     real = tf.config.list_physical_devices
@@ -166,7 +168,7 @@ def planned(gpus, monkeypatch, environment=None, trainings=1, together=True, **a
         monkeypatch.delenv(name, raising=False)
     for name, value in (environment or {}).items():
         monkeypatch.setenv(name, value)
-    return distribution.plan(Context(**asked), trainings, together=together)
+    return Context(**asked).plan(trainings, splittable=splittable)
 
 
 TWO = json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}})
@@ -184,7 +186,7 @@ TWO = json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worke
         (3, {"strategy": "none"}, {}, "none", ["/GPU:0"]),
         (3, {"strategy": "none"}, {"trainings": 2}, "none", ["/GPU:0", "/GPU:1"]),
         (3, {"replicas": 2}, {}, "mirrored", ["/GPU:0", "/GPU:1"]),
-        (3, {}, {"together": False}, "none", ["/GPU:0"]),
+        (3, {}, {"splittable": False}, "none", ["/GPU:0"]),
         (0, {"strategy": "mirrored", "replicas": 3}, {}, "mirrored", ["/CPU:0", "/CPU:1", "/CPU:2"]),
         (0, {}, {"environment": {"TF_CONFIG": TWO}}, "multi-worker", ["/CPU:0"]),
         (0, {}, {"environment": {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}}, "multi-worker", ["/CPU:0"]),
@@ -201,18 +203,18 @@ def test_what_is_chosen(gpus, asked, more, kind, devices, monkeypatch):
 def test_a_worker_knows_its_place(monkeypatch):
     plan = planned(0, monkeypatch, environment={"TF_CONFIG": TWO})
     assert (plan.workers, plan.index, plan.chief) == (2, 1, False)
-    plan = planned(0, monkeypatch, environment={"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0"}, together=False)
-    assert (plan.workers, plan.chief, plan.together) == (4, True, False)
+    plan = planned(0, monkeypatch, environment={"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0"}, splittable=False)
+    assert (plan.workers, plan.chief, plan.synchronous) == (4, True, False)
 
 
 @pytest.mark.parametrize(
     ("gpus", "asked", "says"),
     [
         (0, {"device": "gpu"}, "sees no GPU"),
-        (0, {"strategy": "mirrored"}, "TensorFlow sees one CPU: --replicas 2 splits it"),
+        (0, {"strategy": "mirrored"}, "TensorFlow sees one CPU: `replicas` 2 splits it"),
         (1, {"strategy": "mirrored"}, "TensorFlow sees one GPU"),
-        (2, {"replicas": 3}, "--replicas 3 exceeds the 2 GPUs"),
-        (0, {"replicas": -1}, "--replicas -1"),
+        (2, {"replicas": 3}, "`replicas` 3 exceeds the 2 GPUs"),
+        (0, {"replicas": -1}, "`replicas` -1"),
         (0, {"strategy": "multi-worker"}, "neither TF_CONFIG nor Slurm"),
     ],
 )
@@ -266,24 +268,24 @@ def test_a_gpu_trains_as_the_processor_does():
 @pytest.mark.slow
 def test_trainings_are_spread_over_the_devices(monkeypatch):
     """Two logical CPUs stand in for two GPUs: each thread takes one, nets lie there, the numbers are the same."""
-    classify = experiments.get("classify")
-    settings = dataclasses.replace(classify.TINY, models=("9",), seeds=2)
-    jobs = {f"seed {s}": _images.job(settings, "9", s) for s in settings.seed_range}
-    both = distribution.Plan("none", ("/CPU:0", "/CPU:1"), "two")
+    classify = registry.get("classify")
+    settings = dataclasses.replace(classify.tiny, models=("9",), seeds=2)
+    jobs = {f"seed {s}": make_job(settings, "9", s) for s in settings.seed_range}
+    both = plan.Plan("none", ("/CPU:0", "/CPU:1"), "two")
     seen: dict[str, set[str]] = {}
 
-    def watch(epoch, model, data):
+    def callback(epoch, model, data):
         seen.setdefault(threading.current_thread().name, set()).update(v.value.device for v in model.variables)
         return {}
 
-    watched = {name: dataclasses.replace(job, watch=watch) for name, job in jobs.items()}
-    alone = _images.train(settings, jobs, Context(jobs=1))
-    monkeypatch.setattr(distribution, "plan", lambda *a, **k: both)
-    spread = _images.train(settings, watched, Context(jobs=2))
+    watched = {name: dataclasses.replace(job, callback=callback) for name, job in jobs.items()}
+    alone = image_training.train(settings, jobs, Context(jobs=1))
+    monkeypatch.setattr(plan, "make_plan", lambda *a, **k: both)
+    spread = image_training.train(settings, watched, Context(jobs=2))
     assert len(seen) == 2
     assert sorted(next(iter(devices))[-5:] for devices in seen.values()) == ["CPU:0", "CPU:1"]
     for name in jobs:
-        np.testing.assert_allclose(spread[name]["test_loss"], alone[name]["test_loss"], rtol=1e-5)
+        np.testing.assert_allclose(spread[name].test_loss, alone[name].test_loss, rtol=1e-5)
 
 
 MASKED = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)

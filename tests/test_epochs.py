@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from dlhw.errors import UserError
-from dlhw.experiments import _parts
 from dlhw.measure import gradient_norm
 from dlhw.models import image_net
+from dlhw.runs import tasks
 from dlhw.training import OPTIMIZERS, Stopped, Trainer, cross_entropy, every, fit, optimizer
-from dlhw.training.updates import Updates
+from dlhw.training.steps import Updates
 
 keras = pytest.importorskip("keras")
 RNG = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def test_the_compiled_epoch_equals_plain_steps_in_float64(kind, name):
 def test_fused_kernels_equal_the_pure_rule_in_float64(name):
     """One batch an epoch is the full-batch step of `fit`, whose rule is pure and whose loop is plain Python."""
     one, other = net("conv"), net("conv")
-    curves = Trainer(one, batch_size=50, optimizer=rule(name)).fit((X, Y), TEST, epochs=6, measured=None)
+    curves = Trainer(one, batch_size=50, optimizer=rule(name)).fit((X, Y), TEST, epochs=6, train_eval_examples=None)
     history = fit(other, X, Y, steps=6, optimizer=rule(name), loss=cross_entropy, compiled=False)
     np.testing.assert_allclose(curves.train_loss, history.loss, rtol=1e-9)
     np.testing.assert_allclose(weights_of(one), weights_of(other), rtol=1e-8, atol=1e-11)
@@ -98,7 +98,7 @@ def test_the_start_is_measured_and_the_measured_examples_are_fixed():
     model = net("dense")
     trainer = Trainer(model, batch_size=25, optimizer=rule())
     whole = trainer.measure(X, Y)
-    curves = trainer.fit((X, Y), TEST, epochs=2, measured=None)
+    curves = trainer.fit((X, Y), TEST, epochs=2, train_eval_examples=None)
     assert curves.train_loss[0] == pytest.approx(whole[0], rel=1e-12)
     assert curves.train_loss[2] == pytest.approx(trainer.measure(X, Y)[0], rel=1e-12)
     logits = np.asarray(model(X))
@@ -143,14 +143,14 @@ def test_hooks_come_every_k_epochs_and_a_stop_is_obeyed():
     assert [e for e, _ in seen] == [0, 2, 4]
     assert len({w for _, w in seen}) == 3
     with pytest.raises(Stopped):
-        trainer.fit((X, Y), TEST, epochs=5, stop=lambda: True)
+        trainer.fit((X, Y), TEST, epochs=5, should_stop=lambda: True)
 
 
 @pytest.mark.parametrize("updates", [3, 4, 6])
 def test_a_training_ends_after_so_many_updates(updates, monkeypatch):
     """Four steps an epoch, the last of two examples: as many updates as asked for, compiled or not."""
-    taken, update = [], Updates.update
-    monkeypatch.setattr(Updates, "update", lambda self, *a: (taken.append(a[-1].shape[0]), update(self, *a))[1])
+    taken, update = [], Updates.train_step
+    monkeypatch.setattr(Updates, "train_step", lambda self, *a: (taken.append(a[-1].shape[0]), update(self, *a))[1])
     ends = []
     for compiled in (False, True):
         taken.clear()
@@ -168,8 +168,8 @@ def test_a_training_ends_after_so_many_updates(updates, monkeypatch):
 @pytest.mark.parametrize("compiled", [False, True])
 def test_loss_and_gradient_norm_of_every_update_are_those_of_its_batch(compiled, monkeypatch):
     """The first update's by the instrument itself; the last batch of an epoch is smaller and is recorded too."""
-    batches, update = [], Updates.update
-    monkeypatch.setattr(Updates, "update", lambda self, *a: (batches.append(a[-1]), update(self, *a))[1])
+    batches, update = [], Updates.train_step
+    monkeypatch.setattr(Updates, "train_step", lambda self, *a: (batches.append(a[-1]), update(self, *a))[1])
     model = net("conv")
     start = model.get_weights()
     trainer = Trainer(model, batch_size=16, optimizer=rule(), record=True, compiled=compiled)
@@ -202,7 +202,7 @@ def test_updates_that_do_not_end_within_the_last_epoch_are_refused():
 
 
 def test_a_batch_larger_than_the_data_is_refused():
-    with pytest.raises(UserError, match="batch_size 64 exceeds the 50"):
+    with pytest.raises(UserError, match="`batch_size` 64 exceeds the 50"):
         Trainer(net("dense"), batch_size=64, optimizer=rule()).fit((X, Y), TEST, epochs=1)
 
 
@@ -216,9 +216,11 @@ def test_regression_has_no_accuracy():
 
 
 def test_parts_that_ended_are_kept_when_another_fails_and_only_the_rest_is_done_again():
-    from dlhw.context import Context, MemoryParts
+    from dlhw.checkpoints import MemoryCheckpoints
+    from dlhw.runs.context import Context
+    from dlhw.runs.executors import Threads
 
-    parts, tried = MemoryParts(), []
+    parts, tried = MemoryCheckpoints(), []
 
     def work(part):
         tried.append(part.name)
@@ -227,15 +229,15 @@ def test_parts_that_ended_are_kept_when_another_fails_and_only_the_rest_is_done_
         part.report(1, 0.5)
         return {"value": np.array(len(part.name))}
 
-    context = Context(parts=parts, jobs=1)
+    context = Context(checkpoints=parts, jobs=1)
     epochs = dict.fromkeys("abc", 1)
     with pytest.raises(ValueError, match="b broke"):
-        _parts.train_parts(epochs, work, context)
+        tasks.run_tasks(epochs, work, context, Threads(1))
     assert "a" in parts
     assert "b" not in parts
     kept = set(parts)
     tried.append("again")
-    found = _parts.train_parts(epochs, work, context)
+    found = tasks.run_tasks(epochs, work, context, Threads(1))
     assert list(found) == ["a", "b", "c"]
     assert set(tried[tried.index("again") + 1 :]) == {"a", "b", "c"} - kept
 
@@ -248,9 +250,9 @@ def test_a_training_taken_up_at_an_epoch_ends_as_if_it_had_not_been_broken_off(k
     for start in (None, 2):
         model = net(kind) if kind in NETS else awkward()
         trainer = Trainer(model, batch_size=16, optimizer=rule("adam"), record=True)
-        more = {"keep": lambda state, now: states.append((state(), now))} if start is None else {}
+        more = {"checkpoint": lambda state, now: states.append((state(), now))} if start is None else {}
         more["hooks"] = [lambda epoch, _: seen.append(epoch)]
-        more["resume"] = None if start is None else states[start][0]
+        more["initial_state"] = None if start is None else states[start][0]
         ends.append((trainer.fit((X, Y), TEST, epochs=5, seed=3, **more), [v.numpy() for v in model.variables]))
     (whole, a), (rest, b) = ends
     assert seen == [0, 1, 2, 3, 4, 5, 3, 4, 5]

@@ -14,11 +14,15 @@ import pytest
 
 import dlhw as library
 from cli import options
-from dlhw import experiments, settings, store
-from dlhw.context import Context, FolderParts
+from dlhw import files
+from dlhw.checkpoints import FolderCheckpoints
 from dlhw.errors import UserError
+from dlhw.runs import experiment as registry
+from dlhw.runs import flags, runner, settings, store
+from dlhw.runs.context import Context
+from dlhw.runs.provenance import cache_key
 
-NAMES = experiments.names()
+NAMES = registry.names()
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -32,11 +36,11 @@ def tiny(name, tiny_run):
 
 
 def changed(tiny, **values):
-    return experiments.execute(tiny.experiment, dataclasses.replace(tiny.settings, **values), Context()).result
+    return runner.execute(tiny.experiment, dataclasses.replace(tiny.settings, **values), Context()).result
 
 
 def same(a, b):
-    (one, _), (other, _) = store.split(a), store.split(b)
+    (one, _), (other, _) = files.split(a), files.split(b)
     return all(np.array_equal(one[k], other[k], equal_nan=one[k].dtype.kind == "f") for k in one)
 
 
@@ -60,7 +64,7 @@ def test_the_command_line_repeats_the_run_of_the_library_to_the_byte(tiny, tmp_p
     words, fields = [], {f.name: f for f in dataclasses.fields(tiny.settings)}
     for key, value in settings.changed(tiny.settings).items():
         text = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        words += [text] if fields[key].metadata.get("positional") else [settings.flag(key), text]
+        words += [text] if fields[key].metadata.get("positional") else [flags.flag(key), text]
     answer = json.loads(inside(tiny.experiment, *words, "--out", tmp_path / "a", "--json")[1])
     assert library.load(answer["run"]).settings == tiny.settings
     assert answer["numbers"].keys() == tiny.summary().numbers.keys()
@@ -96,40 +100,40 @@ def test_stored_runs_are_listed(tiny_run, tmp_path, dlhw, inside):
     assert path.name in dlhw("list", "--out", tmp_path, "--json", block="tensorflow keras").stdout
     assert re.search(r"CPU, \d+ s", inside("list", "--out", tmp_path)[1])
     record = json.loads(inside("show", path, "--json")[1])
-    assert record["numbers"] == json.loads(store.to_json(tiny_run("simulate").summary().numbers))
+    assert record["numbers"] == json.loads(files.to_json(tiny_run("simulate").summary().numbers))
 
 
 def test_every_field_has_an_option_with_help_and_the_same_default(name, dlhw):
-    module = experiments.get(name)
+    module = registry.get(name)
     text = dlhw(name, "--help", block="tensorflow keras").stdout
     flat = " ".join(text.replace("│", " ").split())
-    for field in dataclasses.fields(module.Settings):
-        assert (f"[{field.name.upper()}]" if field.metadata.get("positional") else settings.flag(field.name)) in flat
+    for field in dataclasses.fields(module.settings):
+        assert (f"[{field.name.upper()}]" if field.metadata.get("positional") else flags.flag(field.name)) in flat
         assert " ".join(field.metadata["help"].split()[:2]) in flat
-    signature = options.command(module.Settings, lambda *_: None, "").__signature__
+    signature = options.command(module.settings, lambda *_: None, "").__signature__
     given = {p.name: p.default for p in signature.parameters.values()}
-    assert module.Settings(**options.values_of(module.Settings, given)) == module.Settings()
-    assert settings.run_name(module.Settings()) == "default"
+    assert module.settings(**options.values_of(module.settings, given)) == module.settings()
+    assert settings.run_name(module.settings()) == "default"
 
 
 @pytest.mark.slow
 def test_finished_parts_are_taken_up(tiny, tmp_path):
-    tag = experiments.tag(tiny.experiment, tiny.settings)
+    tag = cache_key(tiny.experiment, tiny.settings, Context())
     asked = []
 
-    class Seen(FolderParts):
+    class Seen(FolderCheckpoints):
         def get(self, part):
             asked.append(part)
             return super().get(part)
 
-    first = experiments.execute(tiny.experiment, tiny.settings, Context(parts=Seen(tmp_path, tag)))
+    first = runner.execute(tiny.experiment, tiny.settings, Context(checkpoints=Seen(tmp_path, tag)))
     assert list(tmp_path.glob("*.npz"))
     steps = []
-    context = Context(lambda *a: steps.append(a), FolderParts(tmp_path, tag))
-    second = experiments.execute(tiny.experiment, tiny.settings, context)
+    context = Context(lambda *a: steps.append(a), FolderCheckpoints(tmp_path, tag))
+    second = runner.execute(tiny.experiment, tiny.settings, context)
     assert steps == []
     assert same(first.result, second.result)
-    kept, others = FolderParts(tmp_path, tag), FolderParts(tmp_path, "another tag")
+    kept, others = FolderCheckpoints(tmp_path, tag), FolderCheckpoints(tmp_path, "another tag")
     assert any(kept.get(part) is not None for part in asked)
     assert all(others.get(part) is None for part in asked)
 
@@ -140,20 +144,20 @@ def test_the_summary_is_whole(tiny):
     assert not any("nan" in cell for row in summary.rows for cell in row)
     assert summary.sentences
     assert all(s.endswith(".") and "nan" not in s for s in summary.sentences)
-    json.loads(store.to_json(summary.numbers))
+    json.loads(files.to_json(summary.numbers))
 
 
 @pytest.mark.slow
 def test_one_seed_carries_no_conclusion(tiny):
     run = dataclasses.replace(tiny, settings=dataclasses.replace(tiny.settings, seeds=1), result=changed(tiny, seeds=1))
-    assert "one seed decides nothing" in " ".join(run.summary().sentences)
+    assert "nothing can be concluded" in " ".join(run.summary().sentences)
     assert run.figures()
 
 
 @pytest.mark.slow
 def test_a_run_whose_nets_all_diverge_is_drawn_and_named(tiny):
     wild = dataclasses.replace(tiny.settings, learning_rate=1e30, activation="softplus")
-    run = experiments.execute(tiny.experiment, wild, Context())
+    run = runner.execute(tiny.experiment, wild, Context())
     assert (run.result.diverged_at >= 0).all()
     assert "diverged" in " ".join(run.summary().sentences)
     assert run.figures()
@@ -168,20 +172,20 @@ def test_unknown_names_are_refused():
 
 @pytest.mark.slow
 def test_every_seed_is_the_same_net_alone_and_among_others():
-    simulate = experiments.get("simulate")
-    together = experiments.execute("simulate", dataclasses.replace(simulate.TINY, seeds=3), Context()).result
-    alone = experiments.execute("simulate", dataclasses.replace(simulate.TINY, seed=2, seeds=1), Context()).result
+    simulate = registry.get("simulate")
+    together = runner.execute("simulate", dataclasses.replace(simulate.tiny, seeds=3), Context()).result
+    alone = runner.execute("simulate", dataclasses.replace(simulate.tiny, seed=2, seeds=1), Context()).result
     np.testing.assert_allclose(together.loss[:, 2], alone.loss[:, 0], rtol=1e-4)
 
 
 def test_the_loss_of_simulate_is_that_of_its_predictions_at_the_points():
-    run = experiments.execute("simulate", experiments.get("simulate").TINY, Context())
+    run = runner.execute("simulate", registry.get("simulate").tiny, Context())
     error = np.mean((run.result.prediction[..., ::5] - run.result.y[::5]) ** 2, axis=-1)
     np.testing.assert_allclose(error, run.result.loss[..., -1], rtol=1e-4)
 
 
 def test_the_squares_of_the_layers_add_up():
-    run = experiments.execute("gradient-norm", experiments.get("gradient-norm").TINY, Context())
+    run = runner.execute("gradient-norm", registry.get("gradient-norm").tiny, Context())
     whole = np.sqrt(np.sum(run.result.layer_gradient_norms.astype(float) ** 2, axis=-1))
     np.testing.assert_allclose(whole, run.result.gradient_norm, rtol=1e-5)
 

@@ -13,17 +13,21 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dlhw import datasets, experiments
-from dlhw.context import Context, FolderParts
+from dlhw import datasets
+from dlhw.checkpoints import FolderCheckpoints
 from dlhw.errors import UserError
-from dlhw.experiments import _flatness, _parts
-from dlhw.experiments._curves import CURVES
+from dlhw.experiments.interpolate import findings as of_lines
+from dlhw.experiments.interpolate.spec import parse
+from dlhw.present.curves import CURVES
+from dlhw.runs import callbacks, executors, runner
+from dlhw.runs import experiment as registry
+from dlhw.runs.context import Context
 
-LINES, SWEEP, CLASSIFY = (experiments.get(name) for name in ("interpolate", "sweep-batch", "classify"))
+LINES, SWEEP, CLASSIFY = (registry.get(name) for name in ("interpolate", "sweep-batch", "classify"))
 
 
 def run(module, name, **values):
-    return experiments.execute(name, dataclasses.replace(module.TINY, **values), Context())
+    return runner.execute(name, dataclasses.replace(module.tiny, **values), Context())
 
 
 def classify(batch_size, rate, seed=0):
@@ -51,18 +55,18 @@ def test_the_ends_of_a_line_are_the_trained_nets():
 
 @pytest.mark.slow
 def test_a_pair_with_a_training_that_diverged_has_no_line_and_says_so():
-    tiny = dataclasses.replace(LINES.TINY, by=("learning-rate=0.05,1e30", "batch-size=20,50"), activation="softplus")
-    done = experiments.execute("interpolate", tiny, Context())
+    tiny = dataclasses.replace(LINES.tiny, by=("learning-rate=0.05,1e30", "batch-size=20,50"), activation="softplus")
+    done = runner.execute("interpolate", tiny, Context())
     assert np.isnan(done.result.train_loss[0]).all()
     assert np.isfinite(done.result.train_loss[1]).all()
     text = " ".join(done.summary().sentences)
-    assert "In 2 of 2 pairs of learning-rate=0.05,1e30 a training diverged" in text
+    assert "2 of 2 trainings of one of the two nets of learning-rate=0.05,1e30 diverged" in text
     assert "learning-rate=0.05,1e30: no line" in text
     assert done.figures()
 
 
 def test_pairs_are_parsed_or_refused_with_a_reason():
-    assert LINES.parse("batch-size=64,512") == ("batch-size", (64, 512))
+    assert parse("batch-size=64,512") == ("batch-size", (64, 512))
     for wrong, why in [
         ("batch-size=64", "1 values"),
         ("batch-size=64,64", "the same"),
@@ -70,14 +74,14 @@ def test_pairs_are_parsed_or_refused_with_a_reason():
         ("learning-rate=0,1", "positive"),
         ("learning-rate=inf,1", "finite"),
         ("momentum=0,1", "unknown"),
-        ("batch-size=a,b", "no two numbers"),
+        ("batch-size=a,b", "not two numbers"),
     ]:
         with pytest.raises(UserError, match=why):
-            LINES.parse(wrong)
+            parse(wrong)
     with pytest.raises(UserError, match=r"70000 must lie in 1\.\.60000"):
-        LINES.Settings(by=("batch-size=64,70000",))
+        LINES.settings(by=("batch-size=64,70000",))
     with pytest.raises(UserError, match="finite"):
-        LINES.Settings(alphas=(0.0, float("nan")))
+        LINES.settings(alphas=(0.0, float("nan")))
 
 
 @pytest.mark.slow
@@ -95,24 +99,24 @@ def test_a_sweep_measures_the_nets_that_it_trained():
 
 @pytest.mark.slow
 def test_equal_updates_are_equal():
-    settings = dataclasses.replace(SWEEP.TINY, sizes=(25, 40), equal="updates", epochs=3, seeds=1)
+    settings = dataclasses.replace(SWEEP.tiny, sizes=(25, 40), equal="updates", epochs=3, seeds=1)
     assert [settings.updates(s) for s in settings.sizes] == [12, 12]
-    assert [SWEEP.Settings(sizes=(64, 8000)).updates(s) for s in (64, 8000)] == [20 * 938, 20 * 8]
-    done = experiments.execute("sweep-batch", settings, Context())
+    assert [SWEEP.settings(sizes=(64, 8000)).updates(s) for s in (64, 8000)] == [20 * 938, 20 * 8]
+    done = runner.execute("sweep-batch", settings, Context())
     assert np.isfinite(done.result.sensitivity).all()
     assert "Equal updates, 12 each" in " ".join(done.summary().sentences)
 
 
 @pytest.mark.slow
 def test_lines_are_taken_up_where_they_were_left(tmp_path, monkeypatch):
-    parts = FolderParts(tmp_path, "tag")
-    first = experiments.execute("interpolate", LINES.TINY, Context(parts=parts, jobs=2))
+    parts = FolderCheckpoints(tmp_path, "tag")
+    first = runner.execute("interpolate", LINES.tiny, Context(checkpoints=parts, jobs=2))
     names = sorted(p.name.rsplit("-", 1)[0] for p in tmp_path.glob("*.npz"))
     assert names == ["line 0 seed 0", "line 0 seed 1", *(f"training {k} seed {s}" for k in (0, 1) for s in (0, 1))]
     next(tmp_path.glob("line 0 seed 1*")).unlink()
     units, threads = set(), []
-    monkeypatch.setattr(_parts, "limit_threads", threads.append)
-    again = experiments.execute("interpolate", LINES.TINY, Context(lambda *a: units.add(a[3]), parts, jobs=2))
+    monkeypatch.setattr(executors, "limit_threads", threads.append)
+    again = runner.execute("interpolate", LINES.tiny, Context(lambda *a: units.add(a[3]), parts, jobs=2))
     assert units == {"points"}
     assert threads == [2]  # of the four trainings, though one line is missing: else it would round otherwise
     np.testing.assert_array_equal(again.result.curvature, first.result.curvature)
@@ -121,10 +125,10 @@ def test_lines_are_taken_up_where_they_were_left(tmp_path, monkeypatch):
 
 def test_sentences_on_both_sides_of_the_rules():
     """Made-up numbers: the text follows them."""
-    settings = dataclasses.replace(SWEEP.TINY, sizes=(10, 1000), examples=1000, seeds=2)
+    settings = dataclasses.replace(SWEEP.tiny, sizes=(10, 1000), examples=1000, seeds=2)
     shape = (2, 2)
     flat = {k: np.ones(shape) for k in ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "jacobian")}
-    result = SWEEP.Result(
+    result = SWEEP.result(
         **flat,
         sensitivity=np.array([[1.0, 1.1], [2.0, 2.2]]),
         sensitivity_error=np.zeros(shape),
@@ -137,12 +141,12 @@ def test_sentences_on_both_sides_of_the_rules():
         seconds=(1.0,) * 4,
     )
     text = " ".join(SWEEP.summary(settings, result).sentences)
-    assert "every seed higher at 1000" in text
-    assert "50 times smaller at 1000 than at 10. That" in text
-    assert "That 360 test images make 36 batches of the one size and 1 of the other alone gives 36" in text
+    assert "all seeds higher at 1000" in text
+    assert "50 times smaller at 1000 than at 10. The number of batches alone" in text
+    assert "36 and 1 of 360 test images, accounts for a factor of 36; the remaining 1.4 is due to the net" in text
     assert "Largest Hessian eigenvalue: 1 (1 to 1) at batch 10, 1 (1 to 1) at 1000; the ranges overlap" in text
     sharper = dataclasses.replace(result, eigenvalue=np.array([[1.0, 2.0], [3.0, 4.0]]))
-    assert "every seed higher at 1000" in SWEEP.summary(settings, sharper).sentences[2]
+    assert "all seeds higher at 1000" in SWEEP.summary(settings, sharper).sentences[2]
     three = dataclasses.replace(settings, sizes=(10, 100, 1000))
     hill = {
         f.name: np.concatenate([v[:1], v[:1], v[1:]])
@@ -152,27 +156,34 @@ def test_sentences_on_both_sides_of_the_rules():
     hill = dataclasses.replace(result, **hill, seconds=(1.0,) * 6)
     hill = dataclasses.replace(hill, sensitivity=np.array([[1.0, 1.1], [5.0, 6.0], [2.0, 2.2]]))
     assert SWEEP.summary(three, hill).sentences[1] == (
-        "It is not monotone: its largest median, 5.5, is at 100, every seed beyond those of both ends."
+        "The relation is not monotone: its largest median, 5.5, is at 100, with all seeds beyond those at both ends."
     )
     within = dataclasses.replace(hill, sensitivity=np.array([[1.0, 1.1], [2.1, 6.0], [2.0, 2.2]]))
-    assert SWEEP.summary(three, within).sentences[1].startswith("Whether it is monotone the seeds do not show")
+    assert (
+        SWEEP.summary(three, within).sentences[1].startswith("The seeds do not show whether the relation is monotone")
+    )
     flat_nets = dataclasses.replace(result, sensitivity=np.zeros(shape), batch_mean_gradient=np.zeros(shape))
-    assert "In 4 trainings the gradients vanish" in " ".join(SWEEP.summary(settings, flat_nets).sentences)
+    assert "In 4 trainings, the gradients vanish" in " ".join(SWEEP.summary(settings, flat_nets).sentences)
     assert SWEEP.figures(settings, dataclasses.replace(flat_nets, eigenvalue=np.zeros(shape)))
     loose = dataclasses.replace(result, eigenvalue_residual=np.array([[0.0, 0.1], [0.0, 0.0]]))
-    assert "In 1 trainings the largest eigenvalue has not converged" in " ".join(
-        SWEEP.summary(settings, loose).sentences
-    )
+    assert "1 of the largest eigenvalues did not converge" in " ".join(SWEEP.summary(settings, loose).sentences)
     crossed = dataclasses.replace(result, sensitivity=np.array([[1.0, 2.1], [2.0, 2.2]]))
     assert "the ranges overlap" in " ".join(SWEEP.summary(settings, crossed).sentences)
-    names = ("curvature_at_a", "curvature_at_b", "test_accuracy_at_a", "test_accuracy_at_b")
-    barrier = {**{k: np.ones(2) for k in names}, "lowest_test_accuracy_between": np.ones(2)}
-    dip = {**barrier, "lowest_test_accuracy_between": np.array([0.9, 0.8]), "train_barrier_over_chord": np.ones(2)}
-    assert "falls 15 (10 to 20) points under the worse" in " ".join(LINES._sentences(LINES.TINY, "pair", dip))
-    for high, what in [([0.5, 0.6], "a barrier in every seed"), ([0.0, 0.01], "no barrier"), ([0.0, 1.0], "disagree")]:
-        said = LINES._sentences(LINES.TINY, "pair", {**barrier, "train_barrier_over_chord": np.array(high)})
-        assert what in " ".join(said)
-        assert "does not fall under that of the worse net" in " ".join(said)
+
+
+def test_barriers_on_both_sides_of_the_rules():
+    names = ("test_accuracy_at_a", "test_accuracy_at_b", "lowest_test_accuracy_between")
+    level = {k: np.ones(2) for k in names}
+    dip = {**level, "lowest_test_accuracy_between": np.array([0.9, 0.8]), "train_barrier_over_chord": np.ones(2)}
+    assert "falls 15 (10 to 20) points below that of the worse net" in of_lines._barrier("pair", dip)[0].text
+    for height, what in [
+        ([0.5, 0.6], "a barrier in every seed"),
+        ([0.0, 0.01], "no barrier"),
+        ([0.0, 1.0], "disagree"),
+    ]:
+        (finding,) = of_lines._barrier("pair", {**level, "train_barrier_over_chord": np.array(height)})
+        assert what in finding.text
+        assert "does not fall below that of the worse net" in finding.text
 
 
 def test_the_error_of_a_gap_is_that_of_its_examples():
@@ -186,5 +197,5 @@ def test_the_error_of_a_gap_is_that_of_its_examples():
         z = np.asarray(net(x), np.float64)
         losses.append(np.log(np.exp(z).sum(1)) - z[np.arange(len(y)), y])
     expected = np.sqrt(sum(v.var(ddof=1) / len(v) for v in losses))
-    assert float(_flatness.gap_error_after(3, 3, net, data)["gap_error"]) == pytest.approx(expected, rel=1e-4)
-    assert _flatness.gap_error_after(3, 2, net, data) == {}
+    assert float(callbacks.gap_error_after(3, 3, net, data)["gap_error"]) == pytest.approx(expected, rel=1e-4)
+    assert callbacks.gap_error_after(3, 2, net, data) == {}

@@ -12,13 +12,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dlhw import architectures, datasets, experiments
-from dlhw.context import Context
+from dlhw import datasets
 from dlhw.errors import UserError
-from dlhw.experiments import _images
+from dlhw.experiments.random_labels import epochs_to_fit
+from dlhw.experiments.trajectory.compute import project
 from dlhw.measure import assign, flat, pca, random_walk_shares
-from dlhw.measure.weights import layer_span
-from dlhw.models import draw_weights, image_net, mlp
+from dlhw.models import architectures, draw_weights, image_net, mlp
+from dlhw.models.weights import layer_span
+from dlhw.runs import experiment as registry
+from dlhw.runs import image_training, runner
+from dlhw.runs.context import Context
+from dlhw.runs.jobs import make_job
 
 pytest.importorskip("keras")
 
@@ -110,28 +114,26 @@ def test_the_null_of_a_random_walk_is_what_a_random_walk_gives():
 
 
 def test_the_numbers_of_paths_that_are_known():
-    trajectory = experiments.get("trajectory")
     e = np.eye(5)
     straight = np.array([0 * e[0], 1 * e[0], 3 * e[0]])
     corner = np.array([4 * e[1], 4 * e[1] + 3 * e[2], 8 * e[1] + 3 * e[2]])
-    found = trajectory.project([straight, corner], np.array([0, 2]), 3, 3)
-    np.testing.assert_allclose(found["travelled"], [3, np.nan, 7])
-    np.testing.assert_allclose(found["moved"], [3, np.nan, 5])
-    assert found["apart"][0, 2] == pytest.approx(np.sqrt(9 + 64 + 9))
-    assert found["apart_at_start"][2, 0] == pytest.approx(4)
-    np.testing.assert_allclose(found["own_explained"][0], [1, 0], atol=1e-12)
-    np.testing.assert_allclose(found["own"][0], [[-3, 0], [-2, 0], [0, 0]], atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(found["own"][2], axis=1), [5, 4, 0], atol=1e-5)
-    assert np.isnan(found["own"][1]).all()
+    found = project([straight, corner], np.array([0, 2]), 3, 3)
+    np.testing.assert_allclose(found.travelled, [3, np.nan, 7])
+    np.testing.assert_allclose(found.moved, [3, np.nan, 5])
+    assert found.apart[0, 2] == pytest.approx(np.sqrt(9 + 64 + 9))
+    assert found.apart_at_start[2, 0] == pytest.approx(4)
+    np.testing.assert_allclose(found.own_explained[0], [1, 0], atol=1e-12)
+    np.testing.assert_allclose(found.own[0], [[-3, 0], [-2, 0], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(found.own[2], axis=1), [5, 4, 0], atol=1e-5)
+    assert np.isnan(found.own[1]).all()
 
 
 @pytest.mark.slow
 def test_the_layer_of_a_trajectory_is_part_of_the_whole():
-    module = experiments.get("trajectory")
-    whole = experiments.execute("trajectory", module.TINY, Context()).result
+    module = registry.get("trajectory")
+    whole = runner.execute("trajectory", module.tiny, Context()).result
     layers = [
-        experiments.execute("trajectory", dataclasses.replace(module.TINY, layer=k), Context()).result
-        for k in (1, 2, 3)
+        runner.execute("trajectory", dataclasses.replace(module.tiny, layer=k), Context()).result for k in (1, 2, 3)
     ]
     squares = sum(r.moved[1].astype(float) ** 2 for r in layers)
     np.testing.assert_allclose(np.sqrt(squares), whole.moved[0], rtol=1e-5)
@@ -140,26 +142,26 @@ def test_the_layer_of_a_trajectory_is_part_of_the_whole():
 
 @pytest.mark.slow
 def test_labels_are_shuffled_once_and_are_the_same_at_every_epoch(monkeypatch):
-    module = experiments.get("random-labels")
+    module = registry.get("random-labels")
     calls, seen, shuffle = [], [], datasets.shuffle_labels
 
     def counted(labels, noise, seed):
         calls.append((noise, seed))
         return shuffle(labels, noise, seed)
 
-    import dlhw.training.epochs as epochs
+    from dlhw.training import Trainer
 
-    run_epoch = epochs.Trainer._call
+    run_epoch = Trainer._call
 
     def spy(self, function, *arguments):
-        if function.__name__ == "epoch":
+        if function.__name__ == "train_epoch":
             seen.append(arguments[4].numpy().tobytes())
         return run_epoch(self, function, *arguments)
 
     monkeypatch.setattr(datasets, "shuffle_labels", counted)
-    monkeypatch.setattr(epochs.Trainer, "_call", spy)
-    settings = dataclasses.replace(module.TINY, noise=(1.0,), seeds=1, epochs=4)
-    experiments.execute("random-labels", settings, Context(jobs=1))
+    monkeypatch.setattr(Trainer, "_call", spy)
+    settings = dataclasses.replace(module.tiny, noise=(1.0,), seeds=1, epochs=4)
+    runner.execute("random-labels", settings, Context(jobs=1))
     assert calls == [(1.0, 0)]
     assert len(seen) == 5  # one to compile, four epochs
     assert len(set(seen)) == 1
@@ -169,49 +171,49 @@ def test_labels_are_shuffled_once_and_are_the_same_at_every_epoch(monkeypatch):
 
 @pytest.mark.slow
 def test_one_job_and_two_give_the_same_numbers():
-    module = experiments.get("classify")
-    one, two = (experiments.execute("classify", module.TINY, Context(jobs=j)).result for j in (1, 2))
+    module = registry.get("classify")
+    one, two = (runner.execute("classify", module.tiny, Context(jobs=j)).result for j in (1, 2))
     np.testing.assert_allclose(one.test_loss, two.test_loss, rtol=1e-5)
 
 
 def test_what_is_measured_what_is_shuffled_and_what_comes_first_are_drawn_apart():
-    from dlhw._labels import STREAM_OF_ORDER, STREAM_OF_SAMPLE
+    from dlhw.seeds import Stream
 
     labels = np.repeat(np.arange(10), 200)
     wrong = datasets.shuffle_labels(labels, 0.5, seed=0) != labels
-    sample = np.random.default_rng([0, STREAM_OF_SAMPLE]).permutation(2000)[:1000]
-    first = np.random.default_rng([0, STREAM_OF_ORDER]).permutation(2000)[:1000]
+    sample = np.random.default_rng([0, Stream.EVALUATION]).permutation(2000)[:1000]
+    first = np.random.default_rng([0, Stream.BATCHES]).permutation(2000)[:1000]
     assert wrong.mean() == pytest.approx(0.45, abs=0.03)
     for rows in (sample, first):
         assert wrong[rows].mean() == pytest.approx(0.45, abs=0.05)
 
 
 def test_epochs_to_99_percent_are_counted_from_the_curve():
-    module = experiments.get("random-labels")
+    module = registry.get("random-labels")
     accuracy = np.array([[[0.1, 0.5, 0.991, 0.98, 1.0]], [[0.1, 0.2, 0.3, 0.4, 0.5]]])
     flat_ = np.ones_like(accuracy)
-    result = module.Result(flat_, accuracy, flat_, accuracy, np.full((2, 1), -1), (1.0, 1.0), (0.5, 0.5))
-    np.testing.assert_array_equal(module.epochs_to_fit(result), [[2], [np.nan]])
+    result = module.result(flat_, accuracy, flat_, accuracy, np.full((2, 1), -1), (1.0, 1.0), (0.5, 0.5))
+    np.testing.assert_array_equal(epochs_to_fit(result), [[2], [np.nan]])
 
 
 @pytest.mark.slow
 def test_gradient_norms_on_images_are_those_of_the_batches():
     """Another experiment, `classify`, starts the same nets: their loss on all images is near that of a large batch."""
     tiny = {"data": "digits", "epochs": 10, "batch_size": 600, "learning_rate": 0.05, "seeds": 2, "seed": 3}
-    module = experiments.get("gradient-norm")
-    found = experiments.execute("gradient-norm", module.Settings(model="8-4", **tiny), Context())
+    module = registry.get("gradient-norm")
+    found = runner.execute("gradient-norm", module.settings(model="8-4", **tiny), Context())
     assert found.result.gradient_norm.shape == (2, 10)
     assert found.settings.parameters == architectures.count((8, 4), 64, 10)
     squares = np.sum(found.result.layer_gradient_norms.astype(float) ** 2, axis=-1)
     np.testing.assert_allclose(np.sqrt(squares), found.result.gradient_norm, rtol=1e-5)
-    classify = experiments.get("classify")
-    start = experiments.execute(
-        "classify", classify.Settings(models=("8-4",), **{**tiny, "epochs": 1, "batch_size": 1437}), Context()
+    classify = registry.get("classify")
+    start = runner.execute(
+        "classify", classify.settings(models=("8-4",), **{**tiny, "epochs": 1, "batch_size": 1437}), Context()
     ).result.train_loss[0, :, 0]
     np.testing.assert_allclose(found.result.loss[:, 0], start, rtol=0.02)  # a batch of 600 against all 1437
     assert "batches of 600" in found.summary().title
     with pytest.raises(UserError, match=r"--batch-size 2000 must lie in 1\.\.1437"):
-        module.Settings(data="digits", batch_size=2000)
+        module.settings(data="digits", batch_size=2000)
 
 
 @pytest.mark.slow
@@ -222,19 +224,17 @@ def test_mixed_precision_keeps_weights_and_logits_wide_and_measures_a_wide_net()
     assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"bfloat16", "float32"}
     assert model.layers[-1].compute_dtype == "float32"
     settings = {"data": "digits", "examples": 200, "epochs": 3, "learning_rate": 0.05, "seeds": 1}
-    wide, mixed = (
-        experiments.run("classify", models=("4c3-p2-9",), precision=p, **settings) for p in ("float32", "mixed")
-    )
+    wide, mixed = (runner.run("classify", models=("4c3-p2-9",), precision=p, **settings) for p in ("float32", "mixed"))
     np.testing.assert_allclose(mixed.result.train_loss[..., 0], wide.result.train_loss[..., 0], rtol=0.01)
     assert not np.array_equal(mixed.result.train_loss, wide.result.train_loss)
     assert mixed.result.train_loss[0, 0, -1] < mixed.result.train_loss[0, 0, 0]
-    chosen = experiments.get("classify").Settings(models=("9",), precision="mixed", **settings)
-    job = _images.job(chosen, "9", 0, watch=lambda epoch, model, data: {"wide": np.array(model.compute_dtype)})
-    assert _images.train(chosen, {"a": job}, Context())["a"]["wide"] == "float64"
+    chosen = registry.get("classify").settings(models=("9",), precision="mixed", **settings)
+    job = make_job(chosen, "9", 0, callback=lambda epoch, model, data: {"wide": np.array(model.compute_dtype)})
+    assert image_training.train(chosen, {"a": job}, Context())["a"].measured["wide"] == "float64"
 
 
 @pytest.mark.slow
 def test_xla_can_be_forced_and_forbidden_and_changes_only_the_rounding():
     settings = {"data": "digits", "models": ("9",), "examples": 200, "epochs": 3, "learning_rate": 0.05, "seeds": 1}
-    on, off = (experiments.run("classify", context=Context(xla=x), **settings) for x in ("on", "off"))
+    on, off = (runner.run("classify", context=Context(xla=x), **settings) for x in ("on", "off"))
     np.testing.assert_allclose(on.result.test_loss, off.result.test_loss, rtol=1e-5)

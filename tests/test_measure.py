@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_finite_differences_of_a_convolutional_net(net):
     theta, v, h = objective.theta, RNG.normal(size=objective.size), 1e-5
     _, gradient = objective.gradient()
     product = objective.product(v)
-    with measure.kept(model):
+    with measure.restore_weights(model):
         objective.move(theta + h * v)
         up = objective.gradient()
         objective.move(theta - h * v)
@@ -270,7 +271,7 @@ def test_accuracy_and_regularizers():
 
 def test_models_in_float64():
     one = image_net("2c3-5", (8, 8, 1), 3)
-    other = measure.widened(one)
+    other = measure.as_float64(one)
     x = RNG.normal(size=(4, 8, 8, 1))
     exact = image_net("2c3-5", (8, 8, 1), 3, dtype="float64")  # the same weights, built so from the start
     np.testing.assert_allclose(np.asarray(other(x)), np.asarray(exact(x)), rtol=1e-12)
@@ -286,7 +287,7 @@ def test_nested_models_become_float64_throughout():
         (keras.Model(sequence, recurrent), RNG.normal(size=(3, 5, 4))),
         (keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), RNG.normal(size=(3, 4))),
     ]:
-        wide = measure.widened(model)
+        wide = measure.as_float64(model)
         assert {v.dtype for v in wide.weights} == {"float64"}
         tiny = 1e-10 * RNG.normal(size=x.shape)  # under the rounding of float32: any narrow layer would swallow it
         assert np.abs(np.asarray(wide(x + tiny) - wide(x))).max() > 0
@@ -305,7 +306,7 @@ def test_nested_models_become_float64_throughout():
     own = Own()
     own(np.ones((1, 3), "float32"))
     with pytest.raises(UserError, match="functional"):
-        measure.widened(own)
+        measure.as_float64(own)
 
 
 def test_lanczos_on_known_matrices():
@@ -590,8 +591,9 @@ def test_batch_statistics_of_a_line():
 
 
 def test_no_module_takes_the_place_of_a_function():
+    for path in Path(measure.__file__).parent.glob("*.py"):
+        importlib.import_module(f"dlhw.measure.{path.stem}")
     for name in measure.__all__:
-        importlib.import_module(f"dlhw.measure.{measure._PLACES[name]}")
         assert not inspect.ismodule(getattr(measure, name)), name
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlhw.experiments import get, names
+from dlhw.runs.experiment import get, names
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = dict.fromkeys(re.findall(r"```console\n(.*?)```", README, re.S))
@@ -44,7 +44,7 @@ def test_the_commands_run(inside, tmp_path):
             words += ["--grid", "5"]
         elif words[0] in NAMES:
             words += ["--epochs", "4", "--seeds", "1"]
-        if words[0] in NAMES and "my-model.keras" not in words and hasattr(get(words[0]).Settings(), "examples"):
+        if words[0] in NAMES and "my-model.keras" not in words and hasattr(get(words[0]).settings(), "examples"):
             # Tests have no MNIST; the nets of the report do not all fit images of 8x8.
             words += ["--data", "digits", "--examples", "100"]
             words += SMALLER.get(words[0], []) if "--models" not in words else []

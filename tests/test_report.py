@@ -16,10 +16,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlhw import experiments, plot, render, report, section, store
-from dlhw.compare import compare
-from dlhw.context import Context, MemoryParts
+from dlhw import files, report
+from dlhw.checkpoints import MemoryCheckpoints
 from dlhw.errors import UserError
+from dlhw.present import render, style
+from dlhw.present.findings import Finding
+from dlhw.present.templates import escape_markdown, load_template
+from dlhw.report import contents
+from dlhw.report.comparison import compare
+from dlhw.report.writer import TEMPLATES
+from dlhw.runs import experiment as registry
+from dlhw.runs import run as stored
+from dlhw.runs import runner
+from dlhw.runs.context import Context
+from dlhw.runs.flags import with_flags
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -56,7 +66,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def runs(tiny_run):
     """A tiny run of every experiment, in the order of the assignment."""
-    return [tiny_run(n) for n in report.in_order(experiments.names())]
+    return [tiny_run(n) for n in report.in_order(registry.names())]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,7 @@ def test_the_page_is_whole_and_asks_no_network(folder, runs):
     page = Page(text)
     assert text.startswith("<!DOCTYPE html>")
     assert len(set(page.ids)) == len(page.ids)
-    assert set(page.ids) >= set(experiments.names())  # a section for every file in the folder
+    assert set(page.ids) >= set(registry.names())  # a section for every file in the folder
     assert [a["href"] for a in page.all("a")] == [f"#{run.experiment}" for run in runs]
     for tag, attributes in page.found:
         for name in ("src", "href", "srcset", "action", "data"):
@@ -88,7 +98,7 @@ def test_the_page_is_whole_and_asks_no_network(folder, runs):
     said = " ".join(" ".join(page.words).split())
     for run in runs:
         for sentence in run.summary().sentences:
-            assert " ".join(sentence.split()) in said
+            assert " ".join(with_flags(sentence).split()) in said
         for row in run.summary().rows:
             assert row[0] in said
 
@@ -96,9 +106,9 @@ def test_the_page_is_whole_and_asks_no_network(folder, runs):
 @pytest.mark.slow
 def test_markdown_and_json_say_the_same(folder, runs):
     text = (folder / "report" / "report.md").read_text()
-    files = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
-    assert len(files) == sum(len(run.figures()) for run in runs)
-    assert all((folder / "report" / f).read_bytes()[:4] == b"\x89PNG" for f in files)
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert len(pictures) == sum(len(run.figures()) for run in runs)
+    assert all((folder / "report" / f).read_bytes()[:4] == b"\x89PNG" for f in pictures)
     for table in re.findall(r"(?:^\|.*\n)+", text, re.M):
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(widths) == 1, table
@@ -106,7 +116,7 @@ def test_markdown_and_json_say_the_same(folder, runs):
     assert [part["experiment"] for part in told["parts"]] == [run.experiment for run in runs]
     for part, run in zip(told["parts"], runs, strict=True):
         assert part["findings"] == list(run.summary().sentences)
-        assert part["numbers"] == json.loads(store.to_json(run.summary().numbers))
+        assert part["numbers"] == json.loads(files.to_json(run.summary().numbers))
         assert part["command"].startswith(f"dlhw {run.experiment}")
 
 
@@ -116,7 +126,7 @@ def test_from_runs_needs_no_tensorflow_and_gives_the_same_page(folder, dlhw, tmp
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert not told["reduced"]  # tiny runs are no quick ones
-    assert len(told["parts"]) == len(experiments.names())
+    assert len(told["parts"]) == len(registry.names())
     page = (tmp_path / "report" / "report.html").read_text()
     before = re.sub(r'<p class="reduced">.*?</p>\n', "", (folder / "report" / "report.html").read_text(), flags=re.S)
     assert page == before
@@ -142,9 +152,9 @@ def test_a_quick_report_makes_what_is_missing_and_takes_the_rest(inside, tmp_pat
 
 
 def test_what_the_assignment_fixes_is_told_from_what_was_chosen():
-    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
     changed = dataclasses.replace(run, settings=dataclasses.replace(run.settings, learning_rate=0.5))
-    said = {s.name: s.said for s in report.compose([changed]).parts[0].settings}
+    said = {s.name: s.set_by for s in report.compose([changed]).sections[0].settings}
     assert said["--epochs"] == "the assignment's report"
     assert said["--points"] == "dlhw"
     assert said["--learning-rate"] == "this run (the assignment's report: 0.01)"
@@ -154,11 +164,11 @@ def test_the_command_of_a_run_gives_its_settings():
     """Through the parser itself: what it reads is what the run had."""
     from cli import options
 
-    for name in experiments.names():
-        module = experiments.get(name)
-        for settings in (module.TINY, report.settings_of(name, "quick"), module.Settings()):
-            run = experiments.Run(name, settings, None, {"versions": {}, "device": "CPU"})
-            assert _parsed(options, module, report.command(run)) == settings
+    for name in registry.names():
+        module = registry.get(name)
+        for settings in (module.tiny, report.preset_settings(name, "quick"), module.settings()):
+            run = stored.Run(name, settings, None, {"versions": {}, "device": "CPU"})
+            assert _parsed(options, module, contents.command(run)) == settings
 
 
 def _parsed(options, module, command):
@@ -168,48 +178,46 @@ def _parsed(options, module, command):
 
     seen = []
     app = typer.Typer()
-    app.command()(options.command(module.Settings, lambda values, _: seen.append(module.Settings(**values)), ""))
+    app.command()(options.command(module.settings, lambda values, *_: seen.append(module.settings(**values)), ""))
     app(shlex.split(command)[2:], standalone_mode=False)
     return seen[0]
 
 
 @pytest.mark.parametrize("evil", ["x<1", '"><script>alert(1)</script>', "a & b", "{{ 7 * 7 }}", "a|b_c*d"])
 def test_text_stays_text(evil):
-    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
     made = report.compose([run], title=evil)
-    part = dataclasses.replace(made.parts[0], title=evil, question=evil, sentences=(evil,), command=evil)
-    setting = report.Setting(evil, evil, evil, evil)
-    made = dataclasses.replace(made, parts=(dataclasses.replace(part, settings=(setting,), mistakes=(evil,)),))
+    part = dataclasses.replace(
+        made.sections[0], title=evil, question=evil, findings=(Finding(evil, evil),), command=evil
+    )
+    setting = contents.SettingRow(evil, evil, evil, evil)
+    made = dataclasses.replace(made, sections=(dataclasses.replace(part, settings=(setting,), pitfalls=(evil,)),))
     page = Page(report.html(made))
     assert page.all("script") == []
     assert " ".join(page.words).count(evil) >= 6
-    line = report.markdown(evil)
+    line = escape_markdown(evil)
     assert "<" not in line
     assert len(re.findall(r"(?<!\\)[|*_`]", line)) == 0
 
 
 def test_a_new_experiment_appears_by_itself_at_the_end():
-    class Nameless:
-        pass
-
-    assert section.of(Nameless, "my-question") == section.Section("9", "my-question")
-    places = [section.of(experiments.get(n), n).place for n in report.in_order(experiments.names())]
+    places = [registry.get(n).section.order for n in report.in_order(registry.names())]
     assert places == sorted(places)
-    for name in experiments.names():
-        about, module = section.of(experiments.get(name), name), experiments.get(name)
-        fields = {f.name for f in dataclasses.fields(module.Settings)}
-        assert set(about.fixed) <= fields
-        assert about.mistakes
-        report.settings_of(name, "quick")
+    for name in registry.names():
+        experiment = registry.get(name)
+        fields = {f.name for f in dataclasses.fields(experiment.settings)}
+        assert set(experiment.section.assignment_settings) <= fields
+        assert experiment.section.pitfalls
+        report.preset_settings(name, "quick")
         for data in ("mnist", "digits"):
-            chosen = report.settings_of(name, "quick", data)
-            assert not experiments.on_images(chosen) or chosen.data == data
+            chosen = report.preset_settings(name, "quick", data)
+            assert not experiment.dataset(chosen) or chosen.data == data
 
 
 @pytest.mark.slow
 def test_every_figure_has_a_caption(runs):
     for run in runs:
-        about = section.of(experiments.get(run.experiment), run.experiment)
+        about = registry.get(run.experiment).section
         spare = {"line", "curvature"} if run.experiment == "landscape" else set()  # figures of other planes
         assert set(run.figures()) == set(about.captions) - spare, run.experiment
 
@@ -272,7 +280,7 @@ def test_a_real_browser_shows_every_figure_without_a_complaint(folder):
 def test_runs_are_compared_on_shared_axes(runs, tmp_path):
     for run in runs:
         other = dataclasses.replace(run, settings=dataclasses.replace(run.settings, seed=7))
-        with plot.style():
+        with style.house_style():
             made, summary = compare([run, other], ["a", "b"])
         assert len(made.axes[0].lines) >= 2, run.experiment
         assert summary.rows[0] == ("--seed", "0", "7")
@@ -287,22 +295,22 @@ def test_curves_are_compared_where_the_experiment_says():
         ("interpolate", {"seed": 3}, ["0", "0.5", "1"]),
         ("simulate", {"seed": 3}, ["19966"]),  # the middle of the last run of epochs that is one point of the curve
     ):
-        run = experiments.load(kept / name / "default")
-        with plot.style():
+        run = stored.load(kept / name / "default")
+        with style.house_style():
             _, summary = compare(
                 [run, dataclasses.replace(run, settings=dataclasses.replace(run.settings, **setting))], ["a", "b"]
             )
         label = summary.rows[1][0].split(":")[0]
         assert [row[0].rsplit(" ", 1)[1] for row in summary.rows[1:] if row[0].startswith(label)] == places
         assert all(row[1] == row[2] != "–" for row in summary.rows[1:])
-    sweep = experiments.load(kept / "sweep-batch" / "default")
+    sweep = stored.load(kept / "sweep-batch" / "default")
     assert summary_of(sweep, sizes=(64, 100))[-1][2] == "–"  # it has no batch of 8000
 
 
 def summary_of(run, **setting):
     fewer = dataclasses.replace(run.settings, **setting)
     result = dataclasses.replace(run.result, sensitivity=run.result.sensitivity[: len(fewer.sizes)])
-    with plot.style():
+    with style.house_style():
         return compare([run, dataclasses.replace(run, settings=fewer, result=result)], ["a", "b"])[1].rows
 
 
@@ -327,7 +335,7 @@ def test_what_cannot_be_compared_is_refused(dlhw, tmp_path):
         (["report", "--from-runs", "nowhere"], "nowhere is not a folder"),
         (["report", "--from-runs", "."], "holds no run"),
         (["report", "--from-runs", ".", "--data", "digits"], "--data belongs to a preset"),
-        (["report", "--from-runs", ".", "--preset", "full"], "--preset is of runs to be made"),
+        (["report", "--from-runs", ".", "--preset", "full"], "--preset chooses runs to be made"),
         (["simulat"], "did you mean simulate?"),
         (["frobnicate"], "no command 'frobnicate'; use classify, "),
         (["report", "--data", "letters"], "letters"),
@@ -349,7 +357,7 @@ def test_bad_input_is_one_line(words, says, dlhw, tmp_path):
 @pytest.mark.slow
 def test_a_folder_of_runs_is_shown_and_drawn(folder, inside):
     shown = json.loads(inside("show", folder, "--json")[1])
-    assert {r["experiment"] for r in shown} == set(experiments.names())
+    assert {r["experiment"] for r in shown} == set(registry.names())
     assert "simulate" in inside("show", folder / "simulate")[1]
     drawn = inside("draw", folder / "simulate", "--format", "pdf,png", "--dpi", 60, "--style", "slides")[1].split()
     assert {Path(p).suffix for p in drawn} == {".pdf", ".png"}
@@ -358,10 +366,10 @@ def test_a_folder_of_runs_is_shown_and_drawn(folder, inside):
 
 
 def test_slides_enlarge_text_and_nothing_leaves_the_figure():
-    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "sweep-batch" / "default")
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "sweep-batch" / "default")
     sizes = {}
-    for name in plot.SCALES:
-        with plot.styled(name):
+    for name in style.SCALES:
+        with style.use_scale(name):
             for made in run.figures().values():
                 render.render(made, "png")
                 made.draw_without_rendering()
@@ -369,7 +377,7 @@ def test_slides_enlarge_text_and_nothing_leaves_the_figure():
                 assert all(end <= made.bbox.x1 + 1 for end in ends), name
                 sizes.setdefault(name, []).append(made.axes[0].yaxis.get_ticklabels()[0].get_fontsize())
     assert np.all(np.array(sizes["slides"]) > np.array(sizes["paper"]))
-    with pytest.raises(UserError, match="poster"), plot.styled("poster"):
+    with pytest.raises(UserError, match="poster"), style.use_scale("poster"):
         pass
 
 
@@ -387,7 +395,7 @@ def test_animations_move_and_end_at_the_result(inside, tmp_path):
             first = np.asarray(moving.convert("RGB")).copy()
             moving.seek(moving.n_frames - 1)
             assert not np.array_equal(first, np.asarray(moving.convert("RGB")))
-    run = experiments.load(path.parent.parent.parent / "simulate" / next(tmp_path.glob("artifacts/simulate/*")).name)
+    run = stored.load(path.parent.parent.parent / "simulate" / next(tmp_path.glob("artifacts/simulate/*")).name)
     np.testing.assert_allclose(run.result.frames[:, -1], run.result.prediction[:, 0, ::5], rtol=1e-5, atol=1e-6)
     assert np.ptp(run.result.frames[:, 0] - run.result.frames[:, -1]) > 0
     inside("draw", next(tmp_path.glob("artifacts/simulate/*")), "--animate")
@@ -395,25 +403,25 @@ def test_animations_move_and_end_at_the_result(inside, tmp_path):
 
 def test_wall_time_of_a_run_taken_up_is_only_about(tmp_path):
     settings = {"models": ("9",), "data": "digits", "examples": 100, "epochs": 1, "seeds": 1}
-    parts = MemoryParts()
-    first, again = (experiments.run("classify", Context(parts=parts), **settings) for _ in range(2))
+    parts = MemoryCheckpoints()
+    first, again = (runner.run("classify", Context(checkpoints=parts), **settings) for _ in range(2))
     assert first.environment["wall_seconds"] > 0
     assert "wall_seconds" not in again.environment
-    assert report.compose([again]).parts[0].wall.startswith("about ")
+    assert report.compose([again]).sections[0].duration.startswith("about ")
 
 
 def test_a_command_of_several_lines_stays_code():
-    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
     evil = "(x #\n#<img src=q>\n)"
     changed = dataclasses.replace(run, settings=dataclasses.replace(run.settings, func=evil))
-    text = report._environment().get_template("report.md").render(report=report.compose([changed]))
+    text = load_template(TEMPLATES, "report.md").render(report=report.compose([changed]))
     lines = [line for line in text.splitlines() if "<img" in line]
     assert all(line.startswith("    ") for line in lines)
 
 
 def test_a_run_without_frames_has_no_animation():
-    run = experiments.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
-    with pytest.raises(UserError, match="--animate --overwrite"):
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    with pytest.raises(UserError, match="with `animate` and `overwrite`"):
         run.animation()
 
 
@@ -441,4 +449,4 @@ def test_tensorboard_gets_the_curves_and_the_weights(inside, tmp_path):
         )
         if scalar == "test_loss":
             (run,) = tmp_path.glob("artifacts/classify/*")
-            assert value == pytest.approx(float(experiments.load(run).result.test_loss[0, 0, -1]), rel=1e-6)
+            assert value == pytest.approx(float(stored.load(run).result.test_loss[0, 0, -1]), rel=1e-6)

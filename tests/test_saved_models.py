@@ -14,10 +14,12 @@ import pytest
 
 import dlhw
 from cli.options import split_paths
-from dlhw import datasets, settings
-from dlhw.context import Context
+from dlhw import datasets
 from dlhw.errors import UserError
-from dlhw.experiments import _saved_models, landscape
+from dlhw.experiments import landscape
+from dlhw.experiments.landscape import saved_models
+from dlhw.runs import settings
+from dlhw.runs.context import Context
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -40,7 +42,7 @@ def chain(*layers, shape=(3,)):
 
 def loss_of(model, x, y):
     wanted = landscape.Settings(of=("trajectory",))
-    return _saved_models.loss_of(wanted, "net.keras", model, x, y)
+    return saved_models._loss_of(wanted, "net.keras", model, x, y)
 
 
 def test_an_uncompiled_net_gets_the_loss_of_its_targets_and_outputs():
@@ -50,13 +52,13 @@ def test_an_uncompiled_net_gets_the_loss_of_its_targets_and_outputs():
     by_op = keras.Model(inputs, keras.ops.softmax(L.Dense(3)(inputs)))
     for model in (inner, keras.Sequential([keras.Input((3,)), inner]), by_op):
         assert loss_of(model, x, labels) == "sparse_categorical_crossentropy"
-    assert _saved_models.loss_name(loss_of(chain(L.Dense(3)), x, labels)) == "cross_entropy (from logits)"
+    assert saved_models.loss_name(loss_of(chain(L.Dense(3)), x, labels)) == "cross_entropy (from logits)"
     one = chain(L.Dense(1, activation="sigmoid"))
     assert loss_of(one, x, labels % 2) == "binary_crossentropy"
     assert loss_of(one, x, np.zeros(9, int)) == "binary_crossentropy"  # sparse cross entropy would be 0
     assert loss_of(chain(L.Dense(1)), x, labels + 5) == "mean_squared_error"
     assert loss_of(one, x, labels.astype("f")) == "mean_squared_error"
-    with pytest.raises(UserError, match="the output is no probability; name a loss with --loss"):
+    with pytest.raises(UserError, match="the output is not a probability; name a loss with `loss`"):
         loss_of(chain(L.Dense(1)), 9 * x, labels % 2)
 
 
@@ -68,14 +70,14 @@ def test_names_seeds_and_initializers_do_not_make_another_architecture():
         h = L.TimeDistributed(inner)(inputs)
         return keras.Model(inputs, L.Bidirectional(L.LSTM(2, kernel_initializer=init, seed=seed))(h))
 
-    one = _saved_models.architecture(net(1))
-    assert one == _saved_models.architecture(net(2))
-    assert one != _saved_models.architecture(net(1, activation="relu"))
-    assert one != _saved_models.architecture(net(1, units=5))
+    one = saved_models.architecture(net(1))
+    assert one == saved_models.architecture(net(2))
+    assert one != saved_models.architecture(net(1, activation="relu"))
+    assert one != saved_models.architecture(net(1, units=5))
     a = keras.Input((3,))
     h = L.Dense(3)(a)
     around, through = keras.Model(a, L.Add()([h, a])), keras.Model(a, L.Add()([h, h]))
-    assert _saved_models.architecture(around) != _saved_models.architecture(through)
+    assert saved_models.architecture(around) != saved_models.architecture(through)
 
 
 @pytest.fixture
@@ -136,9 +138,9 @@ def test_a_loss_that_is_not_known_here_is_named_as_such(tmp_path):
     with zipfile.ZipFile(tmp_path / "net.keras", "w") as changed:
         for name, content in (parts | {"config.json": config}).items():
             changed.writestr(name, content)
-    with pytest.raises(UserError, match=r"compiled with is not known here .*; name a loss with --loss"):
-        _saved_models.read(str(tmp_path / "net.keras"), "auto")
-    assert _saved_models.read(str(tmp_path / "net.keras"), "mse").count_params() == 4
+    with pytest.raises(UserError, match=r"compiled with is not known here .*; name a loss with `loss`"):
+        saved_models._read(str(tmp_path / "net.keras"), "auto")
+    assert saved_models._read(str(tmp_path / "net.keras"), "mse").count_params() == 4
 
 
 def test_damaged_and_odd_data_is_refused_in_a_line(tmp_path):
@@ -157,7 +159,7 @@ def test_damaged_and_odd_data_is_refused_in_a_line(tmp_path):
         wanted = dataclasses.replace(landscape.Settings(), data="mnist")
         object.__setattr__(wanted, "data", str(tmp_path / name))
         with pytest.raises(UserError, match=words) as caught:
-            _saved_models.data(wanted, Context())
+            saved_models._data(wanted, Context())
         assert "\n" not in str(caught.value)
 
 
@@ -213,5 +215,5 @@ def test_the_folders_of_kaggle_are_read(tmp_path):
     for name, array in zip(names, arrays, strict=True):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_bytes(idx(array))
-    for stored, array in zip(datasets._readers.mnist(tmp_path), arrays, strict=True):
+    for stored, array in zip(datasets.readers.mnist(tmp_path), arrays, strict=True):
         np.testing.assert_array_equal(stored, array)

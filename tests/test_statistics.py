@@ -1,4 +1,4 @@
-"""Spearman against SciPy, the bootstrap against its limits, and golden sentences on both sides of each rule."""
+"""Spearman against SciPy, the bootstrap against its limits, numbers as text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from dlhw.statistics import spearman
-from dlhw.summary import lowest, spread, statistics
+from dlhw.present.numbers import format_median_range
+from dlhw.present.statistics import spearman
+from dlhw.present.tables import statistics
 
 
 def test_spearman_equals_scipy_and_its_interval_holds_it():
@@ -38,23 +39,7 @@ def test_too_few_blocks_or_pairs_give_no_interval():
     assert np.isnan(spearman(a, np.ones(100))[0])
 
 
-@pytest.mark.parametrize(
-    ("values", "says"),
-    [
-        ([[1.0, 2.0], [3.0, 4.0]], "every seed of it lies under every seed of the others"),
-        ([[1.0, 3.0], [3.0, 4.0]], "overlaps that of b: not separated here"),
-        ([[1.0], [3.0]], "one seed decides nothing"),
-        ([[1.0, np.nan], [3.0, 4.0]], "that did not diverge a has the lowest"),
-        ([[np.nan, np.nan], [np.nan, np.nan]], "No net has a finite error"),
-    ],
-)
-def test_a_ranking_is_claimed_only_where_the_ranges_are_apart(values, says):
-    sentence = lowest(["a", "b"], np.array(values), "error")
-    assert says in sentence
-    assert ("every seed" in sentence) == ("every seed" in says)
-
-
 def test_spread_and_statistics_leave_out_what_is_not_finite():
-    assert spread(np.array([1.0, 3.0, np.nan])) == "2 (1 to 3)"
+    assert format_median_range(np.array([1.0, 3.0, np.nan])) == "2 (1 to 3)"
     found = statistics(np.array([1.0, 3.0, np.inf]))
     assert (found["mean"], found["std"], found["n"]) == (2.0, pytest.approx(np.sqrt(2)), 2)

@@ -14,10 +14,9 @@ import re
 import numpy as np
 import pytest
 
-from dlhw import experiments
-from dlhw.context import Context, FolderParts
+from dlhw.checkpoints import FolderCheckpoints
 from dlhw.errors import UserError
-from dlhw.experiments import _surfaces
+from dlhw.experiments.landscape import nets, saved_models, subject, surface
 from dlhw.measure.directions import (
     Plane,
     coarse_to_fine,
@@ -27,6 +26,9 @@ from dlhw.measure.directions import (
     random_plane,
     three_point_plane,
 )
+from dlhw.runs import experiment as registry
+from dlhw.runs import runner
+from dlhw.runs.context import Context
 
 keras = pytest.importorskip("keras")
 
@@ -35,12 +37,12 @@ from dlhw.models import image_net, mlp  # noqa: E402
 from dlhw.training import cross_entropy, fit_many, optimizer  # noqa: E402
 
 RNG = np.random.default_rng(0)
-LANDSCAPE, CLASSIFY = experiments.get("landscape"), experiments.get("classify")
+LANDSCAPE, CLASSIFY = registry.get("landscape"), registry.get("classify")
 A, B = np.array([-1.0, -0.5, 0.0, 0.5, 1.0]), np.array([-2.0, 0.0, 1.0])
 
 
 def run(**values):
-    return experiments.execute("landscape", dataclasses.replace(LANDSCAPE.TINY, **values), Context())
+    return runner.execute("landscape", dataclasses.replace(LANDSCAPE.tiny, **values), Context())
 
 
 def shapes(model):
@@ -77,7 +79,7 @@ def branches(inputs, *layers):
     return keras.Model(inputs, h)
 
 
-def nets():
+def nets_of_a_first_layer():
     """Nets whose first layer is combined from three passes."""
     image, row = keras.Input((8, 8, 2), dtype="float64"), keras.Input((5,), dtype="float64")
     keras.config.set_dtype_policy("float64")
@@ -135,7 +137,7 @@ def over_a_plane(model):
 
 @pytest.mark.slow
 def test_the_fast_way_to_the_loss_is_the_plain_one():
-    for name, model in nets():
+    for name, model in nets_of_a_first_layer():
         at = over_a_plane(model)
         assert at._first is not None, name
         points = RNG.normal(size=(11, 2))
@@ -264,7 +266,7 @@ def test_a_grid_is_filled_from_coarse_to_fine(rows, columns):
 
 def test_both_ends_are_on_the_line_between_them():
     for margin, points in ((0.5, 51), (0.5, 50), (0.3, 51), (2.0, 20), (0.5, 3)):
-        found = _surfaces.both_ends(margin, points)
+        found = subject.axis_of_a_line(margin, points)
         assert {0.0, 1.0} <= set(found)
         assert abs(len(found) - points) <= 3
         ends, step = [found[0], found[-1]], found[1] - found[0]
@@ -273,7 +275,7 @@ def test_both_ends_are_on_the_line_between_them():
 
 def test_zero_is_on_every_axis():
     for low, high, points in ((-1, 1, 51), (-0.37, 5.1, 9), (0, 1, 3), (-2.0, 0.3, 4)):
-        found = _surfaces.axis(low, high, points)
+        found = subject.axis(low, high, points)
         assert 0.0 in found
         assert abs(len(found) - points) <= 1
         np.testing.assert_allclose(np.diff(found), (high - low) / (points - 1))
@@ -283,11 +285,11 @@ def test_zero_is_on_every_axis():
 def test_the_surface_stands_on_the_nets_that_it_names(tiny_run):
     tiny = tiny_run("landscape")
     result, about = tiny.result, tiny.settings
-    trained = experiments.execute(
+    trained = runner.execute(
         "classify",
         dataclasses.replace(
-            CLASSIFY.TINY, models=about.nets, examples=about.examples, epochs=about.epochs, learning_rate=0.05,
-            batch_size=LANDSCAPE._subjects.training(about).batch_size, seed=0, seeds=2,
+            CLASSIFY.tiny, models=about.nets, examples=about.examples, epochs=about.epochs, learning_rate=0.05,
+            batch_size=about.training_settings().batch_size, seed=0, seeds=2,
         ),
         Context(),
     ).result  # fmt: skip
@@ -313,7 +315,7 @@ DRAWN = {"random": SOLID, "three-points": SOLID | {"curvature"}, "start-end": {"
 def test_every_plane_is_drawn_and_told():
     for plane in ("random", "three-points", "start-end", "line"):
         done = run(plane=plane, curvature=2 if plane == "three-points" else 0, seeds=1)
-        assert set(done.figures()) == DRAWN[plane] <= set(LANDSCAPE.SECTION.captions)
+        assert set(done.figures()) == DRAWN[plane] <= set(LANDSCAPE.section.captions)
         assert len(done.summary().sentences) >= 2
         middle = done.result.loss[0][np.abs(done.result.a[0]).argmin(), np.abs(done.result.b[0]).argmin()]
         own = done.summary().numbers["6"]["loss"]
@@ -329,17 +331,17 @@ def test_every_plane_is_drawn_and_told():
 def test_the_map_of_curvature_is_that_of_the_hessian():
     done = run(plane="random", seeds=1, curvature=5, subset=40)
     result = done.result
-    (subject,) = LANDSCAPE._subjects.find(done.settings, Context())
-    model = subject.model()
-    measure.weights.assign(model, _surfaces.chart(done.settings, subject).plane.at(result.a[0, 1], result.b[0, 3]))
-    exact = np.linalg.eigvalsh(measure.hessian_matrix(model, subject.loss, subject.x, subject.y))
+    (one,) = nets.find(done.settings, Context())
+    model = one.model()
+    measure.assign(model, subject.plane_grid(done.settings, one).plane.at(result.a[0, 1], result.b[0, 3]))
+    exact = np.linalg.eigvalsh(measure.hessian_matrix(model, one.loss, one.x, one.y))
     low, high, residual = result.eigenvalues[0, 1, 3]
     assert residual < 0.05 * abs(high)
     np.testing.assert_allclose([high, low], [exact[-1], exact[0]], rtol=1e-3)
     loose = result.eigenvalues.copy()
     loose[0, 0, 0, 2] = 1e9
     text = " ".join(LANDSCAPE.summary(done.settings, dataclasses.replace(result, eigenvalues=loose)).sentences)
-    assert "1 of 25 points have not converged" in text
+    assert "1 of 25 points of the map of curvature did not converge" in text
 
 
 @pytest.fixture
@@ -387,10 +389,10 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
         "cut.npz must be": [*of, "--data", tmp_path / "cut.npz"],
         "not been built": ["--plane", "random", "--of", tmp_path / "unbuilt.keras", "--data", data],
         "no path that could grow": [*of, "--data", data, "--animate"],
-        "of random directions": ["--norm", "layer"],
-        "of saved models": ["--loss", "mse"],
-        "of images": ["--of", "simulate", "--batch-size", "5"],
-        "--func is of simulate": ["--func", "sign"],
+        "applies to random directions": ["--norm", "layer"],
+        "applies to saved models": ["--loss", "mse"],
+        "applies to images": ["--of", "simulate", "--batch-size", "5"],
+        "--func applies to simulate": ["--func", "sign"],
         "there is one plane": [
             "--plane",
             "three-points",
@@ -406,7 +408,7 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
         "'huber2' is unknown": [*of, "--data", data, "--loss", "huber2"],
         "not three": ["--plane", "three-points", "--of", file, "--data", data],
         "--nets are trained": [*of, "--data", data, "--nets", "5"],
-        "--epochs is of a training": [*of, "--data", data, "--epochs", "5"],
+        "--epochs applies to a training": [*of, "--data", data, "--epochs", "5"],
     }.items():
         _, told = inside("landscape", *args, "--out", tmp_path / "out", expect=2)
         assert re.search(said, told), (said, told)
@@ -416,13 +418,13 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
 
 @pytest.mark.slow
 def test_a_surface_goes_on_where_it_was_left(tmp_path):
-    parts = FolderParts(tmp_path, "tag")
-    first = experiments.execute("landscape", LANDSCAPE.TINY, Context(parts=parts, jobs=2))
+    parts = FolderCheckpoints(tmp_path, "tag")
+    first = runner.execute("landscape", LANDSCAPE.tiny, Context(checkpoints=parts, jobs=2))
     gone = sorted(tmp_path.glob("surface 1 2*"))
     assert len(gone) == 1
     gone[0].unlink()
     seen = []
-    again = experiments.execute("landscape", LANDSCAPE.TINY, Context(lambda *a: seen.append(a), parts, jobs=2))
+    again = runner.execute("landscape", LANDSCAPE.tiny, Context(lambda *a: seen.append(a), parts, jobs=2))
     assert {s[3] for s in seen} == {"points"}  # no training
     assert seen[0][0] > seen[0][1] / 2  # of what is done
     np.testing.assert_array_equal(again.result.loss, first.result.loss)
@@ -431,12 +433,12 @@ def test_a_surface_goes_on_where_it_was_left(tmp_path):
 def test_another_loss_or_model_is_another_surface(saved):
     file, data, model, x, y = saved
     subjects = [
-        LANDSCAPE._subjects.Subject("a", 0, [measure.flat(model)], None, np.empty(0), -1, lambda m=m: m, loss, x, y)
+        subject.TrainedNet("a", 0, [measure.flat(model)], None, np.empty(0), -1, lambda m=m: m, loss, x, y)
         for m, loss in ((model, "mae"), (model, "mse"), (moved(model), "mae"))
     ]
-    settings = LANDSCAPE.Settings(of=(str(file),), data=str(data), plane="random", grid=5)
-    chart = _surfaces.chart(settings, subjects[0])
-    marks = [_surfaces._fingerprint(_surfaces._Place(s, chart)) for s in (*subjects, subjects[0])]
+    settings = LANDSCAPE.settings(of=(str(file),), data=str(data), plane="random", grid=5)
+    chart = subject.plane_grid(settings, subjects[0])
+    marks = [surface.SurfaceTask(s, chart).fingerprint() for s in (*subjects, subjects[0])]
     assert len(set(marks)) == 3
     assert marks[0] == marks[-1]
 
@@ -462,7 +464,7 @@ def test_three_nets_of_ones_own_have_the_losses_that_keras_gives(saved, tmp_path
     alone = {"nets": (), "examples": 0, "epochs": 0, "learning_rate": 0.0, "seeds": 1}
     done = run(of=tuple(files), data=str(data), plane="three-points", **alone)
     np.testing.assert_allclose(done.result.mark_loss[0], losses, rtol=1e-5)
-    assert "with what A does not train" in " ".join(done.summary().sentences)  # moving statistics differ
+    assert "with the untrained state of A" in " ".join(done.summary().sentences)  # moving statistics differ
     inputs = keras.Input((5,))
     keras.Model(inputs, dense(1)(keras.layers.BatchNormalization()(dense(6, "relu")(inputs)))).save(
         tmp_path / "r.keras"
@@ -473,14 +475,14 @@ def test_three_nets_of_ones_own_have_the_losses_that_keras_gives(saved, tmp_path
 
 def test_the_loss_is_that_of_the_file(saved):
     integers = np.zeros(len(saved[3]), int)
-    choose = lambda settings, path, model, y: LANDSCAPE._saved_models.loss_of(settings, path, model, saved[3], y)  # noqa: E731
-    settings = LANDSCAPE.Settings(of=(str(saved[0]),), data=str(saved[1]), plane="random")
+    choose = lambda settings, path, model, y: saved_models._loss_of(settings, path, model, saved[3], y)  # noqa: E731
+    settings = LANDSCAPE.settings(of=(str(saved[0]),), data=str(saved[1]), plane="random")
     model = saved[2]
     for given, name in ((keras.losses.huber, "huber"), (["mae"], "mae"), (keras.losses.Huber(), "huber_loss")):
         model.compile("sgd", given)
-        assert LANDSCAPE._saved_models.loss_name(choose(settings, "own", model, saved[4])) == name
+        assert saved_models.loss_name(choose(settings, "own", model, saved[4])) == name
     model.compile("sgd", {"a": "mse"})
-    with pytest.raises(UserError, match="name one with --loss"):
+    with pytest.raises(UserError, match="name one with `loss`"):
         choose(settings, "own", model, saved[4])
     inputs = keras.Input((5,))
     for last in (dense(3, "softmax"), keras.layers.Softmax()):
@@ -492,17 +494,17 @@ def test_the_loss_is_that_of_the_file(saved):
 
 @pytest.mark.slow
 def test_half_a_part_is_taken_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(_surfaces, "KEEP_SECONDS", 0.0)
-    parts = FolderParts(tmp_path, "tag")
+    monkeypatch.setattr(surface, "CHECKPOINT_SECONDS", 0.0)
+    parts = FolderCheckpoints(tmp_path, "tag")
     kept = []
     put = parts.put
     monkeypatch.setattr(parts, "put", lambda name, arrays: (kept.append((name, arrays)), put(name, arrays)))
-    first = experiments.execute("landscape", LANDSCAPE.TINY, Context(parts=parts))
+    first = runner.execute("landscape", LANDSCAPE.tiny, Context(checkpoints=parts))
     name, half = next((n, a) for n, a in kept if n.startswith("surface 0 1") and n.endswith("so far"))
     whole = next(tmp_path.glob("surface 0 1*"))
     whole.unlink()
     put(name, half | {"rows": half["rows"] + 100.0})  # wrong on purpose: they must be taken as they are
-    again = experiments.execute("landscape", LANDSCAPE.TINY, Context(parts=parts))
+    again = runner.execute("landscape", LANDSCAPE.tiny, Context(checkpoints=parts))
     changed = again.result.loss[0] - first.result.loss[0]
     assert (np.abs(changed - 100) < 1e-3).sum() == len(half["rows"])
     assert (np.abs(changed) < 1e-6).sum() == changed.size - len(half["rows"])

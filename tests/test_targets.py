@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dlhw.datasets.functions import TARGETS, sample, target
 from dlhw.errors import UserError
-from dlhw.targets import TARGETS, sample, target
 
 
 def test_sinc_has_its_limit_at_zero():

@@ -14,14 +14,14 @@ import threading
 import numpy as np
 import pytest
 
-from dlhw.architectures import parse
-from dlhw.context import MemoryParts
+from dlhw.checkpoints import MemoryCheckpoints
+from dlhw.datasets.functions import sample
 from dlhw.errors import UserError
 from dlhw.measure import gradient_norm
 from dlhw.models import initial_weights, mlp
-from dlhw.targets import sample
+from dlhw.models.architectures import parse
 from dlhw.training import OPTIMIZERS, Trainer, fit, fit_many, optimizer, use_xla
-from dlhw.training.loop import Pace
+from dlhw.training.full_batch import Pace
 
 keras = pytest.importorskip("keras")
 X = np.linspace(-1, 1, 40)[:, None]
@@ -177,7 +177,15 @@ def test_a_training_broken_off_goes_on_where_it_stood_and_ends_with_the_same_byt
     def train(parts, progress=None):
         nets = [mlp(w, seed=s) for w in [(4, 3), (6,)] for s in range(3)]
         histories = fit_many(
-            nets, X, Y, steps=90, optimizer=rule(name), gradient_norm=True, chunk=20, parts=parts, progress=progress
+            nets,
+            X,
+            Y,
+            steps=90,
+            optimizer=rule(name),
+            gradient_norm=True,
+            chunk=20,
+            checkpoints=parts,
+            progress=progress,
         )
         return nets, histories
 
@@ -185,7 +193,7 @@ def test_a_training_broken_off_goes_on_where_it_stood_and_ends_with_the_same_byt
         if done >= total / 2:
             raise BrokenOffError
 
-    parts, seen = MemoryParts(), []
+    parts, seen = MemoryCheckpoints(), []
     with pytest.raises(BrokenOffError):
         train(parts, stop)
     kept = sum(int(state["done"]) for state in parts.values())
@@ -202,8 +210,8 @@ def test_a_training_broken_off_goes_on_where_it_stood_and_ends_with_the_same_byt
 
 @pytest.mark.slow
 def test_what_was_kept_of_another_training_is_not_taken_up():
-    parts = MemoryParts()
-    fit_many([mlp((4,), seed=0)], X, Y, steps=20, optimizer=rule(), parts=parts)
+    parts = MemoryCheckpoints()
+    fit_many([mlp((4,), seed=0)], X, Y, steps=20, optimizer=rule(), checkpoints=parts)
     for seed, x, rate in [(1, X, 0.01), (0, X + 1e-3, 0.01), (0, X, 0.02)]:
         calls: list[tuple] = []
 
@@ -211,20 +219,20 @@ def test_what_was_kept_of_another_training_is_not_taken_up():
             calls.append(a)
 
         nets = [mlp((4,), seed=seed)]
-        fit_many(nets, x, Y, steps=20, optimizer=rule(rate=rate), parts=parts, progress=report)
+        fit_many(nets, x, Y, steps=20, optimizer=rule(rate=rate), checkpoints=parts, progress=report)
         assert calls, (seed, rate)
 
 
 def test_long_trainings_are_kept_on_the_way(monkeypatch):
-    monkeypatch.setattr("dlhw.training.ensemble.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("dlhw.training.stacked_fit.CHECKPOINT_SECONDS", 0.0)
     puts = []
 
-    class Counting(MemoryParts):
+    class Counting(MemoryCheckpoints):
         def put(self, name, arrays):
             puts.append(int(arrays["done"]))
             super().put(name, arrays)
 
-    fit_many([mlp((4,), seed=0)], X, Y, steps=5000, optimizer=rule(), chunk=100, parts=Counting())
+    fit_many([mlp((4,), seed=0)], X, Y, steps=5000, optimizer=rule(), chunk=100, checkpoints=Counting())
     assert len(puts) > 1
     assert puts == sorted(set(puts))
     assert puts[-1] == 5000

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlhw.context import Context, MemoryParts
+from dlhw.checkpoints import MemoryCheckpoints
 from dlhw.errors import UserError
-from dlhw.experiments import _dask
+from dlhw.runs import dask
+from dlhw.runs.context import Context
 
 pytestmark = pytest.mark.slow
 CODE = "import sys; sys.argv[0] = 'dlhw'; from cli.main import app; app()"
@@ -136,11 +137,11 @@ def test_a_worker_that_dies_ends_the_others_with_one_line_and_a_rerun_goes_on(vi
 def test_workers_hear_of_the_parts_that_the_chief_keeps():
     """The second worker has no files: it must not train what the chief has."""
     code = (
-        "import json, os, sys; import numpy as np; from dlhw.context import Context, MemoryParts\n"
-        "from dlhw.training import distribution, workers\n"
-        "plan = distribution.plan(Context()); s = distribution.strategy(plan); parts = MemoryParts()\n"
+        "import json, os, sys; import numpy as np; from dlhw.checkpoints import MemoryCheckpoints\n"
+        "from dlhw.training.distributed import plan as plans, workers\n"
+        "plan = plans.make_plan(); s = plans.strategy(plan); parts = MemoryCheckpoints()\n"
         "if plan.chief: parts.put('a', {'x': np.arange(7) / 3, 'y': np.array(2)})\n"
-        "shared = workers.SharedParts(parts, s, plan.chief); a, b = shared.get('a'), shared.get('b')\n"
+        "shared = workers.SharedCheckpoints(parts, s, plan.chief); a, b = shared.get('a'), shared.get('b')\n"
         "print(a['x'].tolist() == (np.arange(7) / 3).tolist(), int(a['y']), b)\n"
     )
     hosts = [f"127.0.0.1:{port}" for port in ports(2)]
@@ -192,7 +193,7 @@ def dask_cluster(tmp_path):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
     processes = [subprocess.Popen([*run, "--no-dashboard"], **quiet)]
     with pytest.raises(UserError, match="has no workers"):
-        _dask.connect(address)
+        dask.connect(address)
     one = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny"]
     processes += [subprocess.Popen([*one, "--no-dashboard"], **quiet) for _ in range(2)]
     from distributed import Client
@@ -231,11 +232,11 @@ def _busy(address):
 
 
 def test_parts_can_be_dropped(tmp_path):
-    from dlhw.context import FolderParts
+    from dlhw.checkpoints import FolderCheckpoints
 
-    for parts in (MemoryParts(), FolderParts(tmp_path, "tag")):
+    for parts in (MemoryCheckpoints(), FolderCheckpoints(tmp_path, "tag")):
         parts.put("a", {"x": np.arange(3)})
         parts.drop("a")
         parts.drop("never there")
         assert parts.get("a") is None
-    assert Context().parts.get("a") is None
+    assert Context().checkpoints.get("a") is None

@@ -1,7 +1,7 @@
 """Which of three convolutional nets learns images best: deep, wide, or plain?
 
-Held fixed: data, optimizer, rate, batch size and epochs; the nets differ in depth, width and number of parameters, as
-in the report. Loss and accuracy are measured in inference mode after every epoch.
+Held fixed: data, optimizer, learning rate, batch size and epochs; the nets differ in depth, width and number of
+parameters, as in the assignment. Loss and accuracy are evaluated in inference mode after every epoch.
 Reference: LeCun et al. 1998, Gradient-based learning applied to document recognition.
 """
 
@@ -14,17 +14,22 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlhw import architectures, datasets
-from dlhw.context import Context
-from dlhw.experiments import _curves, _images
-from dlhw.section import Section, Series
-from dlhw.settings import option
-from dlhw.summary import Summary, lowest, statistics
+from dlhw.models import architectures
+from dlhw.present import curves, findings
+from dlhw.present.curves import Curves
+from dlhw.present.numbers import diverged_note, format_mean_std, format_percent
+from dlhw.present.section import ComparisonCurves, Section
+from dlhw.present.tables import Summary, row_medians, statistic_of_figures, statistic_of_tables, statistics
+from dlhw.runs import image_training, records
+from dlhw.runs.base_settings import BatchSettings
+from dlhw.runs.context import Context
+from dlhw.runs.jobs import make_job
+from dlhw.runs.settings import option
 
 
 @dataclass(frozen=True)
-class Settings(_images.BatchSettings):
-    """What `dlhw classify` takes."""
+class Settings(BatchSettings):
+    """Settings of `dlhw classify`."""
 
     models: tuple[str, ...] = option(
         ("deep", "wide", "plain"), "Nets: deep, wide, plain, or layers such as 20c3-p2-16c3-p2-700-95-90."
@@ -32,26 +37,37 @@ class Settings(_images.BatchSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_nets(self.models, "--models")
+        self.check_nets(self.models, "models")
 
 
 @dataclass(frozen=True)
-class Result(_curves.Curves):
-    """A row a net."""
+class Result(Curves):
+    """One row per net."""
 
 
 SECTION = Section(
     "1-1 b",
     "Three convolutional nets on images",
-    fixed=("data", "epochs", "batch_size", "learning_rate", "momentum", "optimizer", "activation", "init", "models"),
+    assignment_settings=(
+        "data",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "momentum",
+        "optimizer",
+        "activation",
+        "init",
+        "models",
+    ),
     captions={
         "curves": "Loss and accuracy after every epoch, training solid, test dashed: median and range of the seeds."
     },
-    mistakes=(
-        "Training loss as a running mean over the epoch beside the test loss at its end: the gap is wrong.",
-        "Nets of different parameter counts are called deep and shallow, and depth gets the credit of size.",
+    pitfalls=(
+        "Plotting the running mean of the training loss over an epoch beside the test loss at its end: the gap between "
+        "them is wrong.",
+        "Calling nets with different numbers of parameters deep and shallow: depth then gets the credit for size.",
     ),
-    quick={
+    quick_settings={
         "data": "digits",
         "models": ("8c3-p2-50", "16c3-p2-30", "30"),
         "epochs": 15,
@@ -65,65 +81,66 @@ TINY = Settings(data="digits", models=("2c3-p2-8", "10"), examples=200, epochs=2
 
 def run(settings: Settings, context: Context) -> Result:
     """Train every net from every seed."""
-    rows = {net: partial(_images.job, settings, net) for net in settings.models}
-    return Result(**_images.train_rows(settings, rows, context))
+    rows = {net: partial(make_job, settings, net) for net in settings.models}
+    return records.stack_curves(image_training.train_rows(settings, rows, context), Result)
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """`curves`: loss and accuracy against epoch, training solid, test dashed."""
     labels = [
-        f"{net}: {settings.parameters(net):,} parameters" + _curves.gone(result.diverged_at[k])
+        f"{net}: {settings.parameters(net):,} parameters" + diverged_note(result.diverged_at[k])
         for k, net in enumerate(settings.models)
     ]
     title = "Nets of different shape learn the same images"
-    return {"curves": _curves.curve_figure(result, labels, title, settings.where(), _curves.over(settings.seeds))}
+    statistic = statistic_of_figures(settings.seeds)
+    return {"curves": curves.curve_figure(result, labels, title, settings.where(), statistic)}
 
 
-def series(settings: Settings, result: Result) -> Series:
-    """Test loss against epoch, a line a net."""
-    return _curves.series(settings.models, result)
+def series(settings: Settings, result: Result) -> ComparisonCurves:
+    """Test loss against epoch, one line per net."""
+    return curves.comparison(settings.models, result)
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """A row a net; which has the lowest test loss and the fewest errors, as far as the seeds bear it out."""
-    found = _curves.ends(result)
-    seconds = _curves.seconds(settings, result.seconds)
+    """One row per net; which net has the lowest test loss and the fewest errors, as far as the seeds show."""
+    final = curves.final_values(result)
+    seconds, compile_seconds = result.seconds_by_row(), result.compile_seconds_by_row()
     numbers: dict[str, Any] = {}
     rows = []
     for k, net in enumerate(settings.models):
-        gone = int((result.diverged_at[k] >= 0).sum())
+        diverged = int((result.diverged_at[k] >= 0).sum())
         layers = sum(layer.kind != "pool" for layer in architectures.parse_layers(net)) + 1
         numbers[net] = {
             "layers": layers,
             "parameters": settings.parameters(net),
-            **{name: statistics(values[k]) for name, values in found.items()},
-            "diverged": gone,
+            **{name: statistics(values[k]) for name, values in final.items()},
+            "diverged": diverged,
             "seconds": statistics(seconds[k]),
-            "compile_seconds": statistics(_curves.seconds(settings, result.compile_seconds)[k]),
+            "compile_seconds": statistics(compile_seconds[k]),
         }
-        losses = [_curves.mean_std(found[n][k]) for n in ("train_loss", "test_loss", "best_test_loss")]
-        percents = [_curves.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy", "best_test_accuracy")]
-        rows.append(
-            (net, str(layers), f"{settings.parameters(net):,}", *losses, *percents, f"{gone} of {settings.seeds}")
-        )
-        rows[-1] += (f"{seconds[k].mean():.0f}",)
-    columns: tuple[str, ...] = (
-        "net",
-        "layers",
-        "parameters",
-        "train loss",
-        "test loss",
-        "best test loss (chosen on test)",
-    )
-    columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")
-    title = f"classify {settings.where()}: after {settings.epochs} epochs, {_curves.statistic(settings.seeds)}"
-    errors = 100 * (1 - found["test_accuracy"])
-    shares = _curves.median(errors) / 100
-    # All seeds are tested on the same images, so that more seeds do not lower this error.
-    noise = 100 * np.sqrt(shares * (1 - shares) / datasets.known(settings.data).test)
-    said = [
-        lowest(settings.models, found["test_loss"], "test loss"),
-        lowest(settings.models, errors, "share of test errors (in %)", error=np.nan_to_num(noise).tolist()),
-        *_curves.divergences(settings.models, result.diverged_at),
+        losses = [format_mean_std(final[name][k]) for name in ("train_loss", "test_loss", "best_test_loss")]
+        accuracies = [
+            format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy", "best_test_accuracy")
+        ]
+        counts = f"{diverged} of {settings.seeds}", f"{seconds[k].mean():.0f}"
+        rows.append((net, str(layers), f"{settings.parameters(net):,}", *losses, *accuracies, *counts))
+    columns = ("net", "layers", "parameters", "train loss", "test loss", "best test loss (selected on test)")
+    columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")  # type: ignore[assignment]
+    statistic = statistic_of_tables(settings.seeds)
+    title = f"classify {settings.where()}: after {settings.epochs} epochs, {statistic}"
+    found = [
+        *findings.lowest(settings.models, final["test_loss"], "test loss"),
+        *_fewest_errors(settings, 100 * (1 - final["test_accuracy"])),
+        *findings.diverged(settings.models, result.diverged_at),
     ]
-    return Summary(title, columns, tuple(rows), tuple(said), numbers)
+    return Summary(title, columns, tuple(rows), tuple(found), numbers)
+
+
+def _fewest_errors(settings: Settings, errors: np.ndarray) -> list[findings.Finding]:
+    """Which net has the lowest test error; errors: (nets, seeds) in per cent."""
+    fractions = row_medians(errors) / 100
+    # All seeds are tested on the same images, so that more seeds do not lower this standard error.
+    standard_errors = 100 * np.sqrt(fractions * (1 - fractions) / settings.info.test)
+    return findings.lowest(
+        settings.models, errors, "test error (in %)", standard_errors=np.nan_to_num(standard_errors).tolist()
+    )

@@ -1,7 +1,7 @@
 """Can a net learn labels that mean nothing, and what does it then know of the test set?
 
-Held fixed: net, images, optimizer, rate, batch size and epochs; only a share of the training labels is shuffled, once,
-before the first epoch. Test labels stay true.
+Held fixed: net, images, optimizer, learning rate, batch size and epochs; only a fraction of the training labels is
+shuffled, once, before the first epoch. Test labels stay true.
 Reference: Zhang et al. 2017, Understanding deep learning requires rethinking generalization.
 """
 
@@ -9,57 +9,63 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from dlhw import datasets
-from dlhw.context import Context
+from dlhw.choices import OptimizerName
 from dlhw.errors import require
-from dlhw.experiments import _curves, _images
-from dlhw.section import Section, Series
-from dlhw.settings import option
-from dlhw.summary import Summary, number, spread, statistics
-
-FITTED = 0.99  # training accuracy at which labels count as learnt
+from dlhw.present import curves, findings
+from dlhw.present.curves import Curves
+from dlhw.present.findings import FITTED, Finding
+from dlhw.present.numbers import diverged_note, format_mean_std, format_median_range, format_number, format_percent
+from dlhw.present.section import ComparisonCurves, Section
+from dlhw.present.tables import Summary, statistic_of_figures, statistic_of_tables, statistics
+from dlhw.runs import image_training, records
+from dlhw.runs.base_settings import BatchSettings
+from dlhw.runs.context import Context
+from dlhw.runs.jobs import Job, make_job
+from dlhw.runs.settings import option
 
 
 @dataclass(frozen=True)
-class Settings(_images.BatchSettings):
-    """What `dlhw random-labels` takes."""
+class Settings(BatchSettings):
+    """Settings of `dlhw random-labels`."""
 
     epochs: int = option(100, "Passes over the training set.")
     learning_rate: float = option(0.0001, "Step size of the optimizer.")
-    optimizer: Literal["sgd", "nesterov", "adam", "rmsprop"] = option("adam", "Optimizer.")
+    optimizer: OptimizerName = option("adam", "Optimizer.")
     seeds: int = option(1, "Number of repeats.")
     net: str = option("deep", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
-    noise: tuple[float, ...] = option((0.0, 1.0), "Shares of the training labels that are shuffled.")
+    noise: tuple[float, ...] = option((0.0, 1.0), "Fractions of the training labels that are shuffled.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_nets((self.net,), "--net")
-        require(len(self.noise) > 0, "--noise is empty; give at least one share, such as 0,1")
-        require(len(set(self.noise)) == len(self.noise), "--noise names a share twice")
-        for share in self.noise:
-            require(0 <= share <= 1, f"--noise {share:g} must lie in [0, 1]: the share of labels that are shuffled")
+        self.check_nets((self.net,), "net")
+        require(len(self.noise) > 0, "`noise` is empty; give at least one fraction, such as 0,1")
+        require(len(set(self.noise)) == len(self.noise), "`noise` names a fraction twice")
+        for fraction in self.noise:
+            valid = 0 <= fraction <= 1
+            require(valid, f"`noise` {fraction:g} must lie in [0, 1]: the fraction of labels that are shuffled")
 
 
 @dataclass(frozen=True)
-class Result(_curves.Curves):
-    """A row a noise level. Training loss and accuracy are those of the labels trained on; test labels are true."""
+class Result(Curves):
+    """One row per noise level. Training loss and accuracy are those of the labels trained on; test labels are true."""
 
 
 SECTION = Section(
     "1-3 a",
     "Random labels",
-    fixed=("data", "net", "epochs", "batch_size", "learning_rate", "optimizer", "activation", "init"),
+    assignment_settings=("data", "net", "epochs", "batch_size", "learning_rate", "optimizer", "activation", "init"),
     captions={"curves": "Loss and accuracy after every epoch on true and on shuffled labels; chance is dotted."},
-    mistakes=(
-        "Labels are drawn anew every epoch: then nothing can be learnt, and the net looks as if it refused to.",
-        "Test labels are shuffled too; test accuracy is then chance whatever was learnt.",
+    pitfalls=(
+        "Drawing new labels in every epoch: then nothing can be learned, and the net seems unable to fit noise.",
+        "Shuffling the test labels too: test accuracy is then at chance whatever was learned.",
     ),
-    quick={"data": "digits", "net": "200-100", "examples": 600, "epochs": 60, "learning_rate": 0.001},
+    quick_settings={"data": "digits", "net": "200-100", "examples": 600, "epochs": 60, "learning_rate": 0.001},
 )
 
 TINY = Settings(data="digits", net="10", examples=100, epochs=2, learning_rate=0.01, seeds=2)
@@ -68,80 +74,75 @@ TINY = Settings(data="digits", net="10", examples=100, epochs=2, learning_rate=0
 def run(settings: Settings, context: Context) -> Result:
     """Train the net on every noise level from every seed."""
 
-    def job(noise: float, seed: int) -> _images.Job:
+    def job(noise: float, seed: int) -> Job:
         shuffled = partial(datasets.shuffle_labels, noise=noise, seed=seed)
-        return _images.job(settings, settings.net, seed, labels=shuffled)
+        return make_job(settings, settings.net, seed, labels=shuffled)
 
     rows = {f"noise {noise!r}": partial(job, noise) for noise in settings.noise}
-    return Result(**_images.train_rows(settings, rows, context))
-
-
-def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`curves`: loss and accuracy against epoch, every noise level, training solid, test dashed, chance dotted."""
-    labels = [_label(v) + _curves.gone(result.diverged_at[k]) for k, v in enumerate(settings.noise)]
-    title = f"{settings.net} net ({settings.parameters(settings.net):,} parameters), labels true and shuffled"
-    chance = 1 / datasets.known(settings.data).classes
-    over = _curves.over(settings.seeds)
-    return {"curves": _curves.curve_figure(result, labels, title, settings.where(), over, chance)}
+    return records.stack_curves(image_training.train_rows(settings, rows, context), Result)
 
 
 def _label(noise: float) -> str:
     return {0.0: "true labels", 1.0: "random labels"}.get(noise, f"{100 * noise:g} % of labels shuffled")
 
 
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """`curves`: loss and accuracy against epoch, every noise level, training solid, test dashed, chance dotted."""
+    labels = [_label(noise) + diverged_note(result.diverged_at[k]) for k, noise in enumerate(settings.noise)]
+    title = f"{settings.net} net ({settings.parameters(settings.net):,} parameters), labels true and shuffled"
+    chance, statistic = 1 / settings.info.classes, statistic_of_figures(settings.seeds)
+    return {"curves": curves.curve_figure(result, labels, title, settings.where(), statistic, chance)}
+
+
 def epochs_to_fit(result: Result) -> np.ndarray:
-    """First epoch with a training accuracy of 99 %, (L, S); nan: never reached, or diverged."""
-    there = result.train_accuracy >= FITTED
-    return np.where(there.any(axis=-1) & (result.diverged_at < 0), there.argmax(axis=-1), np.nan)
+    """Return the first epoch with a training accuracy of 99 %, (levels, seeds); nan: never reached, or diverged."""
+    reached = result.train_accuracy >= FITTED
+    return np.where(reached.any(axis=-1) & (result.diverged_at < 0), reached.argmax(axis=-1), np.nan)
 
 
-def series(settings: Settings, result: Result) -> Series:
-    """Training accuracy against epoch, a line a noise level."""
-    return _curves.series([_label(v) for v in settings.noise], result, "train_accuracy")
+def series(settings: Settings, result: Result) -> ComparisonCurves:
+    """Training accuracy against epoch, one line per noise level."""
+    return curves.comparison([_label(noise) for noise in settings.noise], result, "train_accuracy")
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """A row a noise level: how far the labels were learnt, and what that was worth on the test set."""
-    found, fitted = _curves.ends(result), epochs_to_fit(result)
-    seconds = _curves.seconds(settings, result.seconds)
+    """One row per noise level: how far the labels were learned, and what that was worth on the test set."""
+    final, fitted, seconds = curves.final_values(result), epochs_to_fit(result), result.seconds_by_row()
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     rows = []
     for k, noise in enumerate(settings.noise):
         numbers[f"noise {noise!r}"] = {
-            **{name: statistics(values[k]) for name, values in found.items()},
+            **{name: statistics(values[k]) for name, values in final.items()},
             "epochs_to_99": statistics(fitted[k]),
             "diverged": int((result.diverged_at[k] >= 0).sum()),
             "seconds": statistics(seconds[k]),
         }
-        losses = [
-            _curves.mean_std(found[n][k]) for n in ("train_loss", "test_loss", "late_test_loss", "best_test_loss")
-        ]
-        shares = [_curves.percent(found[n][k]) for n in ("train_accuracy", "test_accuracy")]
-        reached = "never" if np.isnan(fitted[k]).all() else spread(fitted[k])
-        rows.append((_label(noise), *losses, *shares, reached, f"{seconds[k].mean():.0f}"))
-    columns: tuple[str, ...] = ("labels", "train loss", "test loss", "test loss, median of last 5 %")
-    columns += ("best test loss (chosen on test)", "train accuracy, %", "test accuracy, %")
-    columns += ("epochs to 99 % train accuracy", "seconds")
-    title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, {_curves.statistic(settings.seeds)}"
-    said = []
-    for k, noise in enumerate(settings.noise):
-        said.append(_sentence(settings, noise, found["train_accuracy"][k], found["test_accuracy"][k], fitted[k]))
-    if settings.seeds == 1:
-        said.append("One training a level: one seed decides nothing.")
-    labels = [_label(v) for v in settings.noise]
-    return Summary(title, columns, tuple(rows), (*said, *_curves.divergences(labels, result.diverged_at)), numbers)
+        names = ("train_loss", "test_loss", "late_test_loss", "best_test_loss")
+        losses = [format_mean_std(final[name][k]) for name in names]
+        accuracies = [format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy")]
+        reached = "never" if np.isnan(fitted[k]).all() else format_median_range(fitted[k])
+        rows.append((_label(noise), *losses, *accuracies, reached, f"{seconds[k].mean():.0f}"))
+    columns = ("labels", "train loss", "test loss", "test loss, median of last 5 %")
+    columns += ("best test loss (selected on test)", "train accuracy, %", "test accuracy, %")  # type: ignore[assignment]
+    columns += ("epochs to 99 % train accuracy", "seconds")  # type: ignore[assignment]
+    title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, "
+    found = [
+        *(_fit(settings, k, final, fitted[k]) for k in range(len(settings.noise))),
+        *findings.one_seed(settings.seeds, "training per noise level"),
+        *findings.diverged([_label(noise) for noise in settings.noise], result.diverged_at),
+    ]
+    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(found), numbers)
 
 
-def _sentence(settings: Settings, noise: float, train: np.ndarray, test: np.ndarray, fitted: np.ndarray) -> str:
+def _fit(settings: Settings, k: int, final: dict[str, np.ndarray], fitted: np.ndarray) -> Finding:
+    """Whether the labels of level k were fitted, and the test accuracy at the end; fitted: (seeds,) epochs."""
+    train, test = (format_median_range(100 * final[name][k], " %") for name in ("train_accuracy", "test_accuracy"))
     reached = int(np.isfinite(fitted).sum())
     if reached:
-        how = f"99 % training accuracy after {spread(fitted)} epochs"
-        how += f" in {reached} of {len(fitted)} trainings" if len(fitted) > 1 else ""
+        fit = f"99 % training accuracy after {format_median_range(fitted)} epochs"
+        fit += f" in {reached} of {len(fitted)} trainings" if len(fitted) > 1 else ""
     else:
-        how = f"no training reaches 99 % training accuracy in {settings.epochs} epochs; the last is {_share(train)}"
-    chance = 100 / datasets.known(settings.data).classes
-    return f"{_label(noise)}: {how}; test accuracy at the end {_share(test)} (chance is {number(chance)} %)."
-
-
-def _share(values: np.ndarray) -> str:
-    return spread(100 * values, " %")
+        fit = f"no training reaches 99 % training accuracy in {settings.epochs} epochs; at the end it is {train}"
+    chance = format_number(100 / settings.info.classes)
+    text = f"{_label(settings.noise[k])}: {fit}; test accuracy at the end {test} (chance is {chance} %)."
+    return Finding("labels-fitted", text)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw._tf.losses import Loss
+from dlhw._tf.types import Data
 from dlhw.errors import require
-from dlhw.measure.objective import BATCH, Loss, Objective
-from dlhw.measure.state import kept
+from dlhw.measure.objective import BATCH, Objective
+from dlhw.models.state import restore_weights
 
 Array = NDArray[np.floating]
 
@@ -47,20 +48,20 @@ class BallRise:
 def random_ball(
     model: keras.Model,
     loss: Loss,
-    x: Any,
-    y: Any,
+    x: Data,
+    y: Data,
     *,
     radius: float,
     samples: int = 20,
     seed: int = 0,
     batch_size: int = BATCH,
 ) -> BallRise:
-    """Rise of the loss at points drawn uniformly from the sphere of `radius` about the weights.
+    """Rise of the loss at points drawn uniformly from the sphere of `radius` around the weights.
 
-    Every point is measured from the weights themselves, never from the point before (that would be a random walk), and
-    directions are uniform in all of space (normalised Gaussians), not in the positive orthant. They come in opposite
-    pairs, u and -u: away from a minimum the gradient's part of a rise, radius g'u, swamps that of the curvature, and in
-    the mean of a pair it cancels.
+    Every point is measured from the weights themselves, not from the previous point (that would be a random walk), and
+    directions are uniform in all of space (normalized Gaussians), not in the positive orthant. They come in opposite
+    pairs, u and -u: away from a minimum, the contribution of the gradient, radius g'u, dominates that of the curvature,
+    and it cancels in the mean of a pair.
 
     Args:
         model: any built Keras model of one output.
@@ -68,21 +69,31 @@ def random_ball(
         x: inputs, (n, ...).
         y: targets, (n, ...).
         radius: Euclidean distance from the weights.
-        samples: points, an even number of at least 4.
+        samples: number of points, even and at least 4.
         seed: of the directions.
-        batch_size: examples of a chunk; acts on rounding and memory alone.
+        batch_size: examples per chunk; it changes rounding and memory only.
 
     Returns:
         The rises, in units of the loss.
 
     Raises:
         UserError: for a radius that is not positive, and an odd number of samples or fewer than 4.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure, models
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = np.sin(3 * x)
+        >>> net = models.mlp((4,), activation="tanh", seed=0, dtype="float64")
+        >>> rise = measure.random_ball(net, "mse", x, y, radius=0.1, samples=10)
+        >>> rise.rises.shape, rise.pairs.shape
+        ((10,), (5,))
     """
     require(radius > 0 and np.isfinite(radius), f"radius {radius:g} must be positive and finite")
     require(samples >= 4 and samples % 2 == 0, f"samples={samples} must be even, for points come in pairs, and over 3")
     objective = Objective(model, loss, x, y, batch_size=batch_size)
     rng, theta, rises = np.random.default_rng(seed), objective.theta, []
-    with kept(model):
+    with restore_weights(model):
         base = objective.value().loss
         for _ in range(samples // 2):
             u = rng.normal(size=objective.size)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.measure.signs import gradient_flatness
-from dlhw.measure.stacked import StackedObjective
+from dlhw.measure.eigenvalue_signs import gradient_flatness
+from dlhw.measure.stacked_objective import StackedObjective
 
 Array = NDArray[np.floating]
 
@@ -46,19 +46,42 @@ def critical_point(
     hessians: int = 150,
     progress: Callable[[int, float], None] | None = None,
 ) -> CriticalPoint:
-    """Minimise 1/2 |g|^2 from `theta` (P,) until rounding ends it, or `hessians` exact Hessians have been taken.
+    """Minimize 1/2 |g|^2 until rounding ends the search, or `hessians` exact Hessians have been taken.
 
-    Levenberg-Marquardt on the system g(theta) = 0, whose Jacobian is the Hessian H = V diag(lambda) V^T:
-    v = -(H^2 + mu)^-1 H g, with mu ten times smaller after a step that lowers |g| and twice as large after one that
-    does not. The step follows the bend of the valley to second order (geodesic acceleration: Transtrum and Sethna 2012,
-    Improvements to the Levenberg-Marquardt algorithm): v + a/2 with a = -(H^2 + mu)^-1 H g'', where g'' is the second
-    derivative of g along v by a finite difference; it is refused where |a| exceeds 0.75 |v|.
+    Levenberg-Marquardt on the system g(theta) = 0, whose Jacobian is the Hessian H = V diag(lambda) V^T: v = -(H^2 +
+    mu)^-1 H g, where mu is divided by ten after a step that lowers |g| and doubled after one that does not. The step
+    follows the bend of the valley to second order (geodesic acceleration: Transtrum and Sethna 2012, Improvements to
+    the Levenberg-Marquardt algorithm): v + a/2 with a = -(H^2 + mu)^-1 H g'', where g'' is the second derivative of g
+    along v by a finite difference; it is refused where |a| exceeds 0.75 |v|.
 
-    It does not rest at `tolerance`: close to a degenerate critical point curvatures that are zero at the point itself
-    are as large as sqrt(|g|), half of them positive (see :func:`dlhw.measure.resolution`).
+    The search does not stop at `tolerance`: close to a degenerate critical point, curvatures that are zero at the point
+    itself are as large as sqrt(|g|), half of them positive (see :func:`dlhw.measure.resolution`).
 
-    Finds saddles and maxima as well as minima. It may end where H g = 0 and g does not (gradient-flat regions,
-    Frye et al. 2021): `arrived` and `flatness` say so. progress gets (Hessians taken, |g|).
+    It finds saddles and maxima as well as minima. It may end where H g = 0 and g does not (gradient-flat regions,
+    Frye et al. 2021): `arrived` and `flatness` tell.
+
+    Args:
+        objective: the loss of small dense nets.
+        theta: weights of one net at which the search starts, (P,).
+        tolerance: gradient norm below which the search counts as arrived.
+        hessians: largest number of Hessians.
+        progress: called with the number of Hessians taken and |g|.
+
+    Returns:
+        Where the search ended, and how well.
+
+    Raises:
+        UserError: for a tolerance that is not positive, and for fewer than one Hessian.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure, models
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> net = models.mlp((2,), activation="tanh", seed=0, dtype="float64")
+        >>> objective = measure.StackedObjective([net], x, np.sin(3 * x), block=1)
+        >>> point = measure.critical_point(objective, measure.flat(net), hessians=5)
+        >>> point.hessians <= 5, point.eigenvalues.shape
+        (True, (7,))
     """
     require(tolerance > 0, f"tolerance {tolerance} must be positive")
     require(hessians >= 1, f"hessians={hessians} must be at least 1")

@@ -13,12 +13,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlhw._tf.inputs import first_line, take
+from dlhw._tf.types import Data, Tensor
 from dlhw.errors import UserError, warn
-from dlhw.measure.inputs import first_line, take
 from dlhw.measure.objective import Objective
-from dlhw.measure.precision import widened
 from dlhw.measure.second_order import exact_moments
-from dlhw.measure.state import intercepted, kept, leaves_of
+from dlhw.models.precision import as_float64
+from dlhw.models.state import intercepted, leaves_of, restore_weights
 
 Array = NDArray[np.floating]
 
@@ -80,7 +81,7 @@ def check_second_derivatives(objective: Objective) -> None:
     small = wide or _few(objective, objective.model)
     rng, theta = np.random.default_rng(0), small.theta
     v, w = rng.normal(size=(2, small.size))
-    with kept(small.model):
+    with restore_weights(small.model):
         try:
             hv, hw = (_eager(small, "_product", u)[0] for u in (v, w))
         except (LookupError, TypeError, NotImplementedError, UserError) as error:
@@ -111,7 +112,7 @@ def _in_float64(objective: Objective) -> Objective | None:
     if objective.dtype == tf.float64:
         return _few(objective, objective.model)
     try:
-        wide = widened(objective.model, take(objective.data[0], np.arange(min(objective.n, 4))))
+        wide = as_float64(objective.model, take(objective.data[0], np.arange(min(objective.n, 4))))
         small = _few(objective, wide)
         _eager(small, "_gradient")
     except (UserError, TypeError, NotImplementedError, tf.errors.OpError):  # a kernel that float64 does not have
@@ -147,20 +148,20 @@ def _named(objective: Objective, what: str) -> UserError:
     )
 
 
-def faulty_layer(model: keras.Model, x: Any) -> keras.layers.Layer | None:
+def faulty_layer(model: keras.Model, x: Data) -> keras.layers.Layer | None:
     """The first leaf layer whose own second derivatives, by inputs and weights, are not those of its gradient."""
     calls: list[tuple[keras.layers.Layer, Any, Any, Any]] = []
 
-    def wrap(layer: keras.layers.Layer, call: Any) -> Callable[..., Any]:
-        def recorded(*args: Any, **kwargs: Any) -> Any:
+    def wrap(layer: keras.layers.Layer, call: Any) -> Callable[..., Tensor]:
+        def recorded(*args: Any, **kwargs: Any) -> Tensor:
             calls.append((layer, call, args, kwargs))
             return call(*args, **kwargs)
 
         return recorded
 
-    with kept(model), intercepted(leaves_of(model), wrap):
+    with restore_weights(model), intercepted(leaves_of(model), wrap):
         model(x, training=False)
-    with kept(model):
+    with restore_weights(model):
         return next((layer for layer, *how in calls if _is_faulty(layer, *how)), None)
 
 
@@ -173,7 +174,7 @@ def _is_faulty(layer: keras.layers.Layer, call: Any, args: Any, kwargs: Any) -> 
     sizes = [int(tf.size(p)) for p in (*points, *weights)]
     at = np.concatenate([np.ravel(p) for p in (*points, *weights)]).astype(np.float64)
 
-    def gradient(inputs: list[Any]) -> Any:
+    def gradient(inputs: list[Tensor]) -> Tensor:
         swap = {id(a): b for a, b in zip(floats, inputs, strict=True)}
         a, k = tf.nest.map_structure(lambda t: swap.get(id(t), t), (args, kwargs))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -184,7 +185,7 @@ def _is_faulty(layer: keras.layers.Layer, call: Any, args: Any, kwargs: Any) -> 
         parts = tape.gradient(value, [*inputs, *weights], unconnected_gradients="zero")
         return tf.concat([tf.cast(tf.reshape(tf.convert_to_tensor(p), [-1]), tf.float64) for p in parts], 0)
 
-    def placed(theta: Array) -> list[Any]:
+    def placed(theta: Array) -> list[Tensor]:
         pieces = np.split(theta, np.cumsum(sizes)[:-1])
         for variable, piece in zip(weights, pieces[len(points) :], strict=True):
             variable.assign(piece.reshape(variable.shape))
@@ -207,6 +208,6 @@ def _is_faulty(layer: keras.layers.Layer, call: Any, args: Any, kwargs: Any) -> 
     return not result.agrees and result.is_smooth
 
 
-def _numbers(o: Any) -> Array:
+def _numbers(o: Tensor) -> Array:
     """Fixed weights of different size and sign for the entries of a tensor."""
     return np.random.default_rng(2).normal(size=o.shape)

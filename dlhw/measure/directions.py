@@ -17,7 +17,27 @@ Shapes: TypeAlias = Any
 
 
 def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Array:
-    """A Gaussian direction at `theta` (P,), scaled by :func:`normalised`; the same seed gives the same direction."""
+    """A Gaussian direction at `theta`, scaled by :func:`normalised`.
+
+    Args:
+        theta: weights, (P,).
+        shapes: the Keras model, or the shapes of its trainable weights.
+        norm: see :func:`normalised`.
+        seed: the same seed gives the same direction.
+
+    Returns:
+        The direction, (P,).
+
+    Raises:
+        UserError: for an unknown norm, and weights that are not as many as the shapes say.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure
+        >>> d = measure.random_direction(np.ones(6), [(3, 2)], norm="layer")
+        >>> float(np.linalg.norm(d).round(6)) == float(np.sqrt(6).round(6))
+        True
+    """
     drawn = np.random.default_rng(seed).standard_normal(len(theta))
     return normalised(drawn, theta, shapes, norm=norm)
 
@@ -25,20 +45,19 @@ def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", see
 def normalised(direction: Array, theta: Array, shapes: Shapes, *, norm: Norm = "filter") -> Array:
     """`direction` with the size of the weights `theta`, tensor by tensor.
 
-    filter  d_j <- d_j |theta_j| / |d_j| for every filter or neuron j (:func:`dlhw.measure.filter_axes` says which
-            slices those are; of a list of shapes the last axis of every kernel is taken)
-    layer   the same with the whole tensor in place of a filter
-    weight  d_i <- |theta_i| sign(d_i) for every single weight
-    none    d as it is
+        filter  d_j <- d_j |theta_j| / |d_j| for every filter or neuron j (:func:`dlhw.measure.filter_axes` says which
+                slices those are; of a list of shapes, the last axis of every kernel is taken)
+        layer   the same with the whole tensor in place of a filter
+        weight  d_i <- |theta_i| sign(d_i) for every single weight
+        none    d itself
 
-    Biases, normalizations and other tensors without filters get zero, but for "none". A filter whose weights are all
-    zero gets zero.
-    Li et al. 2018, Visualizing the loss landscape of neural nets: a ReLU net whose layers are rescaled computes the
-    same function, and only directions that are rescaled with it see the same surface.
+    Biases, normalizations and other tensors without filters get zero, except for "none". A filter whose weights are all
+    zero gets zero. Li et al. 2018, Visualizing the loss landscape of neural nets: a ReLU net whose layers are rescaled
+    computes the same function, and only directions that are rescaled with it see the same surface.
 
     Args:
         direction: (P,).
-        theta: weights, (P,), as :func:`dlhw.measure.flat` gives them.
+        theta: weights, (P,), in the order of :func:`dlhw.measure.flat`.
         shapes: the Keras model, or the shapes of its tensors in the order of the vector. Shapes alone are enough for
             Dense and Conv layers; transposed and depthwise convolutions, attention and embeddings need the model.
         norm: see above.
@@ -48,6 +67,12 @@ def normalised(direction: Array, theta: Array, shapes: Shapes, *, norm: Norm = "
 
     Raises:
         UserError: for an unknown norm, and vectors that are not as long as the shapes say.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure
+        >>> measure.normalised(np.array([3.0, -4.0]), np.array([1.0, 2.0]), [(2, 1)], norm="weight").tolist()
+        [1.0, -2.0]
     """
     require(norm in get_args(Norm), f"norm {norm!r} is unknown; use {', '.join(get_args(Norm))}")
     tensors = _tensors(shapes)
@@ -107,19 +132,53 @@ class Plane:
 
 
 def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Plane:
-    """Two random directions at `theta` (Li et al. 2018); in high dimensions they are all but orthogonal."""
+    """The plane through `theta` along two random directions (Li et al. 2018), nearly orthogonal in high dimensions.
+
+    Args:
+        theta: weights, (P,).
+        shapes: the Keras model, or the shapes of its trainable weights.
+        norm: see :func:`normalised`.
+        seed: of both directions.
+
+    Returns:
+        The plane, with `theta` as its origin.
+
+    Raises:
+        UserError: for an unknown norm, and weights that are not as many as the shapes say.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure
+        >>> plane = measure.random_plane(np.ones(6), [(3, 2)])
+        >>> plane.at(0, 0).tolist() == [1.0] * 6
+        True
+    """
     streams = np.random.SeedSequence(seed).generate_state(2)
     one, two = (random_direction(theta, shapes, norm=norm, seed=int(s)) for s in streams)
     return Plane(np.asarray(theta, np.float64), one, two)
 
 
 def path_plane(path: Array) -> tuple[Plane, Array]:
-    """The plane of the first two principal components of a path (n, P) of training, its last point the origin.
+    """The plane of the first two principal components of a path of training, with its last point as the origin.
 
-    Returns the plane, whose directions are orthonormal, and the shares of the variance of the path of all components,
-    (n - 1,). What is not in the first two is the part of the path that the picture leaves out.
+    Args:
+        path: weights along the training, (n, P).
+
+    Returns:
+        The plane, whose directions are orthonormal, and the fractions of the variance of the path along all components,
+        (n - 1,). What is not in the first two is the part of the path that the picture leaves out.
+
+    Raises:
+        UserError: for fewer than two points, and a path that does not move.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure
+        >>> plane, explained = measure.path_plane(np.array([[0.0, 0, 0], [1, 1, 0], [2, 0, 0]]))
+        >>> plane.origin.tolist(), float(explained.sum().round(6))
+        ([2.0, 0.0, 0.0], 1.0)
     """
-    from dlhw.measure.weights import pca
+    from dlhw.measure.principal_components import pca
 
     found = pca(path)
     require(bool(np.isfinite(found.explained).all()), "the path has not moved; it spans no plane")
@@ -129,10 +188,27 @@ def path_plane(path: Array) -> tuple[Plane, Array]:
 
 
 def three_point_plane(a: Array, b: Array, c: Array) -> Plane:
-    """The plane through three points (P,), with orthonormal directions: a the origin, b on the first axis.
+    """The plane through three points, with orthonormal directions: a is the origin, and b is on the first axis.
 
-    Garipov et al. 2018, Loss surfaces, mode connectivity, and fast ensembling of DNNs. Raises UserError if the three
-    lie on a line.
+    Garipov et al. 2018, Loss surfaces, mode connectivity, and fast ensembling of DNNs.
+
+    Args:
+        a: weights, (P,).
+        b: weights, (P,).
+        c: weights, (P,).
+
+    Returns:
+        The plane.
+
+    Raises:
+        UserError: if the three points are on a line.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure
+        >>> plane = measure.three_point_plane(np.zeros(3), np.array([2.0, 0, 0]), np.array([1.0, 1, 0]))
+        >>> plane.at(2, 0).tolist()
+        [2.0, 0.0, 0.0]
     """
     a, u, v = np.asarray(a, np.float64), np.asarray(b, np.float64) - a, np.asarray(c, np.float64) - a
     length = np.linalg.norm(u)

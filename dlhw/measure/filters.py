@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
-from dlhw.measure.state import layers_of
+from dlhw._tf.types import Tensor
+from dlhw.models.state import layers_of
 
 _NO_KERNELS = ("bias", "gamma", "beta", "alpha", "scale")
 """Names of weights that shift or scale a neuron; in Keras some of them have several axes."""
@@ -18,7 +17,7 @@ def filter_axes(model: keras.Model) -> list[tuple[int, ...] | None]:
     A filter is what one neuron sees (Li et al. 2018, Visualizing the loss landscape of neural nets):
 
     - Dense, convolutions, kernels of recurrent cells: a slice of the last axis (of a recurrent cell one gate of one
-      unit); custom layers are taken to follow this rule
+      unit); custom layers are assumed to follow this rule
     - transposed convolutions, whose kernels are (..., filters, channels): a slice of the axis before the last
     - depthwise kernels (..., channels, multiplier): a slice of the last two axes
     - EinsumDense, and with it the kernels of attention: a slice of all axes that are axes of the output too, so that
@@ -31,7 +30,15 @@ def filter_axes(model: keras.Model) -> list[tuple[int, ...] | None]:
         model: any built Keras model, whatever is nested in it.
 
     Returns:
-        In the order of `model.trainable_variables`, axes as whole numbers from 0; None: no filters.
+        In the order of `model.trainable_variables`, axes as integers from 0; None: no filters.
+
+    Raises:
+        AttributeError: for anything but a Keras model.
+
+    Example:
+        >>> from dlhw import measure, models
+        >>> measure.filter_axes(models.mlp((4,)))
+        [(0,), None, (0,), None]
     """
     axes: dict[int, tuple[int, ...] | None] = {}
     for layer in layers_of(model):
@@ -40,11 +47,11 @@ def filter_axes(model: keras.Model) -> list[tuple[int, ...] | None]:
     return [axes.get(id(v), _all_but_last(v)) for v in model.trainable_variables]
 
 
-def _all_but_last(variable: Any) -> tuple[int, ...] | None:
+def _all_but_last(variable: Tensor) -> tuple[int, ...] | None:
     return tuple(range(len(variable.shape) - 1)) if len(variable.shape) > 1 else None
 
 
-def _axes(layer: keras.layers.Layer, variable: Any) -> tuple[int, ...] | None:
+def _axes(layer: keras.layers.Layer, variable: Tensor) -> tuple[int, ...] | None:
     rank, name = len(variable.shape), variable.name
     if rank < 2 or name in _NO_KERNELS:
         return None

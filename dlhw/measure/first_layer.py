@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dlhw._tf.inputs import chunks
+from dlhw._tf.types import Tensor
 from dlhw.errors import UserError
-from dlhw.measure.copies import copied
 from dlhw.measure.directions import Plane
-from dlhw.measure.inputs import chunks
-from dlhw.measure.state import agree
+from dlhw.models.copies import copied
+from dlhw.models.state import agree
 
 Array = NDArray[np.floating]
 
@@ -39,7 +40,7 @@ class FirstLayer:
     shape: tuple[int, ...]  # of an example after the activation and the pool
     rest: keras.Model  # from there to the output
 
-    def outputs(self, passes: Any, a: Any, b: Any) -> list[Any]:
+    def outputs(self, passes: Tensor, a: Tensor, b: Tensor) -> list[Tensor]:
         """What the rest of the net gets at the points a, b (T,), from passes (3, q, n, m): T tensors (n, ...)."""
         # For XLA: point by point, so that nothing but the end of each is written to memory; place by place, for a
         # reduction over an axis is not vectorised; all numbers in one row, for an axis of 10 channels is too short.
@@ -52,7 +53,7 @@ class FirstLayer:
         return found
 
 
-def first_layer(model: keras.Model, plane: Plane, x: Any, batch_size: int) -> FirstLayer | None:
+def first_layer(model: keras.Model, plane: Plane, x: Tensor, batch_size: int) -> FirstLayer | None:
     """The first layer over `plane`, its passes computed; None for a model where that is not possible.
 
     It is where the first layer with weights is a Dense or Conv2D, all of it is trained, the input reaches the one
@@ -96,7 +97,7 @@ def first_layer(model: keras.Model, plane: Plane, x: Any, batch_size: int) -> Fi
     return FirstLayer(passes, weights, layer.activation, tuple(after.output.shape[1:]), rest)
 
 
-def _copy(model: keras.Model, x: Any) -> keras.Model | None:
+def _copy(model: keras.Model, x: Tensor) -> keras.Model | None:
     """A copy whose graph may be cut; None for a model that is more than its graph, or whose layers add losses."""
     empty = keras.Input((1,))
     functional = type(keras.Model(empty, keras.ops.abs(empty)))  # the class has no public name
@@ -111,13 +112,13 @@ def _copy(model: keras.Model, x: Any) -> keras.Model | None:
     return None if copy.losses or not tf.is_tensor(z) else copy
 
 
-def _split(row: Array, variables: Any) -> list[Any]:
+def _split(row: Array, variables: Tensor) -> list[Tensor]:
     sizes = [int(np.prod(v.shape)) for v in variables]
     pieces = np.split(row, np.cumsum(sizes)[:-1])
     return [tf.constant(p.reshape(v.shape), v.dtype) for p, v in zip(pieces, variables, strict=True)]
 
 
-def _linear(layer: Any, h: Any, kernel: Any, bias: list[Any]) -> Any:
+def _linear(layer: keras.layers.Layer, h: Tensor, kernel: Tensor, bias: list[Any]) -> Tensor:
     """The layer without its activation, with other weights."""
     if isinstance(layer, keras.layers.Dense):
         z = keras.ops.matmul(h, kernel)
@@ -136,7 +137,7 @@ def _linear(layer: Any, h: Any, kernel: Any, bias: list[Any]) -> Any:
     return z + (tf.reshape(bias[0], [1, -1, 1, 1]) if first else bias[0])
 
 
-def _pool_after(model: keras.Model, layer: Any) -> Any:
+def _pool_after(model: keras.Model, layer: keras.layers.Layer) -> Tensor:
     """The max-pool that alone takes what `layer` gives, if it has neither overlap nor padding nor a rest."""
     nodes = layer._outbound_nodes
     pool: Any = nodes[0].operation if len(nodes) == 1 and len(layer._inbound_nodes) == 1 else None
@@ -148,7 +149,7 @@ def _pool_after(model: keras.Model, layer: Any) -> Any:
     return pool if whole and tuple(pool.strides) == tuple(pool.pool_size) else None
 
 
-def _apart(z: Any, pool: Any) -> Any:
+def _apart(z: Tensor, pool: keras.layers.Layer) -> Tensor:
     """(n, ...) -> (q, n, m): the places under a pool on an axis of their own, one without a pool."""
     if pool is None:
         return tf.reshape(z, [1, z.shape[0], -1])

@@ -14,13 +14,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlhw._compiled import Compiled
+from dlhw._tf.compiled import Compiled
+from dlhw._tf.inputs import chunks, input_tensors, length, target_tensor, wide_dtype
+from dlhw._tf.losses import ExampleLoss, Loss
+from dlhw._tf.types import Data, Tensor
 from dlhw.errors import require
-from dlhw.measure.inputs import chunks, input_tensors, length, target_tensor, wide_dtype
-from dlhw.measure.losses import ExampleLoss
-from dlhw.measure.objective import BATCH, Loss
-from dlhw.measure.probe import Probe, forward, probe
-from dlhw.measure.state import intercepted, layers_of, leaves_of
+from dlhw.measure.gradient_source import GradientSource
+from dlhw.measure.objective import BATCH
+from dlhw.models.probe import Probe, probe
 
 Array = NDArray[np.floating]
 
@@ -45,59 +46,96 @@ class Norms:
 
 
 def sensitivity(
-    model: keras.Model, loss: Loss, x: Any, y: Any, *, at: str | None = None, batch_size: int = BATCH
+    model: keras.Model, loss: Loss, x: Data, y: Data, *, at: str | None = None, batch_size: int = BATCH
 ) -> Norms:
-    """Input-gradient sensitivity: |d loss_i / d x_i|, Frobenius norm, one gradient an example; its mean is the number.
+    """Input-gradient sensitivity: |d loss_i / d x_i|, Frobenius norm, one gradient per example; its mean is the number.
 
-    No gradient of a batch mean, which carries a factor 1/B (:func:`batch_mean_sensitivity`). The examples of a batch do
-    not touch each other in inference mode, so the gradient of the *sum* of their losses holds them all, in one pass.
+    It is not the gradient of a batch mean, which carries a factor 1/B (:func:`batch_mean_sensitivity`). In inference
+    mode the examples of a batch do not influence each other, so that the gradient of the *sum* of their losses holds
+    all of them, in one pass.
 
     Args:
         model: any built Keras model of one output.
-        loss: see :class:`dlhw.measure.Objective`; loss_i is the loss of example i alone, losses that layers add left
-            out.
+        loss: see :class:`dlhw.measure.Objective`; loss_i is the loss of example i alone, without losses that layers
+            add.
         x: inputs, (n, ...), floats unless `at` is given.
         y: targets, (n, ...).
-        at: name of a layer; then the gradient is taken by what that layer gives in place of x, such as by the vectors
-            of an embedding. The layer must be called once and give one array of floats with the examples first.
-        batch_size: examples of a chunk; acts on rounding and memory alone.
+        at: name of a layer; then the gradient is taken with respect to the output of that layer in place of x, such as
+            the vectors of an embedding. The layer must be called once and return one array of floats with the examples
+            first.
+        batch_size: examples per chunk; it changes rounding and memory only.
 
     Returns:
-        Norms in units of the loss over units of x (or of the layer's output).
+        Norms in units of the loss per unit of x (or of the output of the layer).
 
     Raises:
-        UserError: where no gradient reaches x, x are whole numbers or several inputs, or the loss of an example
-            depends on the others.
+        UserError: where no gradient reaches x, x is integer or several inputs, or the loss of an example depends on the
+            others.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure, models
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = np.sin(3 * x)
+        >>> net = models.mlp((4,), activation="tanh", seed=0, dtype="float64")
+        >>> slope = measure.sensitivity(net, "mse", x, y)
+        >>> slope.each.shape, slope.standard_error < slope.mean
+        ((20,), True)
     """
     return _input_gradients(model, loss, x, y, at, batch_size, tf.reduce_sum)
 
 
 def batch_mean_sensitivity(
-    model: keras.Model, loss: Loss, x: Any, y: Any, *, batch_size: int, at: str | None = None
+    model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int, at: str | None = None
 ) -> Norms:
-    """The popular mistake: |d (mean loss of the batch) / d x_i|, :func:`sensitivity` over the size of its batch.
+    """The popular mistake: |d (mean loss of the batch) / d x_i|, which is :func:`sensitivity` over the batch size.
 
     Evaluated with batches of the size B that the net was trained with, it falls with the batch size whatever the net
-    does: the mean over n examples carries ceil(n / B) / n, which is 1/B where B divides n. Here so that the mistake can
-    be shown; the last batch is smaller where B does not divide n. Arguments, result and errors: :func:`sensitivity`.
+    does: the mean over n examples carries ceil(n / B) / n, which is 1/B where B divides n. It is here so that the
+    mistake can be shown; the last batch is smaller where B does not divide n.
+
+    Args:
+        model: any built Keras model of one output.
+        loss: see :class:`dlhw.measure.Objective`.
+        x: inputs, (n, ...), floats unless `at` is given.
+        y: targets, (n, ...).
+        batch_size: B; here it changes the numbers.
+        at: as in :func:`sensitivity`.
+
+    Returns:
+        Norms in units of the loss per unit of x.
+
+    Raises:
+        UserError: as in :func:`sensitivity`.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure, models
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = np.sin(3 * x)
+        >>> net = models.mlp((4,), activation="tanh", seed=0, dtype="float64")
+        >>> right = measure.sensitivity(net, "mse", x, y).mean
+        >>> wrong = measure.batch_mean_sensitivity(net, "mse", x, y, batch_size=10).mean
+        >>> round(right / wrong, 6)
+        10.0
     """
     return _input_gradients(model, loss, x, y, at, batch_size, tf.reduce_mean)
 
 
 def _input_gradients(
-    model: keras.Model, loss: Loss, x: Any, y: Any, at: str | None, batch_size: int, reduce: Callable[[Any], Any]
+    model: keras.Model, loss: Loss, x: Tensor, y: Tensor, at: str | None, batch_size: int, reduce: Callable[[Any], Any]
 ) -> Norms:
     function = ExampleLoss(loss, model)
     data = input_tensors(model, x), target_tensor(model, y)
     length(data)
-    source = _Source(model, data[0], at)
+    source = GradientSource(model, data[0], at)
     behaviour = probe(model, function, *data)
     require(
         behaviour.separable,
         "the loss of an example depends on the other examples of its batch, so it has no sensitivity of its own",
     )
 
-    def norms_of(x: Any, y: Any) -> Any:
+    def norms_of(x: Tensor, y: Tensor) -> Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             z, watched = source.forward(tape, x)
             value = reduce(function(y, z))
@@ -108,7 +146,7 @@ def _input_gradients(
 
 def jacobian_norm(
     model: keras.Model,
-    x: Any,
+    x: Data,
     *,
     of: Literal["softmax", "output"] = "softmax",
     at: str | None = None,
@@ -119,23 +157,32 @@ def jacobian_norm(
     Args:
         model: any built Keras model of one output.
         x: inputs, (n, ...), floats unless `at` is given.
-        of: "softmax": f is the softmax of the model's output, its logits (Novak et al. 2018, Sensitivity and
-            generalization in neural networks); "output": f is the output itself, such as logits. One backward pass an
-            output.
+        of: "softmax": f is the softmax of the output of the model, its logits (Novak et al. 2018, Sensitivity and
+            generalization in neural networks); "output": f is the output itself, such as logits. It takes one backward
+            pass per output.
         at: as in :func:`sensitivity`.
-        batch_size: examples of a chunk; acts on rounding and memory alone.
+        batch_size: examples per chunk; it changes rounding and memory only.
 
     Returns:
-        Norms in units of f over units of x.
+        Norms in units of f per unit of x.
 
     Raises:
-        UserError: for of="softmax" of a model whose outputs are probabilities already, or that has one output; where
-            no gradient reaches x, x are whole numbers or several inputs, or an output depends on other examples.
+        UserError: for of="softmax" of a model whose outputs are probabilities already, or that has one output; where no
+            gradient reaches x, x is integer or several inputs, or an output depends on other examples.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure, models
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = np.sin(3 * x)
+        >>> net = models.mlp((4,), activation="tanh", seed=0, dtype="float64")
+        >>> measure.jacobian_norm(net, x, of="output").each.shape
+        (20,)
     """
     require(of in ("softmax", "output"), f"of {of!r} is unknown; use softmax or output")
     data = (input_tensors(model, x),)
     length(data)
-    source = _Source(model, data[0], at)
+    source = GradientSource(model, data[0], at)
     behaviour = probe(model, None, data[0])
     require(
         behaviour.separable, "an output depends on the other examples of its batch, so it has no Jacobian of its own"
@@ -146,7 +193,7 @@ def jacobian_norm(
     )
     require(of == "output" or behaviour.classes > 1, 'the softmax of one output is constant; use of="output"')
 
-    def norms_of(x: Any) -> Any:
+    def norms_of(x: Tensor) -> Tensor:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             z, watched = source.forward(tape, x)
             z = tf.reshape(tf.nn.softmax(z) if of == "softmax" else z, [length(x), -1])
@@ -156,72 +203,6 @@ def jacobian_norm(
         return tf.sqrt(tf.add_n([tf.square(_row_norms(g)) for g in passes if g is not None]))
 
     return _norms(norms_of, data, batch_size, behaviour)
-
-
-class _Source:
-    """What a gradient is taken by: the inputs of the model, or what one of its layers gives."""
-
-    def __init__(self, model: keras.Model, x: Any, at: str | None) -> None:
-        self.model, self.at, self.layer = model, at, None
-        if at is None:
-            require(
-                not isinstance(x, (tuple, list, dict)) and x.dtype.is_floating,
-                "a gradient by the inputs needs one array of floats as x, not whole numbers or several inputs; name "
-                f'the layer by whose output it is taken, such as at="{_suggestion(model)}"',
-            )
-            return
-        names = [layer.name for layer in layers_of(model)]
-        require(
-            names.count(at) == 1, f"at={at!r}: the model has {names.count(at)} layers of that name; use one of {names}"
-        )
-        self.layer = next(layer for layer in layers_of(model) if layer.name == at)
-
-    def forward(self, tape: Any, x: Any) -> tuple[Any, Callable[[], Any]]:
-        """The output of the model, and a function that gives the tensor that `tape` watches."""
-        if self.layer is None:
-            x = tf.identity(x)
-            tape.watch(x)
-            return forward(self.model, x), lambda: x
-        outputs: list[Any] = []
-
-        def wrap(_: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-            def watched(*args: Any, **kwargs: Any) -> Any:
-                given = call(*args, **kwargs)
-                require(
-                    tf.is_tensor(given) and given.dtype.is_floating and given.shape[0] == length(x),
-                    f"at={self.at!r}: the layer gives no single array of floats with the examples first",
-                )
-                value = tf.identity(given)
-                if (mask := getattr(given, "_keras_mask", None)) is not None:
-                    value._keras_mask = mask
-                tape.watch(value)
-                outputs.append(value)
-                return value
-
-            return watched
-
-        with intercepted([self.layer], wrap):
-            z = forward(self.model, x)
-        require(len(outputs) == 1, f"at={self.at!r}: the layer is called {len(outputs)} times; name one called once")
-        return z, lambda: outputs[0]
-
-    def reached(self, gradient: Any) -> Any:
-        """`gradient`, unless there is none."""
-        where = "x" if self.at is None else f"the output of layer {self.at!r}"
-        require(
-            gradient is not None,
-            f"no gradient reaches {where}: the output does not depend on it, or through whole numbers or steps alone; "
-            f'name a later layer, such as at="{_suggestion(self.model)}"',
-        )
-        return tf.convert_to_tensor(gradient)
-
-
-def _suggestion(model: keras.Model) -> str:
-    """An embedding of the model, or its first layer with weights."""
-    leaves = leaves_of(model)
-    embeddings = [layer.name for layer in leaves if isinstance(layer, keras.layers.Embedding)]
-    weighted = [layer.name for layer in leaves if layer.weights]
-    return (embeddings or weighted or ["layer name"])[0]
 
 
 def _norms(function: Callable[..., Any], data: tuple[Any, ...], batch_size: int, behaviour: Probe) -> Norms:
@@ -235,6 +216,6 @@ def _norms(function: Callable[..., Any], data: tuple[Any, ...], batch_size: int,
     return Norms(np.concatenate(rows))
 
 
-def _row_norms(g: Any) -> Any:
+def _row_norms(g: Tensor) -> Tensor:
     wide = tf.cast(g, wide_dtype(g.dtype))
     return tf.sqrt(tf.reduce_sum(tf.square(tf.reshape(wide, [wide.shape[0], -1])), 1))

@@ -11,32 +11,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlhw._compiled import Compiled
+from dlhw._tf.compiled import Compiled
+from dlhw._tf.inputs import chunks, first_line, input_tensors, length, target_tensor, wide_dtype
+from dlhw._tf.losses import ExampleLoss, Loss, added_losses, correct_predictions
+from dlhw._tf.types import Data, Tensor
 from dlhw.errors import UserError, require
-from dlhw.measure.inputs import chunks, first_line, input_tensors, length, target_tensor, wide_dtype
-from dlhw.measure.losses import ExampleLoss, Loss, added_losses
-from dlhw.measure.probe import forward, probe
 from dlhw.measure.second_order import exact_moments
-from dlhw.measure.state import kept
-from dlhw.measure.weights import assign, flat
-
-__all__ = ["BATCH", "Loss", "Objective", "Value", "hits", "kept"]
+from dlhw.models.probe import forward, probe
+from dlhw.models.weights import assign, flat
 
 Array = NDArray[np.floating]
 
 BATCH = 500  # examples of a chunk: measured best between 100 and 1000, and small in memory
-
-
-def hits(y: Any, z: Any) -> Any | None:
-    """Whether the largest output is that of the class, (n,); None where y are no class labels.
-
-    Class labels are whole numbers, (n,) or (n, 1), for outputs (n, C) of two classes or more.
-    """
-    if not tf.is_tensor(y) or not y.dtype.is_integer or len(z.shape) != 2 or z.shape[-1] < 2:
-        return None
-    if y.shape.as_list() not in ([z.shape[0]], [z.shape[0], 1]):
-        return None
-    return tf.equal(tf.argmax(z, -1, y.dtype), tf.reshape(y, [z.shape[0]]))
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ class Objective:
     and handed over in float64.
     """
 
-    def __init__(self, model: keras.Model, loss: Loss, x: Any, y: Any, *, batch_size: int = BATCH) -> None:
+    def __init__(self, model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH) -> None:
         """Prepare the measurement and try it on a few examples.
 
         Args:
@@ -88,7 +74,7 @@ class Objective:
         self._functions: dict[str, Compiled] = {}
         self.denominator = self._count()
 
-    def _trainable(self) -> list[Any]:
+    def _trainable(self) -> list[Tensor]:
         return [v.value for v in self.model.trainable_variables]
 
     def _count(self) -> float:
@@ -160,7 +146,7 @@ class Objective:
         (matrix,) = self._sum(self._matrix)
         return np.asarray(matrix / self.denominator)
 
-    def _sum(self, function: Callable[..., Any], *more: Any) -> list[Any]:
+    def _sum(self, function: Callable[..., Any], *more: Any) -> list[Tensor]:
         """Sums of `function` over the chunks, in float64."""
         same = len(self._trainable()) == len(self.variables)
         same = same and all(a is b for a, b in zip(self._trainable(), self.variables, strict=True))
@@ -190,7 +176,7 @@ class Objective:
             self._functions[function.__name__] = Compiled(function)
         return self._functions[function.__name__]
 
-    def _losses(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def _losses(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Sum over the chunk of all losses, in the precision of the weights, and the outputs."""
         z, wide = forward(self.model, x), self.dtype
         n = length(x)
@@ -200,36 +186,36 @@ class Objective:
         added = [a * weight[kind] for a, kind in zip(added_losses(self.model, wide), self.probe.added, strict=True)]
         return tf.add_n([tf.cast(numerator, wide), *added]), z
 
-    def _each(self, x: Any, y: Any) -> Any:
+    def _each(self, x: Tensor, y: Tensor) -> Tensor:
         return self.loss(y, forward(self.model, x))
 
-    def _valid(self, x: Any, y: Any) -> tuple[Any]:
+    def _valid(self, x: Tensor, y: Tensor) -> tuple[Tensor]:
         return (self.loss.sums(y, forward(self.model, x))[1],)
 
-    def _value(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def _value(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         loss, z = self._losses(x, y)
-        right = hits(y, z)
+        right = correct_predictions(y, z)
         return loss, tf.constant(np.nan) if right is None else tf.reduce_sum(tf.cast(right, tf.float32))
 
-    def _gradient(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def _gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
             loss, _ = self._losses(x, y)
         return loss, self._flat(tape.gradient(loss, self.variables, unconnected_gradients="zero"))
 
-    def _product(self, x: Any, y: Any, vector: Any) -> tuple[Any]:
+    def _product(self, x: Tensor, y: Tensor, vector: Tensor) -> tuple[Tensor]:
         with exact_moments(), tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(self.variables)
             _, gradient = self._gradient(x, y)
             along = tf.reduce_sum(gradient * tf.cast(vector, gradient.dtype))
         return (self._flat(outer.gradient(along, self.variables, unconnected_gradients="zero")),)
 
-    def _matrix(self, x: Any, y: Any) -> tuple[Any]:
+    def _matrix(self, x: Tensor, y: Tensor) -> tuple[Tensor]:
         with exact_moments(), tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(self.variables)
             _, gradient = self._gradient(x, y)
         rows = outer.jacobian(gradient, self.variables, unconnected_gradients="zero", experimental_use_pfor=False)
         return (tf.concat([tf.reshape(r, [self.size, -1]) for r in rows], 1),)
 
-    def _flat(self, parts: Any) -> Any:
+    def _flat(self, parts: Tensor) -> Tensor:
         return tf.concat([tf.cast(tf.reshape(tf.convert_to_tensor(p), [-1]), self.dtype) for p in parts], 0)

@@ -16,6 +16,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import ops as _ops  # the registry has no public name
 
+from dlhw._tf.types import Tensor
+
 
 def _register(name: str, gradient: Callable[[Any, Any], Any]) -> None:
     """Register `gradient` for the op `name`, in place of what TensorFlow has."""
@@ -25,7 +27,7 @@ def _register(name: str, gradient: Callable[[Any, Any], Any]) -> None:
         _ops.gradient_registry._registry[name]["type"] = gradient
 
 
-def _softsign_grad(op: Any, upstream: Any) -> Any:
+def _softsign_grad(op: Any, upstream: Tensor) -> Tensor:
     """Gradient of dy / (1 + |x|)^2 by dy and x."""
     dy, x = op.inputs
     slope = 1 / tf.square(1 + tf.abs(x))
@@ -35,13 +37,13 @@ def _softsign_grad(op: Any, upstream: Any) -> Any:
 def _resize_gradient(resize: Any, adjoint: Any) -> Callable[[Any, Any], Any]:
     """Gradient of a resize op, which is linear: its adjoint, whose own gradient is the resize again."""
 
-    def gradient(op: Any, upstream: Any) -> Any:
+    def gradient(op: Any, upstream: Tensor) -> Tensor:
         image = op.inputs[0]
         attributes = {k: op.get_attr(k) for k in ("align_corners", "half_pixel_centers")}
 
         @tf.custom_gradient
-        def back(dy: Any) -> Any:
-            def again(u: Any) -> Any:
+        def back(dy: Tensor) -> Tensor:
+            def again(u: Tensor) -> Tensor:
                 return tf.cast(resize(images=u, size=tf.shape(dy)[1:3], **attributes), dy.dtype)
 
             return adjoint(dy, image, **attributes), again
@@ -51,15 +53,15 @@ def _resize_gradient(resize: Any, adjoint: Any) -> Callable[[Any, Any], Any]:
     return gradient
 
 
-def _nearest_adjoint(dy: Any, image: Any, **attributes: Any) -> Any:
+def _nearest_adjoint(dy: Tensor, image: Tensor, **attributes: Any) -> Tensor:
     return tf.raw_ops.ResizeNearestNeighborGrad(grads=dy, size=tf.shape(image)[1:3], **attributes)
 
 
-def _float_adjoint(op: Any) -> Any:
+def _float_adjoint(op: Any) -> Tensor:
     return lambda dy, image, **attributes: op(grads=dy, original_image=image, **attributes)
 
 
-def _scale_and_translate_grad(op: Any, upstream: Any) -> Any:
+def _scale_and_translate_grad(op: Any, upstream: Tensor) -> Tensor:
     grads, _, scale, translation = op.inputs
     kernel = {"kernel_type": op.get_attr("kernel_type"), "antialias": op.get_attr("antialias")}
     resized = tf.raw_ops.ScaleAndTranslate(
@@ -79,7 +81,7 @@ _register("SoftsignGrad", _softsign_grad)
 _register("ScaleAndTranslateGrad", _scale_and_translate_grad)
 
 
-def _moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
+def _moments(x: Tensor, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> Tensor:
     """Mean and variance of `x` over `axes`, as `tf.nn.moments`, and differentiable as often as wanted."""
     with tf.name_scope(name or "moments"):
         wide = tf.cast(x, tf.float32) if x.dtype == tf.float16 else x

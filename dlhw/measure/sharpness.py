@@ -10,9 +10,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw._tf.losses import Loss
+from dlhw._tf.types import Data
 from dlhw.errors import require
-from dlhw.measure.objective import BATCH, Loss, Objective
-from dlhw.measure.state import kept
+from dlhw.measure.objective import BATCH, Objective
+from dlhw.models.state import restore_weights
 
 Array = NDArray[np.floating]
 
@@ -41,8 +43,8 @@ class Sharpness:
 def keskar(
     model: keras.Model,
     loss: Loss,
-    x: Any,
-    y: Any,
+    x: Data,
+    y: Data,
     *,
     epsilon: float = 1e-3,
     subspace: int | None = None,
@@ -51,14 +53,15 @@ def keskar(
     seed: int = 0,
     batch_size: int = BATCH,
 ) -> Sharpness:
-    """Keskar et al. 2017, On large-batch training for deep learning: phi = 100 (max f(theta + A z) - f) / (1 + f).
+    """Keskar's sharpness: phi = 100 (max f(theta + A z) - f) / (1 + f) over a box around the weights.
 
-    The maximum is sought in the box |z_i| <= epsilon (|(A^+ theta)_i| + 1) by SciPy's L-BFGS-B from `starts` random
-    points of the box (at z = 0 of a trained net the gradient all but vanishes, and the search would end where it
-    began), and by z <- the corner to which the gradient points, again and again: a convex function has its maximum at
-    a corner. Each search goes on until the largest rise that it met has grown by less than 1 % in ten iterations. Ten
-    iterations in all, as in the paper, found 74, 96 and 100 % of that rise for three nets trained in batches of 500 and
-    90 to 93 % in batches of 8000: a bias that differs between the nets that are compared.
+    Keskar et al. 2017, On large-batch training for deep learning. The maximum is sought in the box |z_i| <= epsilon
+    (|(A^+ theta)_i| + 1) by SciPy's L-BFGS-B from random points of the box (at z = 0 of a trained net the gradient
+    nearly vanishes, and the search would end where it began), and by moving to the corner to which the gradient points,
+    again and again: a convex function has its maximum at a corner. Each search continues until the largest rise that it
+    met has grown by less than 1 % in ten iterations. Ten iterations in all, as in the paper, found 74, 96 and 100 % of
+    that rise for three nets trained in batches of 500 and 90 to 93 % in batches of 8000: a bias that differs between
+    the nets that are compared.
 
     Args:
         model: any built Keras model of one output.
@@ -67,17 +70,26 @@ def keskar(
         y: targets, (n, ...).
         epsilon: size of the box, in (0, 1].
         subspace: None: A = 1, all P directions; p: A of shape (P, p), random orthonormal columns, A^+ = A^T.
-        starts: random points from which L-BFGS-B starts.
+        starts: number of random points from which L-BFGS-B starts.
         iterations: cap of each search.
         seed: of the starts and the subspace; the same seed gives the same result.
-        batch_size: examples of a chunk; acts on rounding and memory alone.
+        batch_size: examples per chunk; it changes rounding and memory only.
 
     Returns:
-        phi in per cent of 1 + f: a lower bound of the true one, never negative (z = 0 is in the box), nan where f is
-        not finite. `searches` holds phi of every search, `settled` says whether the best one ended before its cap.
+        phi in per cent of 1 + f: a lower bound of the true maximum, never negative (z = 0 is in the box), nan where f
+        is not finite. `searches` holds phi of every search, `settled` says whether the best one ended before its cap.
 
     Raises:
-        UserError: unless 0 < epsilon <= 1, and for losses of -1 and below, of which phi makes no sense.
+        UserError: unless 0 < epsilon <= 1, and for losses of -1 and below, for which phi makes no sense.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure, models
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = np.sin(3 * x)
+        >>> net = models.mlp((4,), activation="tanh", seed=0, dtype="float64")
+        >>> measure.keskar(net, "mse", x, y, epsilon=0.01, starts=1).value > 0
+        True
     """
     require(0 < epsilon <= 1, f"epsilon {epsilon:g} must lie in (0, 1]")
     require(iterations >= 1 and starts >= 1, f"iterations {iterations} and starts {starts} must be positive")
@@ -101,7 +113,7 @@ def keskar(
         value, gradient = objective.gradient()
         return value - base, (gradient if a is None else a.T @ gradient) * size
 
-    with kept(model):
+    with restore_weights(model):
         base = objective.value().loss
         if not np.isfinite(base):
             return Sharpness(np.nan, base, np.nan, 1)
@@ -172,8 +184,8 @@ def _corners(rise: Callable[[Array], tuple[float, Array]], start: Array, iterati
 def sam(
     model: keras.Model,
     loss: Loss,
-    x: Any,
-    y: Any,
+    x: Data,
+    y: Data,
     *,
     rho: float = 0.05,
     adaptive: bool = False,
@@ -182,12 +194,36 @@ def sam(
     """One-step sharpness: f(theta + e) - f(theta), where e is the step of SAM of length `rho`.
 
     e = rho g / |g| (Foret et al. 2021); adaptive: e = rho T^2 g / |T g| with T = diag |theta| (Kwon et al. 2021), which
-    does not change when the weights of ReLU layers are rescaled. Units of the loss. 0 where the gradient vanishes.
+    does not change when the weights of ReLU layers are rescaled.
+
+    Args:
+        model: any built Keras model of one output.
+        loss: see :class:`dlhw.measure.Objective`.
+        x: inputs, (n, ...).
+        y: targets, (n, ...).
+        rho: length of the step.
+        adaptive: see above.
+        batch_size: examples per chunk; it changes rounding and memory only.
+
+    Returns:
+        The rise, in units of the loss; 0 where the gradient vanishes.
+
+    Raises:
+        UserError: unless rho is positive and finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure, models
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = np.sin(3 * x)
+        >>> net = models.mlp((4,), activation="tanh", seed=0, dtype="float64")
+        >>> measure.sam(net, "mse", x, y, rho=0.01).value > 0
+        True
     """
     require(rho > 0 and np.isfinite(rho), f"rho {rho:g} must be positive and finite")
     objective = Objective(model, loss, x, y, batch_size=batch_size)
     theta = objective.theta
-    with kept(model):
+    with restore_weights(model):
         base, g = objective.gradient()
         scale = np.abs(theta) if adaptive else np.ones_like(theta)
         length = float(np.linalg.norm(scale * g))

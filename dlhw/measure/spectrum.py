@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from dlhw.errors import require
+from dlhw.measure.lanczos import Lanczos, symmetric_operator
 
 Array = NDArray[np.floating]
 
@@ -39,14 +39,31 @@ def eigenpairs(
 ) -> Eigenpairs:
     """The k largest eigenvalues (not by magnitude), the k smallest, or k of both ends, by Lanczos's method.
 
-    Full re-orthogonalisation, at most `steps` products, fewer as soon as the wanted pairs have converged; memory
-    8 steps P bytes. `converged` says that a pair is an eigenpair; that none was missed it cannot say: an eigenvalue of
-    multiplicity is found again only after the space of the start vector is used up.
-    Golub and Van Loan, Matrix Computations, 4th ed., section 10.1.
+    With full re-orthogonalization. `converged` says that a pair is an eigenpair; it cannot say that none was missed: an
+    eigenvalue of multiplicity is found again only after the space of the start vector is exhausted. Memory 8 steps P
+    bytes. Golub and Van Loan, Matrix Computations, 4th ed., section 10.1.
 
-    Raises UserError if k (or 2 k for both ends) exceeds the size of the operator.
+    Args:
+        operator: a symmetric matrix, a SciPy `LinearOperator`, or :func:`dlhw.measure.hessian` of a model, (P, P).
+        k: number of pairs (at each end).
+        which: "largest", "smallest" or "both".
+        steps: most products with the operator; fewer are taken as soon as the wanted pairs have converged.
+        tolerance: residual relative to the largest |eigenvalue| met, below which a pair has converged.
+        seed: of the start vector.
+
+    Returns:
+        The pairs from the largest eigenvalue down, each with its residual.
+
+    Raises:
+        UserError: if k (or 2 k for both ends) exceeds the size of the operator or the steps.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure
+        >>> measure.eigenpairs(np.diag([1.0, 5.0, 3.0]), k=2).values.round(6).tolist()
+        [5.0, 3.0]
     """
-    a = _symmetric(operator)
+    a = symmetric_operator(operator)
     ends = {"largest": 1, "smallest": 1, "both": 2}
     require(which in ends, f"which {which!r} is unknown; use {', '.join(ends)}")
     require(k >= 1, f"k={k} must be positive")
@@ -77,52 +94,6 @@ def _ends(m: int, k: int, which: str) -> Array:
     return {"largest": high, "smallest": low, "both": np.concatenate([low, high])}[which]
 
 
-class Lanczos:
-    """An orthonormal basis q_1, q_2, ... in which a symmetric operator is tridiagonal, grown a step at a time."""
-
-    def __init__(self, a: LinearOperator, steps: int, seed: int) -> None:
-        self.a, self.rng = a, np.random.default_rng(seed)
-        self.alpha: list[float] = []
-        self.beta: list[float] = []  # beta[j] couples q_j and q_{j+1}
-        self.basis = np.empty((min(steps, a.shape[0]), a.shape[0]))
-        self.basis[0] = self._unit(self.rng.normal(size=a.shape[0]))
-
-    def step(self) -> None:
-        """One product. Where the space is used up (beta = 0) the basis goes on from a new random direction."""
-        m = len(self.alpha)
-        q = self.basis[m]
-        w = self.a.matvec(q)
-        require(bool(np.isfinite(w).all()), "the operator gives values that are not finite")
-        self.alpha.append(float(q @ w))
-        scale = float(np.linalg.norm(w))
-        w = self._orthogonal(w, m + 1)
-        beta = float(np.linalg.norm(w))
-        beta = 0.0 if beta <= 1e-12 * scale or m + 1 == self.a.shape[0] else beta
-        self.beta.append(beta)
-        if m + 1 < len(self.basis):
-            self.basis[m + 1] = w / beta if beta else self._fresh(m + 1)
-
-    def tridiagonal(self) -> Array:
-        """T, (m, m), after m steps."""
-        m = len(self.alpha)
-        off = np.diag(self.beta[: m - 1], 1)
-        return np.diag(self.alpha) + off + off.T
-
-    def _orthogonal(self, w: Array, m: int) -> Array:
-        """w without its part in the first m vectors; twice is enough (Kahan, in Parlett, The Symmetric Eigenvalue
-        Problem, 1998, section 6.9)."""
-        for _ in range(2):
-            w = w - self.basis[:m].T @ (self.basis[:m] @ w)
-        return w
-
-    def _fresh(self, m: int) -> Array:
-        return self._unit(self._orthogonal(self.rng.normal(size=self.a.shape[0]), m))
-
-    @staticmethod
-    def _unit(w: Array) -> Array:
-        return w / np.linalg.norm(w)
-
-
 @dataclass(frozen=True)
 class Estimate:
     """A number estimated from random samples."""
@@ -135,14 +106,31 @@ class Estimate:
 def trace(
     operator: Any, *, products: int = 100, method: Literal["hutchinson", "hutch++"] = "hutch++", seed: int = 0
 ) -> Estimate:
-    """Trace of a symmetric operator from `products` products with random signs.
+    """Trace of a symmetric operator from products with vectors of random signs.
 
     hutchinson: mean of z^T A z over vectors z of random signs (Hutchinson 1989); error ~ |A|_F / sqrt(products).
-    hutch++: a third of the products finds the dominant directions, whose part is then taken exactly, and only the
-    rest is sampled (Meyer et al. 2021); error ~ 1 / products for spectra that decay. The standard error is that of the
-    sampled part, so it is itself an estimate.
+        hutch++: a third of the products finds the dominant directions, whose part is then taken exactly, and only the
+        rest is sampled (Meyer et al. 2021); error ~ 1 / products for spectra that decay.
+
+    Args:
+        operator: as in :func:`eigenpairs`.
+        products: number of products with the operator.
+        method: see above.
+        seed: of the signs.
+
+    Returns:
+        The estimate. Its standard error is that of the sampled part, so it is itself an estimate.
+
+    Raises:
+        UserError: for an unknown method, and too few products.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure
+        >>> measure.trace(np.diag([1.0, 2.0, 3.0]), products=30).value
+        6.0
     """
-    a = _symmetric(operator)
+    a = symmetric_operator(operator)
     size = a.shape[0]
     require(method in ("hutchinson", "hutch++"), f"method {method!r} is unknown; use hutchinson or hutch++")
     least = 2 if method == "hutchinson" else 6
@@ -181,11 +169,32 @@ def spectral_density(
 ) -> Density:
     """Density of the eigenvalues by stochastic Lanczos quadrature (Lin, Saad and Yang 2016; Ghorbani et al. 2019).
 
-    For each of `probes` random vectors `steps` of Lanczos; nodes are the eigenvalues of T, weights the squared *first*
-    entries of its eigenvectors; their mean over the probes, smoothed by Gaussians of `width` (default: a hundredth of
-    the range). Extreme eigenvalues are sharp; the bulk is resolved to about the range over `steps`.
+    For each of `probes` random vectors, `steps` of Lanczos; nodes are the eigenvalues of T, weights the squared *first*
+    entries of its eigenvectors; their mean over the probes is smoothed by Gaussians. Extreme eigenvalues are sharp; the
+    bulk is resolved to about the range over `steps`.
+
+    Args:
+        operator: as in :func:`eigenpairs`.
+        steps: Lanczos steps per probe.
+        probes: random start vectors.
+        points: of the grid.
+        width: standard deviation of the Gaussians; default: a hundredth of the range.
+        seed: of the probes.
+
+    Returns:
+        The density on a grid, per unit of the eigenvalue, and the nodes and weights before smoothing.
+
+    Raises:
+        UserError: for a width that is not positive, or below the spacing of the grid.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure
+        >>> density = measure.spectral_density(np.diag([1.0, 2.0, 3.0]), steps=3)
+        >>> float(density.weights.sum().round(6))
+        1.0
     """
-    a = _symmetric(operator)
+    a = symmetric_operator(operator)
     require(steps >= 1 and probes >= 1, f"steps={steps} and probes={probes} must be positive")
     nodes, weights = [], []
     for probe in range(probes):
@@ -206,10 +215,3 @@ def spectral_density(
     require(sigma >= step, f"width={sigma:g} is under the step of the grid, {step:.2g}: give more than {points} points")
     bells = np.exp(-0.5 * ((grid[:, None] - at) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
     return Density(at, share, grid, bells @ share, sigma)
-
-
-def _symmetric(operator: Any) -> LinearOperator:
-    # SciPy takes no lists, and turns down arrays of other ranks than two with a message of its own.
-    a = aslinearoperator(operator if hasattr(operator, "matvec") else np.atleast_2d(np.asarray(operator, np.float64)))
-    require(a.shape[0] == a.shape[1], f"the operator has shape {a.shape}; it must be square")
-    return a

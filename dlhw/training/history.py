@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+"""Fields of :class:`Curves`, in the order of a row."""
+
 
 @dataclass(frozen=True)
 class History:

@@ -8,17 +8,16 @@ so it acts on a stack of S nets as it does on one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import tensorflow as tf
 
+from dlhw._tf.types import Tensor, Tensors
 from dlhw.errors import require
 
 Name = Literal["sgd", "nesterov", "adam", "rmsprop"]
 OPTIMIZERS: tuple[str, ...] = get_args(Name)
-Tensors = list[tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,11 @@ class Optimizer:
     rho: float = 0.9  # rmsprop
     epsilon: float = 1e-7  # adam and rmsprop
 
-    def slots(self, parameters: Sequence[Any]) -> tuple[Tensors, ...]:
+    def slots(self, parameters: Tensors) -> tuple[list[Tensor], ...]:
         """Zeros in the shape of the parameters: one set, or two for adam."""
         return tuple([tf.zeros_like(p) for p in parameters] for _ in range(2 if self.name == "adam" else 1))
 
-    def apply(self, count: Any, variables: Sequence[Any], gradients: Sequence[Any], slots: Sequence[Any]) -> None:
+    def apply(self, count: Tensor, variables: Tensors, gradients: Tensors, slots: Tensors) -> None:
         """:meth:`step` in place, on tf.Variables; slots are lists of variables too.
 
         Where TensorFlow has a fused kernel for the rule it reads and writes every number once; with hundreds of
@@ -52,7 +51,7 @@ class Optimizer:
         lr, mu = self.learning_rate, self.momentum
         for k, (v, g) in enumerate(zip(variables, gradients, strict=True)):
 
-            def c(value: float, dtype: Any = v.dtype) -> Any:
+            def c(value: float, dtype: Any = v.dtype) -> Tensor:
                 return tf.constant(value, dtype)  # tf.cast would round a Python number to float32 on the way
 
             if self.name == "adam":
@@ -89,10 +88,10 @@ class Optimizer:
     def step(
         self,
         count: tf.Tensor,
-        parameters: Sequence[Any],
-        gradients: Sequence[Any],
-        slots: tuple[Tensors, ...],
-    ) -> tuple[Tensors, tuple[Tensors, ...]]:
+        parameters: Tensors,
+        gradients: Tensors,
+        slots: tuple[list[Tensor], ...],
+    ) -> tuple[list[Tensor], tuple[list[Tensor], ...]]:
         """Parameters and slots after update number `count` (1, 2, ...; an integer tensor, only adam reads it)."""
         lr, old = self.learning_rate, slots[0]
         if self.name == "adam":
@@ -113,10 +112,10 @@ class Optimizer:
     def _adam(
         self,
         count: tf.Tensor,
-        parameters: Sequence[Any],
-        gradients: Sequence[Any],
-        slots: tuple[Tensors, ...],
-    ) -> tuple[Tensors, tuple[Tensors, ...]]:
+        parameters: Tensors,
+        gradients: Tensors,
+        slots: tuple[list[Tensor], ...],
+    ) -> tuple[list[Tensor], tuple[list[Tensor], ...]]:
         dtype = parameters[0].dtype
         t = tf.cast(count, dtype)
         b1, b2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
@@ -150,7 +149,7 @@ _UNSUPPORTED = {  # settings of Keras's optimizers that our rules do not have, a
 }
 
 
-def as_optimizer(value: Any) -> Optimizer:
+def as_optimizer(value: Tensor) -> Optimizer:
     """The rule that `value` means.
 
     Args:

@@ -16,10 +16,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlhw.measure.chains import dense_layers
-from dlhw.measure.gradients import norms
+from dlhw._tf.layer_norms import norms
+from dlhw._tf.types import Tensor
+from dlhw.models.dense_chain import dense_layers
+from dlhw.training.full_batch import Pace
 from dlhw.training.history import History, divergence_limit, first_divergence
-from dlhw.training.loop import Pace
 from dlhw.training.optimizers import Optimizer
 
 Activation = Callable[[Any], Any]
@@ -27,14 +28,14 @@ LANES = 16
 """Twice the floats of an AVX2 register: sums over this many columns side by side need no shuffling."""
 
 
-def _columns(a: Any, dtype: str) -> Any:
+def _columns(a: Tensor, dtype: str) -> Tensor:
     """(batch, features) -> (1, features, batch), padded with zeros to whole lanes."""
     columns = np.asarray(a).T[None]
     return tf.constant(np.pad(columns, ((0, 0), (0, 0), (0, -columns.shape[2] % LANES))), dtype)
 
 
 @tf.custom_gradient
-def _narrow_dense(w: Any, b: Any, h: Any) -> Any:
+def _narrow_dense(w: Tensor, b: Tensor, h: Tensor) -> Tensor:
     """w h + b for many small nets: w (S, out, in), b (S, out, 1), h (S or 1, in, batch), whole lanes.
 
     Its gradient by w, sum over the batch of d h^T, is three times faster as a multiplication and a sum in lanes than
@@ -42,15 +43,15 @@ def _narrow_dense(w: Any, b: Any, h: Any) -> Any:
     """
     nets, out, into = w.shape
 
-    def lanes(t: Any, *lead: int) -> Any:
+    def lanes(t: Tensor, *lead: int) -> Tensor:
         return tf.reshape(t, [*lead, t.shape[-1] // LANES, LANES])
 
-    def total(t: Any) -> Any:
+    def total(t: Tensor) -> Tensor:
         while t.shape[-1] > 1:  # by halves: tf.reduce_sum over so short an axis doubles the time of the step
             t = tf.add(*tf.split(t, 2, -1))
         return tf.squeeze(t, -1)
 
-    def gradient(d: Any) -> tuple[Any, Any, Any]:
+    def gradient(d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         db = total(tf.reduce_sum(lanes(d, nets, out), 2))[..., None]
         dw = total(tf.reduce_sum(lanes(d, nets, out, 1) * lanes(h, h.shape[0], 1, into), 3))
         if into == 1 or out == 1:
@@ -62,7 +63,7 @@ def _narrow_dense(w: Any, b: Any, h: Any) -> Any:
     return _dense(w, b, h), gradient
 
 
-def _dense(w: Any, b: Any, h: Any) -> Any:
+def _dense(w: Tensor, b: Tensor, h: Tensor) -> Tensor:
     # An outer product: XLA fuses a broadcast multiplication with bias and activation, a matmul it does not.
     return (w * h if w.shape[2] == 1 else tf.matmul(w, h)) + b
 
@@ -81,8 +82,8 @@ class Stack:
     def __init__(
         self,
         models: list[keras.Model],
-        x: Any,
-        y: Any,
+        x: Tensor,
+        y: Tensor,
         rule: Optimizer,
         record_norm: bool,
         length: int,
@@ -169,7 +170,7 @@ class Stack:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go back to where :meth:`state` was taken."""
 
-        def group(k: int) -> list[Any]:
+        def group(k: int) -> list[Tensor]:
             return [tf.constant(state[f"tensor-{k}-{i}"]) for i in range(len(self.parameters))]
 
         self.parameters, self.slots = group(0), tuple(group(k + 1) for k in range(len(self.slots)))
@@ -178,7 +179,7 @@ class Stack:
         self.newest = float(np.median(state["table"][-1, 0]))
         self.kept = {int(k.removeprefix("kept-")): rows for k, rows in state.items() if k.startswith("kept-")}
 
-    def _losses(self, parameters: list[Any], x: Any = None, y: Any = None) -> Any:
+    def _losses(self, parameters: list[Tensor], x: Tensor = None, y: Tensor = None) -> Tensor:
         """Mean squared error of each net, (S,)."""
         h = self.x if x is None else x
         for k, activation in enumerate(self.activations):
@@ -188,13 +189,21 @@ class Stack:
         return tf.reduce_mean(tf.square(h[..., : self.examples] - (self.y if y is None else y)), [1, 2])
 
     def _chunk(
-        self, done: Any, n: Any, parameters: Any, slots: Any, alive: Any, x: Any, y: Any, limit: Any
-    ) -> tuple[Any, ...]:
+        self,
+        done: Tensor,
+        n: Tensor,
+        parameters: Tensor,
+        slots: Tensor,
+        alive: Tensor,
+        x: Tensor,
+        y: Tensor,
+        limit: Tensor,
+    ) -> tuple[Tensor, ...]:
         layers = len(self.activations)
         groups = [(2 * k, 2 * k + 1) for k in range(layers)]
         rows = tf.zeros((self.length, 2 + layers if self.record_norm else 1, len(self.models)), x.dtype)
 
-        def body(i: Any, parameters: Any, slots: Any, alive: Any, rows: Any) -> tuple[Any, ...]:
+        def body(i: Tensor, parameters: Tensor, slots: Tensor, alive: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
             with tf.GradientTape() as tape:
                 tape.watch(parameters)
                 losses = self._losses(parameters, x, y)
@@ -223,13 +232,13 @@ class Stack:
             shapes = [v.shape for v in model.trainable_variables]
             model.set_weights([p[s].T.reshape(shape) for p, shape in zip(trained, shapes, strict=True)])
             curve = loss[:, s].copy()
-            gone = first_divergence(curve, self.limit[s])
+            diverged_at = first_divergence(curve, self.limit[s])
             norm = table[:, 1:, s].copy()
-            if gone is not None:
-                curve[gone:] = norm[gone:] = np.nan
+            if diverged_at is not None:
+                curve[diverged_at:] = norm[diverged_at:] = np.nan
             whole, each = (norm[:, 0], norm[:, 1:]) if self.record_norm else (None, None)
             path = np.stack([self.kept[step][s] for step in self.keep]) if self.keep else None
-            result.append(History(curve, whole, each, gone, self.seconds, self.compile_seconds, path))
+            result.append(History(curve, whole, each, diverged_at, self.seconds, self.compile_seconds, path))
         return result
 
 

@@ -26,11 +26,11 @@ FAST_KINDS = {  # one of each theme
 NEVER = {  # kinds that no instrument takes but those named, whatever the table says
     "subclassed, not built": set(),
     "sequential, not built": set(),
-    "unseeded noise": {"widened", "weights"},
-    "several outputs": {"widened", "weights"},
-    "labels outside the classes": {"jacobian_output", "jacobian_softmax", "widened", "weights"},
-    "targets (n,) for outputs (n, n)": {"jacobian_output", "jacobian_softmax", "widened", "weights"},
-    "all frozen": {"sensitivity", "jacobian_output", "jacobian_softmax", "widened"},
+    "unseeded noise": {"as_float64", "weights"},
+    "several outputs": {"as_float64", "weights"},
+    "labels outside the classes": {"jacobian_output", "jacobian_softmax", "as_float64", "weights"},
+    "targets (n,) for outputs (n, n)": {"jacobian_output", "jacobian_softmax", "as_float64", "weights"},
+    "all frozen": {"sensitivity", "jacobian_output", "jacobian_softmax", "as_float64"},
 }
 
 

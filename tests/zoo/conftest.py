@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import pytest
 
-from dlhw._compiled import Compiled
+from dlhw._tf.compiled import Compiled
 from tests.zoo.cells import KINDS
 
 

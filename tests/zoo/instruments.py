@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from dlhw import measure
-from dlhw._labels import STREAM_OF_ORDER
 from dlhw.errors import UserError
+from dlhw.seeds import Stream
 from dlhw.training import Trainer, fit, optimizer
 from tests.zoo import kinds, oracles
 
@@ -72,7 +72,7 @@ def hessian(s: Subject) -> None:
     operator = measure.hessian(*s.data)
     v = np.random.default_rng(1).normal(size=operator.shape[0])
     if kinds.KINDS[s.name].precision in HALF:  # differences in half precision say nothing
-        model = measure.widened(s.model)
+        model = measure.as_float64(s.model)
         s.near(operator @ v, measure.hessian(model, *s.data[1:]) @ v)
         return
     coarse = any(word in s.name for word in ("bilinear", "bicubic")) or kinds.KINDS[s.name].precision == "float32"
@@ -164,8 +164,8 @@ def random_ball(s: Subject) -> None:
     s.near(result.loss, s.base, wide=1e-6)
 
 
-def widened(s: Subject) -> None:
-    wide = measure.widened(s.model)
+def as_float64(s: Subject) -> None:
+    wide = measure.as_float64(s.model)
     with oracles.restored(s.model), oracles.restored(wide):
         expected, result = (m(s.x, training=False) for m in (s.model, wide))
     pairs = zip(*(v if isinstance(v, list) else [v] for v in (result, expected)), strict=True)
@@ -191,7 +191,7 @@ def trainer(s: Subject) -> None:
         engine = Trainer(model, batch_size=len(s.y), optimizer=optimizer("sgd", RATE), loss=s.loss, compiled=False)
         engine.fit((s.x, s.y), (s.x, s.y), epochs=2)
 
-    shuffled = np.random.default_rng([0, STREAM_OF_ORDER])
+    shuffled = np.random.default_rng([0, Stream.BATCHES])
     _trains(s, train, [shuffled.permutation(len(s.y)) for _ in range(2)])
 
 
@@ -215,7 +215,7 @@ INSTRUMENTS: dict[str, Callable[[Subject], None]] = {
     for f in (
         value, gradient_norm, hessian, hessian_matrix, eigenpairs, sensitivity, jacobian_output,
         jacobian_softmax, line, line_curvature, surface,
-        keskar, sam, random_ball, widened, weights, trainer, full_batch,
+        keskar, sam, random_ball, as_float64, weights, trainer, full_batch,
     )
 }  # fmt: skip
 
@@ -223,9 +223,9 @@ INSTRUMENTS: dict[str, Callable[[Subject], None]] = {
 AS_HESSIAN = {"hessian_matrix", "eigenpairs", "line_curvature"}
 """Instruments that ask the operator of `hessian`, which is held against differences on every kind: one kind of each
 theme will do for them."""
-APPLICATIONS = {"value", "gradient_norm", "sensitivity", "widened"}
+APPLICATIONS = {"value", "gradient_norm", "sensitivity", "as_float64"}
 """What is tried of whole applications of Keras: more takes minutes and shows nothing new."""
-FAST = {"value", "gradient_norm", "hessian", "sensitivity", "widened", "trainer"}
+FAST = {"value", "gradient_norm", "hessian", "sensitivity", "as_float64", "trainer"}
 
 
 @dataclass(frozen=True)

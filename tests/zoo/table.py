@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from dlhw._compiled import Compiled
+from dlhw._tf.compiled import Compiled
 from tests.zoo import kinds
 from tests.zoo.instruments import APPLICATIONS, AS_HESSIAN, INSTRUMENTS, Subject, outcome
 

@@ -1,0 +1,188 @@
+"""The commands that read what experiments left: design, data, devices, list, show, draw."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.options import Json, Out
+from dlhw.errors import UserError, require
+from dlhw.runs import experiment as registry
+
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run, such as artifacts/simulate/default, or of runs.")
+]
+
+
+def design(
+    params: Annotated[int, typer.Option("--params", help="Number of parameters to come close to.")] = 571,
+    layers: Annotated[
+        list[str] | None, typer.Option("--layers", help="Numbers of weight layers. [default: 2,5,8]")
+    ] = None,
+    inputs: Annotated[int, typer.Option("--inputs", help="Input size.")] = 1,
+    outputs: Annotated[int, typer.Option("--outputs", help="Output size.")] = 1,
+    json: Json = False,
+) -> None:
+    """Hidden widths of nets with equal numbers of parameters, within 0.2 %."""
+    from cli import console
+    from dlhw import files
+    from dlhw.models import architectures
+    from dlhw.present.tables import Summary
+
+    counts = [options.element(int, v, "layers") for v in options.split_commas(layers or ["2,5,8"])]
+    require(inputs >= 1 and outputs >= 1, f"`inputs` {inputs} and `outputs` {outputs} must be positive")
+    designs = [architectures.design(params, n, inputs, outputs) for n in counts]
+    if json:
+        nets = [
+            {"layers": n, "net": d.net, "parameters": d.parameters, "error": d.error}
+            for n, d in zip(counts, designs, strict=True)
+        ]
+        print(files.to_json({"params": params, "nets": nets}, indent=None))
+        return
+    rows = tuple((str(n), d.net, str(d.parameters), f"{d.error:+.2%}") for n, d in zip(counts, designs, strict=True))
+    out = console.stdout()
+    columns = ("layers", "net", "parameters", "off by")
+    out.print(console.table(Summary(f"Nets of about {params} parameters", columns, rows)))
+    if inputs == outputs == 1:
+        out.print(f"dlhw simulate --models {','.join(d.net for d in designs)}", markup=False, soft_wrap=True)
+
+
+def data(data_dir: options.DataDir = "", json: Json = False) -> None:
+    """The data sets: sizes, where they were found, and whether they are what they say."""
+    from cli import console
+    from dlhw import datasets, files
+    from dlhw.present.tables import Summary
+
+    found = {name: datasets.status(name, data_dir or None) for name in datasets.DATASETS}
+    if json:
+        sets = {n: {"place": p, "status": v, "size": datasets.DATASETS[n].text} for n, (p, v) in found.items()}
+        print(files.to_json(sets, indent=None))
+        return
+    rows = tuple((n, datasets.DATASETS[n].text, place, verdict) for n, (place, verdict) in found.items())
+    columns = ("data set", "images, train + test", "found in", "status")
+    console.stdout().print(console.table(Summary("Data sets", columns, rows)))
+
+
+def devices(json: Json = False) -> None:
+    """What TensorFlow sees here, what --strategy auto would choose, and why."""
+    from cli import console
+    from dlhw import files
+
+    with console.silent_start():
+        from dlhw.training.distributed.plan import make_plan, seen
+    plans = {
+        "one training": make_plan(),
+        "many trainings": make_plan(trainings=1000),
+        "simulate and other small nets": make_plan(splittable=False),
+    }
+    found = seen()
+    if json:
+        choices = {name: {"strategy": p.kind, "devices": p.devices, "why": p.why} for name, p in plans.items()}
+        print(files.to_json({"devices": found, "auto": choices}, indent=None))
+        return
+    screen = console.stdout()
+    screen.print(console.pairs("Devices", found))
+    screen.print(console.pairs("--strategy auto", {name: f"{p.text()}: {p.why}" for name, p in plans.items()}))
+
+
+def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
+    """The experiments, and the runs stored under --out."""
+    from cli import console
+    from dlhw import files
+
+    runs = sorted(p.parent for p in out.glob("*/*/run.json"))
+    questions = {name: registry.question(name) for name in registry.names()}
+    if json:
+        print(files.to_json({"experiments": questions, "runs": [str(r) for r in runs]}, indent=None))
+        return
+    screen = console.stdout()
+    screen.print(console.pairs("Experiments", questions))
+    if runs:
+        screen.print(console.pairs(f"Runs in {out}", {str(r): _where_made(r) for r in runs}))
+    else:
+        screen.print(f"No runs in {out}.", markup=False)
+
+
+def _where_made(path: Path) -> str:
+    """Return where a run was made, and how long it took."""
+    from dlhw.runs.run import load
+
+    try:
+        run = load(path)
+    except UserError as error:
+        return str(error)
+    is_known = run.environment.get("wall_seconds") is not None  # not of a run that was interrupted and resumed
+    return f"{run.environment['device']}, {'' if is_known else 'about '}{run.wall_seconds:.0f} s"
+
+
+def show(run: RunFolder, json: Json = False) -> None:
+    """Settings and numbers of a stored run, or of all runs in a folder."""
+    from cli import console
+    from dlhw import files
+    from dlhw.runs import store
+    from dlhw.runs.run import load
+
+    paths = store.runs_in(run)
+    if json:
+        records = [{"run": str(path), **store.read_json(path)} for path in paths]
+        print(files.to_json(records[0] if paths == [run] else records, indent=None))
+        return
+    out = console.stdout()
+    for path in paths:
+        loaded, record = load(path), store.read_json(path)
+        environment = record["environment"]
+        out.print(console.pairs(f"Settings of {path}", record["settings"]))
+        out.print(console.pairs("Made with", {**environment["versions"], "device": environment["device"]}))
+        console.print_summary(out, loaded.summary())
+
+
+def draw(
+    run: RunFolder,
+    form: Annotated[
+        list[str] | None, typer.Option("--format", help="png, svg or pdf; takes commas. [default: png,svg]")
+    ] = None,
+    dpi: Annotated[int, typer.Option("--dpi", help="Resolution of PNG.")] = 130,
+    style: Annotated[
+        str, typer.Option("--style", help="paper, or slides: larger text and lines, in files NAME-slides.")
+    ] = "paper",
+    animate: Annotated[bool, typer.Option("--animate", help="Write the GIF too, of runs that have one.")] = False,
+) -> None:
+    """The figures of a stored run, or of all runs in a folder, again; without training and without TensorFlow."""
+    from dlhw.present import render
+    from dlhw.present import style as styles
+    from dlhw.runs import store
+
+    forms = options.split_commas(form or ["png,svg"])
+    wrong = [f for f in forms if f not in render.FORMS]
+    valid = bool(forms) and not wrong
+    require(valid, f"`format` {','.join(wrong)!r} is unknown; use {', '.join(render.FORMS)}")
+    require(10 <= dpi <= 2000, f"`dpi` {dpi} must lie in 10..2000")
+    suffix = "" if style == "paper" else f"-{style}"
+    with styles.use_scale(style):
+        for path in store.runs_in(run):
+            for written in _draw(path, forms, dpi, suffix, animate, required=path == run):
+                print(written)
+
+
+def _draw(path: Path, forms: list[str], dpi: int, suffix: str, animate: bool, *, required: bool) -> list[Path]:
+    """Draw one run; required: whether it must have an animation if one is asked for."""
+    from dlhw import files
+    from dlhw.runs import store
+    from dlhw.runs.run import load
+
+    run = load(path)
+    with store.locked(path):
+        try:
+            paths = run.draw(path, forms=forms, dpi=dpi, suffix=suffix)
+            if animate and not required and not run.animated:
+                print(f"dlhw: {path} has nothing to animate", file=sys.stderr)
+            elif animate:
+                paths.append(path / f"{run.experiment}.gif")
+                files.write_bytes(paths[-1], run.animation())
+        except OSError as error:
+            raise UserError(f"{path} cannot be written ({error.strerror})") from None
+    return paths

@@ -1,0 +1,16 @@
+from . import datasets as datasets
+from . import errors as errors
+from . import experiments as experiments
+from . import measure as measure
+from . import models as models
+from . import present as present
+from . import report as report
+from . import runs as runs
+from . import training as training
+from .errors import RunError as RunError
+from .errors import UserError as UserError
+from .runs.context import Context as Context
+from .runs.run import Run as Run
+from .runs.run import load as load
+from .runs.runner import run as run
+from .version import __version__ as __version__

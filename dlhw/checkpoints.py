@@ -1,0 +1,92 @@
+"""Finished and unfinished parts of a run, by name, so that an interrupted run resumes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np  # else late: the command line makes options from `Context`, and --help must be fast
+
+    Arrays = dict[str, np.ndarray]
+
+UNFINISHED = " so far"
+"""Suffix of the name under which the state of an unfinished part is stored."""
+
+
+class CheckpointStore(Protocol):
+    """Where the arrays of parts of a run are stored."""
+
+    def get(self, name: str) -> Arrays | None:
+        """Return the arrays stored under `name`, or None."""
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Store arrays under `name`."""
+
+    def drop(self, name: str) -> None:
+        """Delete what is stored under `name`, if anything."""
+
+
+class MemoryCheckpoints(dict[str, "Arrays"]):
+    """Checkpoints that live as long as the process: the default in a notebook."""
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Store arrays under `name`."""
+        self[name] = dict(arrays)
+
+    def drop(self, name: str) -> None:
+        """Delete what is stored under `name`, if anything."""
+        self.pop(name, None)
+
+
+class FolderCheckpoints:
+    """Checkpoints in a folder, one .npz file each.
+
+    Args:
+        folder: made when the first checkpoint is written.
+        cache_key: settings and versions as text; checkpoints of another key are not read.
+    """
+
+    def __init__(self, folder: Path, cache_key: str) -> None:
+        self.folder, self.key = folder, hashlib.sha256(cache_key.encode()).hexdigest()[:8]
+
+    def _path(self, name: str) -> Path:
+        # A net of many layers has a name longer than a file may have.
+        short = name if len(name) <= 60 else f"{name[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return self.folder / f"{short}-{self.key}.npz"
+
+    def get(self, name: str) -> Arrays | None:
+        """Return the arrays that an earlier process stored, or None where there are none or they are damaged."""
+        from dlhw.files import DAMAGED_ARCHIVE, read_arrays
+
+        try:
+            return read_arrays(self._path(name))
+        except DAMAGED_ARCHIVE:
+            return None
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write the arrays atomically."""
+        from dlhw.files import write_arrays
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_arrays(self._path(name), arrays)
+
+    def drop(self, name: str) -> None:
+        """Delete the file of `name`, if there is one."""
+        self._path(name).unlink(missing_ok=True)
+
+
+class TrackedCheckpoints:
+    """Checkpoints that remember whether anything was read from them: then the run was resumed."""
+
+    def __init__(self, store: CheckpointStore) -> None:
+        self.store, self.resumed = store, False
+        self.put, self.drop = store.put, store.drop
+
+    def get(self, name: str) -> Arrays | None:
+        """Return the arrays stored under `name`, or None."""
+        arrays = self.store.get(name)
+        self.resumed = self.resumed or arrays is not None
+        return arrays

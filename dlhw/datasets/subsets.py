@@ -1,0 +1,47 @@
+"""Drawing from labels: stratified subsets, and shuffled labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.errors import require
+from dlhw.seeds import Stream, generator
+
+EVALUATED = 10_000
+"""Training examples on which loss and accuracy are measured, unless told: the first of a fixed permutation."""
+
+
+def fixed_sample(n: int, size: int) -> NDArray[np.intp]:
+    """Positions of `size` of `n` training examples on which something is measured: the same for every seed."""
+    return generator(0, Stream.EVALUATION).permutation(n)[:size]
+
+
+def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.intp]:
+    """Positions of `examples` of the labels, every class with its share (largest remainders), in random order."""
+    classes, counts = np.unique(labels, return_counts=True)
+    exact = counts * (examples / len(labels))
+    share = np.maximum(np.floor(exact).astype(int), 1)
+    for k in np.argsort(share - exact, kind="stable"):
+        if share.sum() < examples and share[k] < counts[k]:
+            share[k] += 1
+    while share.sum() > examples:  # tiny subsets, where a class was lifted to one
+        share[np.argmax(np.where(share > 1, share - exact, -np.inf))] -= 1
+    rng = generator(seed, Stream.SUBSETS)
+    drawn = [rng.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, share, strict=True)]
+    return rng.permutation(np.concatenate(drawn))
+
+
+def shuffle_labels(labels: NDArray[Any], noise: float, seed: int) -> NDArray[Any]:
+    """Labels of which a share `noise` in [0, 1], drawn with `seed`, is permuted among itself (Zhang et al. 2017).
+
+    Every class keeps its number of examples. A shuffled label may fall on its own class, by chance one in ten.
+    """
+    require(0 <= noise <= 1, f"`noise` {noise:g} must lie in [0, 1]: the share of labels that are shuffled")
+    rng = generator(seed, Stream.LABELS)
+    chosen = rng.permutation(len(labels))[: round(noise * len(labels))]
+    shuffled = labels.copy()
+    shuffled[chosen] = labels[rng.permutation(chosen)]
+    return shuffled

@@ -1,0 +1,92 @@
+"""The table of `gradient-norm`, and what its numbers support."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.experiments.gradient_norm.spec import BLOCK, Result, Settings
+from dlhw.present import findings
+from dlhw.present.findings import Finding
+from dlhw.present.numbers import NONE, format_median_range, format_number
+from dlhw.present.tables import Summary, statistics
+
+Array = NDArray[np.floating]
+COLUMNS = (
+    "seed",
+    "norm at start",
+    "largest",
+    "median of last 5 %",
+    "loss, median of last 5 %",
+    "Spearman norm, loss (95 %)",
+    "diverged at",
+)
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """One row per seed, and whether norm and loss go together."""
+    good = result.diverged_at < 0
+    norm, loss = (np.where(good[:, None], v.astype(np.float64), np.nan) for v in (result.gradient_norm, result.loss))
+    tail = max(1, round(0.05 * settings.epochs))
+    late, late_loss = (np.median(v[:, -tail:], axis=1) for v in (norm, loss))
+    rows = []
+    for s in range(settings.seeds):
+        cells = [format_number(float(v)) for v in (norm[s, 0], norm[s].max(), late[s], late_loss[s])]
+        diverged = NONE if good[s] else str(result.diverged_at[s])
+        rows.append((str(settings.seed + s), *cells, _interval(result.correlation[s]), diverged))
+    numbers = {
+        "parameters": settings.parameters,
+        "gradient_norm_at_start": statistics(norm[:, 0]),
+        "gradient_norm_largest": statistics(norm.max(axis=1)),
+        "gradient_norm_late": statistics(late),
+        "loss_late": statistics(late_loss),
+        "spearman": statistics(result.correlation[:, 0]),
+        "spearman_interval_of_each_seed": result.correlation[:, 1:].tolist(),
+        "iterations": settings.epochs,
+        "diverged": int((~good).sum()),
+        "seconds": result.seconds,
+        "compile_seconds": result.compile_seconds,
+    }
+    target = settings.func if settings.data == "function" else settings.where()
+    title = f"gradient-norm of the {settings.model} net on {target}: {settings.epochs} iterations"
+    return Summary(title, COLUMNS, tuple(rows), tuple(_findings(settings, result)), numbers)
+
+
+def _interval(correlation: Array) -> str:
+    """Return a correlation with its interval as text; correlation: (3,)."""
+    rho, low, high = (f"{v:.2f}" if np.isfinite(v) else NONE for v in correlation)
+    return f"{rho} ({low} to {high})" if np.isfinite(correlation[1]) else rho
+
+
+def _findings(settings: Settings, result: Result) -> list[Finding]:
+    correlation = result.correlation
+    n = int(np.isfinite(correlation[:, 0]).sum())
+    found = []
+    if n:
+        interval = (
+            f"intervals by a bootstrap of blocks of {BLOCK} iterations, too narrow for slower trends"
+            if np.isfinite(correlation[:, 1:]).any()
+            else f"no interval, which needs at least {10 * BLOCK} iterations"
+        )
+        text = (
+            f"Spearman correlation of gradient norm and loss over {settings.epochs} iterations: "
+            f"{format_median_range(correlation[:, 0])}, {n} seed{'s' * (n > 1)}; {interval}."
+        )
+        found.append(Finding("rank-correlation", text))
+    if settings.seeds > 1 and n == settings.seeds:
+        found += _sign(correlation)
+    found += findings.one_seed(settings.seeds)
+    return found + findings.diverged(["this net"], result.diverged_at[None])
+
+
+def _sign(correlation: Array) -> list[Finding]:
+    """Whether the seeds agree on the sign of the correlation, (S, 3)."""
+    if (correlation[:, 1] > 0).all():
+        text = "In every seed, the norm is larger where the loss is larger (a common trend is enough for that)."
+    elif (correlation[:, 2] < 0).all():
+        text = "In every seed, the norm is larger where the loss is smaller (opposite trends are enough for that)."
+    elif np.isfinite(correlation).all():
+        text = "The seeds do not agree on a sign: an interval includes zero, or the signs differ."
+    else:
+        return []
+    return [Finding("rank-correlation", text)]

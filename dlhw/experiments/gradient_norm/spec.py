@@ -1,0 +1,121 @@
+"""Settings and results of `gradient-norm`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw import datasets
+from dlhw.datasets import functions
+from dlhw.errors import require
+from dlhw.models import architectures
+from dlhw.present.section import Section
+from dlhw.runs.base_settings import BatchSettings, FunctionSettings, refuse_changed
+from dlhw.runs.settings import option
+
+BLOCK = 100
+"""Iterations that the bootstrap of the correlation draws together: neighbours depend on each other."""
+
+
+@dataclass(frozen=True)
+class Settings(FunctionSettings):
+    """Settings of `dlhw gradient-norm`."""
+
+    epochs: int = option(5000, "Training steps: of a function an epoch each, for its batch is full.")
+    model: str = option("middle", "Net: deep, middle, shallow, or hidden widths such as 10-18-15-4.")
+    data: Literal["function", "mnist", "fashion-mnist", "cifar10", "digits", "mnist-5k"] = option(
+        "function", "function: the points of `func`; else a data set of images, with cross entropy."
+    )
+    batch_size: int = option(64, "Images of one step; of a function all points are.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        architectures.parse(self.model)
+        require(self.batch_size >= 1, f"`batch_size` {self.batch_size} must be positive")
+        if self.data == "function":
+            require(self.batch_size == 64, "`batch_size` needs `data`: a function is fitted on all points at once")
+            return
+        of_a_function = f"applies to a function, and `data` {self.data} names images"
+        refuse_changed(self, ("func", "points", "domain", "scale"), of_a_function)
+        passes = -(-self.epochs // self.steps_per_epoch)
+        require(passes <= 100_000, f"`epochs` {self.epochs} are {passes} passes over {self.data}; at most 100000")
+        self.image_settings()  # refuses a batch that the set cannot fill
+
+    @property
+    def dataset(self) -> str:
+        """The image data set that is read, or ""."""
+        return "" if self.data == "function" else self.data
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one pass over the images."""
+        return -(-datasets.dataset_info(self.data).train // self.batch_size)
+
+    def image_settings(self) -> BatchSettings:
+        """Return the same training as settings on images: as many passes over the set as hold all steps."""
+        assert self.data != "function"
+        return BatchSettings(
+            data=self.data,
+            epochs=-(-self.epochs // self.steps_per_epoch),
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            optimizer=self.optimizer,
+            init=self.init,
+            activation=self.activation,
+            seed=self.seed,
+            seeds=self.seeds,
+        )
+
+    @property
+    def image_net(self) -> str:
+        """The net as those for images are written: hidden widths."""
+        return "-".join(map(str, architectures.parse(self.model)))
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the net on these data."""
+        if self.data == "function":
+            return architectures.count(architectures.parse(self.model))
+        return self.image_settings().parameters(self.image_net)
+
+    def where(self) -> str:
+        """Return what is learned: the formula, or the data set."""
+        if self.data == "function":
+            return functions.formula(self.func)
+        return f"{self.data}, batches of {self.batch_size}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """S seeds, T epochs, L layers. Entry k belongs to the weights before update k + 1."""
+
+    loss: NDArray[np.floating]  # (S, T) MSE on the training points; on images cross entropy of the batch in nats
+    gradient_norm: NDArray[np.floating]  # (S, T) of that loss
+    layer_gradient_norms: NDArray[np.floating]  # (S, T, L)
+    correlation: NDArray[np.floating]  # (S, 3) Spearman of log norm and log loss; lower and upper end of 95 %
+    diverged_at: NDArray[np.integer]  # (S,) step, or -1; on images the last step of the pass
+    seconds: float
+    compile_seconds: float
+
+
+SECTION = Section(
+    "1-2 b",
+    "The gradient norm while a net learns",
+    assignment_settings=("func", "epochs", "learning_rate", "momentum", "optimizer", "activation", "init"),
+    captions={
+        "gradient-norm": "Gradient norm and loss of every iteration, one seed: raw light, rolling median dark.",
+        "layers": "Gradient norm of every layer; the squares add up to that of the whole net.",
+    },
+    pitfalls=(
+        "Taking the norm after the update, or of the last batch only, and plotting it against the loss of another "
+        "moment.",
+        "Adding up the norms of layers: only their squares add up.",
+    ),
+    quick_settings={"epochs": 2000, "seeds": 2},
+)
+
+TINY = Settings(model="3-2", epochs=150, points=20, seeds=2)

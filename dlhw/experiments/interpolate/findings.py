@@ -1,0 +1,119 @@
+"""The table of `interpolate`, and what its numbers support."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.experiments.interpolate.spec import Result, Settings
+from dlhw.measure.barriers import barrier_over_chord, barrier_over_mean
+from dlhw.present import findings
+from dlhw.present.curves import CURVES
+from dlhw.present.findings import Finding
+from dlhw.present.numbers import format_mean_std, format_median_range, format_percent
+from dlhw.present.tables import Summary, statistic_of_tables, statistics
+
+Array = NDArray[np.floating]
+CLEAR = 0.05
+"""Nats: a barrier over the chord below this counts as none, above it in every seed as one."""
+PERCENTS = {
+    "test_accuracy_at_a": "test accuracy A, %",
+    "test_accuracy_at_b": "B, %",
+    "lowest_test_accuracy_between": "lowest between, %",
+}
+COLUMNS = {
+    "train_barrier_over_mean": "train barrier over the mean of the ends",
+    "train_barrier_over_chord": "over the chord",
+    "test_barrier_over_chord": "test barrier over the chord",
+    "curvature_at_a": "curvature at A",
+    "curvature_at_b": "at B",
+    "distance": "|A − B|",
+}
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """One row per pair: the ends, the barrier by both definitions, the curvature along the line at both ends."""
+    numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
+    rows: list[tuple[str, ...]] = []
+    found: list[Finding] = []
+    for r, text in enumerate(settings.by):
+        values = _measures(result, r)
+        diverged = int((result.diverged_at[r] >= 0).sum())
+        numbers[text] = {**{k: statistics(v) for k, v in values.items()}, "diverged": diverged}
+        cells = [format_percent(values[k]) for k in PERCENTS] + [format_mean_std(values[k]) for k in COLUMNS]
+        rows.append((text, *cells, f"{diverged} of {settings.seeds}"))
+        found += _barrier(text, values) + _curvature(settings, text, values)
+    numbers["seconds"] = statistics(np.array(result.seconds))
+    numbers["line_seconds"] = statistics(np.array(result.line_seconds))
+    starts = "from initial weights of their own" if settings.own_start else "from the same initial weights"
+    title = f"interpolate on {settings.where()}: after {settings.epochs} epochs, A and B {starts}, "
+    found += findings.one_seed(settings.seeds, "pair of trainings")
+    found += findings.diverged([f"one of the two nets of {text}" for text in settings.by], result.diverged_at)
+    columns = ("A, B", *PERCENTS.values(), *COLUMNS.values(), "diverged")
+    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(found), numbers)
+
+
+def _measures(result: Result, r: int) -> dict[str, Array]:
+    """Return the numbers of pair r, each (seeds,)."""
+    alphas, inside = result.alphas, (result.alphas >= 0) & (result.alphas <= 1)
+    train, test = result.train_loss[r].astype(float), result.test_loss[r].astype(float)
+    accuracy = result.test_accuracy[r]
+    values = {
+        "train_barrier_over_mean": barrier_over_mean(alphas, train),
+        "train_barrier_over_chord": barrier_over_chord(alphas, train),
+        "test_barrier_over_mean": barrier_over_mean(alphas, test),
+        "test_barrier_over_chord": barrier_over_chord(alphas, test),
+        "test_error_barrier_over_mean": barrier_over_mean(alphas, 1 - accuracy.astype(float)),
+        "lowest_test_accuracy_between": accuracy[:, inside].min(axis=1),
+        "curvature_at_a": result.curvature[r, :, 0],
+        "curvature_at_b": result.curvature[r, :, 1],
+        "distance": result.distance[r],
+    }
+    for alpha, side in ((0.0, "a"), (1.0, "b")):
+        k = int(np.flatnonzero(alphas == alpha)[0])
+        values |= {f"{name}_at_{side}": getattr(result, name)[r][:, k] for name in CURVES}
+    return values
+
+
+def _barrier(text: str, values: dict[str, Array]) -> list[Finding]:
+    """Whether there is a barrier in every seed, in none, or in some."""
+    height = values["train_barrier_over_chord"]
+    height = height[np.isfinite(height)]
+    if not len(height):
+        return [Finding("diverged", f"{text}: no line, because in every pair a training diverged.")]
+    if len(height) == 1:
+        verdict = "one seed only"
+    elif (height > CLEAR).all():
+        verdict = "a barrier in every seed"
+    elif (height < CLEAR).all():
+        verdict = f"no barrier above {CLEAR:g} nats in any seed"
+    else:
+        verdict = "the seeds disagree on a barrier"
+    worse = np.minimum(values["test_accuracy_at_a"], values["test_accuracy_at_b"])
+    drop = 100 * (worse - values["lowest_test_accuracy_between"])
+    falls = f"falls {format_median_range(drop)} points below that of the worse net"
+    falls = falls if np.nanmax(drop) > 0 else "does not fall below that of the worse net"
+    return [
+        Finding(
+            "barrier",
+            f"{text}: {verdict}; the training loss rises {format_median_range(height)} nats above the chord, the "
+            f"straight line between the losses of A and B, and test accuracy {falls}.",
+        )
+    ]
+
+
+def _curvature(settings: Settings, text: str, values: dict[str, Array]) -> list[Finding]:
+    """The curvature along the line at both ends, and what it does not say."""
+    a, b = values["curvature_at_a"], values["curvature_at_b"]
+    if not (np.isfinite(a).any() or np.isfinite(b).any()):
+        return []
+    return [
+        Finding(
+            "line-curvature",
+            f"{text}: curvature along the line (d²L/dα² of the training loss) {format_median_range(a)} at A and "
+            f"{format_median_range(b)} at B: one direction among {settings.parameters(settings.net):,}, not a measure "
+            "of flatness.",
+        )
+    ]

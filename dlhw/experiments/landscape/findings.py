@@ -1,0 +1,125 @@
+"""The table of `landscape`, and what its numbers support."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dlhw.experiments.landscape import view
+from dlhw.experiments.landscape.spec import Result, Settings
+from dlhw.present import findings
+from dlhw.present.findings import Finding
+from dlhw.present.numbers import NONE, format_median_range, format_number
+from dlhw.present.statistics import spearman
+from dlhw.present.tables import Summary, statistics
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """One row per net: its loss, the range of the loss, what the plane leaves out of the path."""
+    numbers: dict[str, Any] = {}
+    rows, columns = [], tuple[str, ...]()
+    for m, label in enumerate(result.labels):
+        low, high = view.loss_range(result.loss[m])
+        error, own = view.path_error(result, m), _own_loss(settings, result, m)
+        numbers[label] = {
+            "parameters": result.parameters[m],
+            "loss": own,
+            "lowest": low,
+            "highest": high,
+            "explained": result.explained[m].tolist(),
+            "path_error_decades": statistics(error),
+            "out_of_plane": statistics(result.away[m]),
+            "diverged": int(result.diverged_at[m] >= 0),
+            "seconds": result.seconds[m],
+        }
+        cells = {"loss": format_number(own), "loss on the grid": f"{format_number(low)} to {format_number(high)}"}
+        if settings.plane == "path":
+            cells["variance of the path in the plane"] = f"{100 * float(result.explained[m].sum()):.1f} %"
+        if settings.plane in ("path", "start-end"):
+            cells["distance of the path from it"] = format_median_range(result.away[m])
+            cells["|log10 of loss in it / true loss|"] = format_median_range(error)
+        columns = ("net", *cells)
+        rows.append((label, *(cells.values() if result.diverged_at[m] < 0 else [NONE] * len(cells))))
+    losses = ", ".join(dict.fromkeys(result.losses)).replace("_", " ") or "loss"
+    title = f"landscape: {view.title(settings)}, {losses} on {settings.where()}"
+    return Summary(title, columns, tuple(rows), tuple(_findings(settings, result)), numbers)
+
+
+def _own_loss(settings: Settings, result: Result, m: int) -> float:
+    """Return the loss of the net itself: the last mark of a path, else the first."""
+    if not result.mark_loss.shape[1]:
+        return float("nan")
+    return float(result.mark_loss[m, -1 if settings.plane in ("path", "start-end") else 0])
+
+
+def _findings(settings: Settings, result: Result) -> list[Finding]:
+    found: list[Finding] = []
+    for m, label in enumerate(result.labels):
+        if result.diverged_at[m] >= 0:
+            found.append(Finding("diverged", f"{label} diverged and has no surface."))
+            continue
+        found.append(_lowest_point(settings, result, m))
+        if settings.plane == "path":
+            found.append(_path_in_the_plane(result, m))
+        elif settings.plane == "three-points":
+            found.append(_three_nets(result, m))
+    if settings.plane == "random":
+        text = "Two directions out of many: a bowl here does not exclude a saddle elsewhere."
+        found.append(Finding("two-directions", text))
+    found += _curvature(result)
+    what = "plane or line out of many" if settings.saved else "training of each net"
+    return found + findings.one_seed(settings.seeds, what)
+
+
+def _lowest_point(settings: Settings, result: Result, m: int) -> Finding:
+    """Whether the net itself is the lowest point of the grid."""
+    label, own, (low, _) = result.labels[m], _own_loss(settings, result, m), view.loss_range(result.loss[m])
+    net = "net A" if settings.plane == "three-points" else "the net itself"
+    if format_number(low) == format_number(own) or low > own:
+        return Finding("lowest-point", f"{label}: {net} has the lowest loss, {format_number(own)}.")
+    i, j = np.unravel_index(np.nanargmin(result.loss[m]), result.loss[m].shape)
+    a, b = format_number(result.a[m, i]), format_number(result.b[m, j])
+    at = f"a = {a}" if settings.is_line else f"({a}, {b})"
+    if i in (0, len(result.a[m]) - 1) or (not settings.is_line and j in (0, len(result.b[m]) - 1)):
+        at += ", at the edge of the grid"
+    text = f"{label}: the lowest loss is {format_number(low)}, at {at}, below the {format_number(own)} of {net}."
+    return Finding("lowest-point", text)
+
+
+def _path_in_the_plane(result: Result, m: int) -> Finding:
+    """How much of the path the plane holds, and how far the contour under it is off."""
+    error = view.path_error(result, m)
+    rho, *_ = spearman(np.log10(result.plane_loss[m]), np.log10(result.mark_loss[m]))
+    worst = int(np.nanargmax(error))
+    two = 100 * float(result.explained[m].sum())
+    follows = f"; Spearman correlation over the path {rho:.2f}" if np.isfinite(rho) else ""
+    text = (
+        f"{result.labels[m]}: the plane holds {two:.1f} % of the variance of the path, which leaves it by up to "
+        f"{format_number(result.away[m].max())}; the contour under the path is off by {format_median_range(error)} "
+        f"decades, most at epoch {result.steps[worst]} ({format_number(result.plane_loss[m, worst])} in the plane, "
+        f"{format_number(result.mark_loss[m, worst])} at the weights{follows})."
+    )
+    return Finding("path-in-the-plane", text)
+
+
+def _three_nets(result: Result, m: int) -> Finding:
+    """The losses of the three nets, and on the plane where these differ."""
+    pairs = zip(view.NETS_OF_A_PLANE, result.mark_loss[m], strict=True)
+    own = ", ".join(f"{name} {format_number(loss)}" for name, loss in pairs)
+    on_plane = ", ".join(format_number(loss) for loss in result.plane_loss[m])
+    differ = not np.allclose(result.plane_loss[m], result.mark_loss[m], rtol=1e-3)
+    note = f"; on the plane, with the untrained state of A, {on_plane}" if differ else ""
+    return Finding("three-nets", f"{result.labels[m]}: losses of the nets {own}{note}.")
+
+
+def _curvature(result: Result) -> list[Finding]:
+    """How many points of the map of curvature have converged."""
+    if not (result.eigenvalues.size and np.isfinite(result.eigenvalues).any()):
+        return []
+    points = np.isfinite(result.eigenvalues[..., 2])
+    loose = int((~view.converged(result.eigenvalues) & points).sum())
+    if not loose:
+        return [Finding("curvature-map", f"Map of curvature: all {int(points.sum())} points have converged.")]
+    what = f"of {int(points.sum())} points of the map of curvature"
+    return findings.not_converged(loose, what, "they are left white")

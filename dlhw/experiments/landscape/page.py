@@ -1,0 +1,48 @@
+"""The interactive page of `landscape`: arrays of a result in, HTML out, with all its numbers inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlhw.experiments.landscape import view
+from dlhw.experiments.landscape.spec import Result, Settings
+from dlhw.present.templates import load_template
+
+
+def pages(settings: Settings, result: Result) -> dict[str, str]:
+    """`surface`: the surfaces, to turn in a browser; nothing for a line, or where every training diverged."""
+    if settings.is_line:
+        return {}
+    low, high = view.loss_range(result.loss)
+    quantities = [{"key": "loss", "label": f"loss{' (log scale)' if low > 0 else ''}", "log": low > 0}]
+    quantities[0] |= {"low": low, "high": high}
+    if np.isfinite(result.accuracy).any():
+        quantities.append({"key": "accuracy", "label": "accuracy", "log": False, "low": 0.0, "high": 1.0})
+
+    def plain(values: np.ndarray) -> Any:
+        short = np.vectorize(lambda v: float(f"{v:.6g}") if np.isfinite(v) else None, otypes=[object])
+        return short(values).tolist()
+
+    nets = []
+    for m in np.flatnonzero(result.diverged_at < 0):
+        net = {"label": result.labels[m], "a": plain(result.a[m]), "b": plain(result.b[m])}
+        net |= {"loss": plain(result.loss[m]), "accuracy": plain(result.accuracy[m])}
+        if settings.plane == "path":
+            net["path"] = plain(np.column_stack([result.marks[m], result.mark_loss[m]]))
+        names = view.net_names(settings)
+        # The nets themselves: all marks, or the last of a path.
+        own = slice(-1, None) if settings.plane == "path" else slice(None)
+        marked = zip(names, result.marks[m, own], result.mark_loss[m, own], strict=True)
+        net["nets"] = [[name, *plain(np.array([*mark, loss]))] for name, mark, loss in marked]
+        nets.append(net)
+    if not nets:
+        return {}
+    data = json.dumps({"nets": nets, "quantities": quantities, "axes": view.axis_names(settings)}, allow_nan=False)
+    page = load_template(Path(__file__).parent, "surface.html").render(
+        title=view.title(settings), note=f"Measured on {settings.where()}.", data=data.replace("<", "\\u003c")
+    )
+    return {"surface": page}

@@ -1,0 +1,224 @@
+"""Saved Keras models of the user's, and the data on which they are evaluated: read, tried, refused before long work."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw import datasets
+from dlhw.errors import UserError, require
+from dlhw.experiments.landscape.spec import MODEL_FILES, Settings
+from dlhw.runs.context import Context
+
+if TYPE_CHECKING:
+    import keras
+
+    from dlhw._tf.losses import Loss
+
+Data = NDArray[np.generic]
+
+EXAMPLES = 64
+"""Examples on which a model is tried."""
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_PAIRS = (("x", "y"), ("x_test", "y_test"))
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model of the user's with its loss and data."""
+
+    model: keras.Model
+    loss: Loss
+    x: Data  # in the shape that the model takes
+    y: Data
+
+
+def prepare(settings: Settings, context: Context) -> list[SavedModel]:
+    """Read the models and their data, and refuse what cannot be measured.
+
+    Raises:
+        UserError: for a file that is not a model, data that do not fit it, and a loss that cannot be computed.
+    """
+    models = [_read(path, settings.loss) for path in settings.of]
+    x, y = _data(settings, context)
+    prepared = []
+    for path, model in zip(settings.of, models, strict=True):
+        inputs = _fitted(path, model, x)
+        prepared.append(SavedModel(model, _loss_of(settings, path, model, inputs, y), inputs, y))
+    for path, saved in zip(settings.of, prepared, strict=True):
+        _check_loss(settings, path, saved)
+    return prepared
+
+
+def _read(path: str, loss: str) -> keras.Model:
+    """Return the model in a file, with its compiled loss where `loss` is "auto"."""
+    try:
+        return _load(path, compiled=loss == "auto")
+    except Exception as error:  # whatever Keras meets in a file of the user
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+    if loss == "auto":
+        try:
+            _load(path, compiled=False)
+        except Exception as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+        else:
+            raise UserError(
+                f"`of` {path}: the loss or metric that it was compiled with is not known here ({reason}); name a loss "
+                "with `loss`"
+            )
+    raise UserError(f"`of`: {path} cannot be loaded ({reason})")
+
+
+def _load(path: str, *, compiled: bool) -> keras.Model:
+    import keras
+
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # about the optimizer's state, which is of no use here
+        if not path.endswith(MODEL_FILES):  # Keras reads the format off the ending, in lower case
+            path = shutil.copy(path, str(Path(folder) / f"model{Path(path).suffix.lower()}"))
+        return keras.models.load_model(path, compile=compiled)
+
+
+def _data(settings: Settings, context: Context) -> tuple[Data, Data]:
+    """Return the inputs and targets that are evaluated: of a data set, or of an .npz file of x and y."""
+    if settings.data in datasets.DATASETS:
+        loaded = datasets.load(settings.data, folder=context.data_dir)
+        rows = datasets.fixed_sample(len(loaded.x_train), settings.subset)
+        return loaded.x_train[rows], loaded.y_train[rows]
+    try:
+        with np.load(settings.data, allow_pickle=False) as stored:
+            names = next((pair for pair in _PAIRS if all(name in stored for name in pair)), _PAIRS[0])
+            x, y = (stored[name] for name in names)
+    except _DAMAGED as error:
+        raise UserError(f"`data` {settings.data} must be an .npz file with arrays x and y ({error})") from None
+    alike = x.ndim >= 1 and y.ndim >= 1 and len(x) == len(y) > 0
+    require(alike, f"`data` {settings.data}: x {x.shape} and y {y.shape} must have as many examples, at least one")
+    for name, array in (("x", x), ("y", y)):
+        require(array.dtype.kind in "fiub", f"`data` {settings.data}: {name} holds {array.dtype}; it must hold numbers")
+        require(bool(np.isfinite(array).all()), f"`data` {settings.data}: {name} must be finite, and holds nan or inf")
+    rows = np.sort(datasets.fixed_sample(len(x), settings.subset))
+    return x[rows], y[rows]
+
+
+def _fitted(path: str, model: keras.Model, x: Data) -> Data:
+    """Return x in the shape that the model takes, if it has as many numbers per example."""
+    try:
+        shape = model.input_shape
+    except AttributeError:
+        raise UserError(f"`of` {path}: the model has not been built; build it and save it again") from None
+    one = isinstance(shape, tuple) and all(s is None or isinstance(s, int) for s in shape)
+    require(one, f"`of` {path}: the model has several inputs; surfaces are for models with one")
+    wanted = tuple(shape[1:])
+    if None in wanted or x.shape[1:] == wanted:
+        return x
+    fits = int(np.prod(x.shape[1:])) == int(np.prod(wanted))
+    require(fits, f"`of` {path}: the model takes inputs of shape {wanted}, `data` has {x.shape[1:]}")
+    return x.reshape(-1, *wanted)
+
+
+def _loss_of(settings: Settings, path: str, model: keras.Model, x: Data, y: Data) -> Loss:
+    """Return `loss`, else the loss that the model was compiled with, else the one that targets and outputs suggest."""
+    if settings.loss != "auto":
+        return settings.loss
+    given = getattr(model, "loss", None) if getattr(model, "compiled", False) else None
+    if isinstance(given, (list, tuple)) and len(given) == 1:
+        (given,) = given
+    if given is not None:
+        known = isinstance(given, str) or callable(given)
+        require(known, f"`of` {path}: compiled with the losses {given!r}; name one with `loss`")
+        return given
+    return _loss_by_targets(path, model, x, y)
+
+
+def _loss_by_targets(path: str, model: keras.Model, x: Data, y: Data) -> Loss:
+    from dlhw._tf.losses import are_probabilities, cross_entropy
+
+    if not np.issubdtype(y.dtype, np.integer):
+        return "mean_squared_error"
+    z = _outputs(path, model, x)
+    if z.ndim > 1 and z.shape[-1] > 1 and y.shape != z.shape:
+        return "sparse_categorical_crossentropy" if are_probabilities(z) else cross_entropy
+    if not np.isin(y, (0, 1)).all():
+        return "mean_squared_error"
+    require(
+        bool(z.min() >= 0 and z.max() <= 1),
+        f"`of` {path}: labels are 0 and 1, and the output is not a probability; name a loss with `loss`, such as "
+        "mean_squared_error, or compile the model with BinaryCrossentropy(from_logits=True)",
+    )
+    return "binary_crossentropy"
+
+
+def _outputs(path: str, model: keras.Model, x: Data) -> NDArray[np.float64]:
+    """Return the outputs of some examples."""
+    from dlhw._tf.inputs import input_tensors
+    from dlhw.models.probe import forward
+
+    try:
+        return np.asarray(forward(model, input_tensors(model, x[:EXAMPLES])), np.float64)
+    except UserError as error:
+        raise UserError(f"`of` {path}: {error}") from None
+
+
+def _check_loss(settings: Settings, path: str, saved: SavedModel) -> None:
+    """Refuse a model whose loss on its data cannot be computed, before long work starts."""
+    import tensorflow as tf
+
+    from dlhw._tf.losses import are_probabilities
+    from dlhw.measure import Objective
+
+    if isinstance(saved.loss, str) and saved.loss.endswith("categorical_crossentropy"):
+        require(
+            are_probabilities(_outputs(path, saved.model, saved.x), 1e-3),
+            f"`of` {path}: {saved.loss} expects probabilities, and the outputs are none; compile the model with "
+            "from_logits=True, or leave it uncompiled",
+        )
+    try:
+        value = Objective(saved.model, saved.loss, saved.x, saved.y).value().loss
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"`of` {path}: its loss on `data` {settings.data} cannot be computed ({reason})") from None
+    require(bool(np.isfinite(value)), f"`of` {path}: its loss on `data` {settings.data} is {value}; it must be finite")
+
+
+def loss_name(loss: Loss) -> str:
+    """Return what a loss is called."""
+    if isinstance(loss, str):
+        return loss
+    logits = getattr(loss, "_fn_kwargs", {}).get("from_logits") or getattr(loss, "__name__", "") == "cross_entropy"
+    name = str(getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)))
+    return name + (" (from logits)" if logits else "")
+
+
+def architecture(model: keras.Model) -> str:
+    """Return layers, wiring and shapes of a model as text, without names, seeds and initializers."""
+    from dlhw.models.state import layers_of
+
+    layers = layers_of(model)
+    order = {layer.name: f"layer {k}" for k, layer in enumerate(layers)}
+    try:
+        config = model.get_config()
+    except (NotImplementedError, TypeError, ValueError):  # a subclassed model
+        config = {"layers": [(type(layer).__name__, layer.get_config()) for layer in layers[1:]]}
+    shapes = [tuple(v.shape) for v in model.weights]
+    return f"{type(model).__name__} {_without_names(config, order)} {shapes}"
+
+
+def _without_names(value: Any, order: dict[str, str], is_wiring: bool = False) -> Any:
+    if isinstance(value, dict):
+        return {
+            k: _without_names(v, order, is_wiring or k in ("keras_history", "input_layers", "output_layers"))
+            for k, v in value.items()
+            if k not in ("name", "seed") and not k.endswith("_initializer")
+        }
+    if isinstance(value, (list, tuple)):
+        return [_without_names(v, order, is_wiring) for v in value]
+    return order.get(value, value) if is_wiring and isinstance(value, str) else value

@@ -1,0 +1,187 @@
+"""Settings and results of `minimal-ratio`, and what the end of each search is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.choices import Activation, OptimizerName
+from dlhw.datasets import functions
+from dlhw.errors import require
+from dlhw.measure.eigenvalue_signs import LARGEST, Inertia, chance_curvature, inertia
+from dlhw.models import architectures
+from dlhw.present.section import Section
+from dlhw.runs.base_settings import FunctionSettings
+from dlhw.runs.settings import option
+from dlhw.seeds import Stream, generator
+
+Array = NDArray[np.floating]
+
+FLAT = 0.1
+"""|Hg|/|g| relative to that of a random direction, below which a region counts as gradient-flat."""
+CHECKS = 50
+"""Points of the training at which `stop` gradient-norm looks at |g|."""
+
+
+@dataclass(frozen=True)
+class Settings(FunctionSettings):
+    """Settings of `dlhw minimal-ratio`."""
+
+    epochs: int = option(3000, "Steps of the longest training.")
+    optimizer: OptimizerName = option("adam", "Optimizer of the training.")
+    activation: Activation = option(
+        "tanh", "Activation of the hidden layers; the Hessian of a relu net misses its kinks."
+    )
+    seeds: int = option(100, "Number of nets, seed to seed + n - 1.", also=("--runs",))
+    net: str = option("10-10", "Hidden widths, such as 10-10, or deep, middle, shallow.")
+    lengths: Literal["spread", "equal"] = option(
+        "spread", "spread: each net trains for 1 to `epochs` steps, evenly in the logarithm; equal: all for `epochs`."
+    )
+    arrival: float = option(1e-8, "A net has arrived where the gradient norm is below this.")
+    hessians: int = option(220, "Exact Hessians that the search may take for each net.")
+    stop: Literal["critical", "gradient-norm"] = option(
+        "critical", "gradient-norm: show beside it the points where training first came under `threshold`."
+    )
+    threshold: float = option(1e-3, "Gradient norm of `stop` gradient-norm.")
+    precision: Literal["float64", "float32"] = option("float64", "float32 shows what rounding makes of the spectrum.")
+    strict: bool = option(
+        False,
+        "In figures and trends count every eigenvalue above 0, those of rounding too; the table has both.",
+        flags="--strict/--tolerant",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        size = self.parameters
+        too_large = f"`net` {self.net} has {size} parameters; whole Hessians are for at most {LARGEST}; use fewer"
+        require(size <= LARGEST, too_large)
+        require(self.arrival > 0, f"`arrival` {self.arrival:g} must be positive")
+        require(self.threshold > 0, f"`threshold` {self.threshold:g} must be positive")
+        used = self.stop == "gradient-norm" or self.threshold == type(self).threshold
+        require(used, "`threshold` belongs to `stop` gradient-norm; give both, or none")
+        require(1 <= self.hessians <= 100_000, f"`hessians` {self.hessians} must lie in 1..100000")
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the net, P."""
+        return architectures.count(architectures.parse(self.net))
+
+    def steps(self) -> NDArray[np.integer]:
+        """Return how many steps each net trains, (S,); that of a seed does not depend on the others."""
+        if self.lengths == "equal":
+            return np.full(self.seeds, self.epochs)
+        draws = [generator(s, Stream.TRAINING_LENGTHS).random() for s in self.seed_range]
+        return np.array([round(self.epochs**u) for u in draws])
+
+    def checks(self) -> list[int]:
+        """Return the steps at which `stop` gradient-norm looks at |g|."""
+        return sorted({round(self.epochs ** (k / CHECKS)) for k in range(CHECKS + 1)} | {self.epochs})
+
+    def nets(self) -> str:
+        """Return the nets in a line."""
+        formula = functions.formula(self.func)
+        return f"{self.net} {self.activation}, {self.parameters} parameters, {formula}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """S nets, P parameters. Everything of a net whose training diverged is nan; arrived is False."""
+
+    steps: NDArray[np.integer]  # (S,) trained before the search
+    start_loss: Array  # (S,) MSE
+    start_norm: Array  # (S,) |g|
+    loss: Array  # (S,) MSE where the search ended
+    gradient_norm: Array  # (S,) |g| there
+    eigenvalues: Array  # (S, P) of the Hessian there, ascending, in the precision of the run
+    flatness: Array  # (S,) |H g| / |g| there
+    arrived: NDArray[np.bool_]  # (S,) |g| < arrival
+    finished: NDArray[np.bool_]  # (S,) the search ended of itself: at rounding, or where no step lowers |g|
+    hessians: NDArray[np.integer]  # (S,)
+    correlation: Array  # (2, 3) Spearman of ratio and log loss, 95 % interval; all nets, critical points
+    diverged_at: NDArray[np.integer]  # (S,) step, or -1
+    seconds: float  # of the training
+    compile_seconds: float
+    search_seconds: float  # of all searches, over the number that ran side by side
+    path_step: NDArray[np.integer] | None = None  # (S,) first check under the threshold, or -1
+    path_loss: Array | None = None  # (S,) there
+    path_norm: Array | None = None  # (S,)
+    path_eigenvalues: Array | None = None  # (S, P)
+
+
+END_KINDS = {
+    "critical": "critical points",
+    "close": "below the tolerance, search cut off",
+    "flat": "gradient-flat region",
+    "cut": "search cut off",
+    "stalled": "no step lowers |g|",
+}
+"""How a search can end, with its name in tables and legends."""
+
+
+def end_kinds(
+    loss: Array, flatness: Array, eigenvalues: Array, arrived: NDArray[np.bool_], finished: NDArray[np.bool_]
+) -> NDArray[np.str_]:
+    """Return what the end of each search is, (S,), a key of END_KINDS; "" where training diverged.
+
+    A critical point requires that the search went on to rounding (:func:`dlhw.measure.critical_point`). Gradient-flat:
+    |H g|/|g| below a tenth of that of a random direction (Frye et al. 2021), so that |g|^2 falls slowly.
+    """
+    with np.errstate(invalid="ignore"):
+        is_flat = relative_flatness(flatness, eigenvalues) < FLAT
+    kinds = np.where(is_flat, "flat", np.where(finished, "stalled", "cut"))
+    kinds = np.where(arrived, np.where(finished, "critical", "close"), kinds)
+    return np.where(np.isfinite(loss), kinds, "")
+
+
+def kinds_of(result: Result) -> NDArray[np.str_]:
+    """Return what the end of each search of a result is, (S,)."""
+    return end_kinds(result.loss, result.flatness, result.eigenvalues, result.arrived, result.finished)
+
+
+def relative_flatness(flatness: Array, eigenvalues: Array) -> Array:
+    """Return |H g| / |g| relative to that of a random direction, (S,): near 1 chance, 0 where H g = 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(flatness / chance_curvature(eigenvalues))
+
+
+def signs_of(settings: Settings, eigenvalues: Array) -> tuple[NDArray[np.bool_], Inertia]:
+    """Return which nets have a spectrum, (S,), and the inertia of those."""
+    good = np.asarray(np.isfinite(eigenvalues).all(axis=1))
+    values = eigenvalues[good] if good.any() else np.ones((1, eigenvalues.shape[1]))
+    return good, inertia(values, 0.0 if settings.strict else None)
+
+
+def ratios(settings: Settings, eigenvalues: Array) -> Array:
+    """Return the minimal ratio of every net, (S,); nan where there is no spectrum."""
+    good, signs = signs_of(settings, eigenvalues)
+    out = np.full(len(good), np.nan)
+    out[good] = signs.minimal_ratio[: int(good.sum())]
+    return out
+
+
+SECTION = Section(
+    "1-2 c",
+    "What happens when the gradient is almost zero",
+    captions={
+        "ratio": "Fraction of positive eigenvalues against loss. Filled: critical points; hollow: searches that ended "
+        "short of one.",
+        "spectra": "Eigenvalues of the critical points of lowest, median and highest loss, in order; grey: zero to "
+        "rounding.",
+        "signs": "Positive, zero and negative eigenvalues of every net, in order of its loss.",
+    },
+    pitfalls=(
+        "Stopping at a small gradient norm on the way down the loss: such a point is not a critical point, and the "
+        "signs there say nothing about one.",
+        "Counting every eigenvalue above 0: those of size 1e-17 are rounding, half of them positive, and the ratio is "
+        "drawn towards one half.",
+        "Using float32: its rounding hides all eigenvalues below about 1e-5 of the largest.",
+        "Taking a minimizer of |g|² that ends where Hg = 0 but g does not for a critical point.",
+        "Ending the search at |g| = 1e-8: near a degenerate point, curvatures of 1e-4 then mean nothing but nearness.",
+    ),
+    quick_settings={"seeds": 24, "epochs": 1000, "hessians": 60},
+)
+
+TINY = Settings(net="3", epochs=20, points=20, seeds=3, hessians=12)

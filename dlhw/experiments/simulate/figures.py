@@ -1,0 +1,104 @@
+"""The figures and the animation of `simulate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dlhw.datasets import functions
+from dlhw.errors import UserError
+from dlhw.experiments.simulate.spec import Result, Settings
+from dlhw.models import architectures
+from dlhw.present import plot, scales, style
+from dlhw.present.numbers import diverged_note
+from dlhw.present.section import ComparisonCurves, Curve
+from dlhw.present.tables import statistic_of_figures
+
+
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """`loss`: MSE against epoch. `fit`: predictions and truth, with residuals below."""
+    return {"loss": _loss_figure(settings, result), "fit": _fit_figure(settings, result)}
+
+
+def _labels(settings: Settings) -> list[str]:
+    nets = [architectures.parse(net) for net in settings.models]
+    return [
+        f"{net}: {len(w) + 1} layers, {architectures.count(w)} parameters"
+        for net, w in zip(settings.models, nets, strict=True)
+    ]
+
+
+def _loss_figure(settings: Settings, result: Result) -> Figure:
+    fig, (axes,) = plot.figure(height=4.3, head=plot.header_height(len(settings.models)))
+    epochs = np.arange(settings.epochs + 1)
+    width = 1
+    for k, label in enumerate(_labels(settings)):
+        x, values, width = plot.thin(epochs, result.loss[k])
+        plot.band(axes, x, values, label + diverged_note(result.diverged_at[k]), k)
+    scales.positive_log(axes, 1e-12)
+    smoothed = f"; each point the median of {width} epochs" if width > 1 else ""
+    axes.set(xlabel="epoch (one full-batch step)", ylabel="training MSE", xlim=(0, settings.epochs))
+    plot.header(
+        fig,
+        f"Training error on {functions.formula(settings.func)}",
+        statistic_of_figures(settings.seeds) + smoothed,
+        (axes,),
+    )
+    return fig
+
+
+def _fit_figure(settings: Settings, result: Result) -> Figure:
+    fig, (top, bottom) = plot.figure(
+        2, height=5.7, heights=(2.2, 1.0), head=plot.header_height(len(settings.models) + 1)
+    )
+    top.plot(result.x, result.y, color=style.TRUTH, linewidth=3.2, alpha=0.32, label="target")
+    for k, label in enumerate(_labels(settings)):
+        good = result.diverged_at[k] < 0
+        if good.any():
+            plot.band(top, result.x, result.prediction[k][good], label, k)
+            plot.band(bottom, result.x, result.prediction[k][good] - result.y, label, k)
+    top.set_ylabel("f(x)" if settings.scale == "raw" else "f(x) / max |f|")
+    bottom.axhline(0, color=style.TRUTH, linewidth=0.8)
+    bottom.set(xlabel="x", ylabel="prediction − target", xlim=settings.domain)
+    plot.header(
+        fig,
+        f"{functions.formula(settings.func)} after {settings.epochs} epochs",
+        statistic_of_figures(settings.seeds),
+        (top,),
+    )
+    return fig
+
+
+def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figure], int]:
+    """The fit of the first seed over the epochs; UserError if the run did not record it."""
+    frames, epochs = result.frames, settings.frames()
+    if frames is None:
+        raise UserError(
+            "this run has not recorded its fit over the epochs; run it again with `animate` and `overwrite`"
+        )
+    x, y = result.x[::5], result.y
+
+    def draw(k: int) -> Figure:
+        fig, (axes,) = plot.figure(height=3.9, head=0.95)
+        axes.plot(result.x, y, color=style.TRUTH, linewidth=3.2, alpha=0.32, label="target")
+        for i, label in enumerate(_labels(settings)):
+            axes.plot(x, frames[i, k], label=label, **style.curve_style(i))
+        span = float(y.max() - y.min())
+        axes.set(xlabel="x", xlim=settings.domain, ylim=(y.min() - 0.25 * span, y.max() + 0.25 * span))
+        axes.set_ylabel("f(x)" if settings.scale == "raw" else "f(x) / max |f|")
+        note = f"epoch {epochs[k]:,} of {settings.epochs:,}, first seed"
+        plot.header(fig, f"Nets learn {functions.formula(settings.func)}", note, (axes,))
+        return fig
+
+    return draw, len(epochs)
+
+
+def series(settings: Settings, result: Result) -> ComparisonCurves:
+    """Training error against epoch, one line per net."""
+    lines = []
+    for net, loss in zip(settings.models, result.loss, strict=True):
+        x, values, _ = plot.thin(np.arange(settings.epochs + 1), loss)
+        lines.append(Curve(net, x, values))
+    return ComparisonCurves("epoch (one full-batch step)", "training MSE", tuple(lines), log_y=True)

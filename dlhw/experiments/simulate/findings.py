@@ -1,0 +1,88 @@
+"""The table of `simulate`, and what its numbers support."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dlhw.experiments.simulate.spec import Result, Settings
+from dlhw.models import architectures
+from dlhw.present import findings
+from dlhw.present.findings import Finding
+from dlhw.present.numbers import format_median_range, format_number
+from dlhw.present.tables import Summary, statistics
+
+THRESHOLDS = (1e-2, 1e-3)
+"""Training errors for which the table gives the epoch at which they are first reached."""
+
+
+def measures(settings: Settings, result: Result) -> dict[str, np.ndarray]:
+    """Per net and seed, (N, S): final, best and median-of-the-last-5-% MSE, and epochs to each threshold (nan: never).
+
+    Diverged trainings are nan everywhere.
+    """
+    loss = np.where((result.diverged_at >= 0)[..., None], np.nan, result.loss.astype(np.float64))
+    tail = max(1, round(0.05 * settings.epochs))
+    out = {"final_mse": loss[..., -1], "best_mse": loss.min(axis=-1)}
+    out["late_mse"] = np.median(loss[..., -tail:], axis=-1)
+    for limit in THRESHOLDS:
+        under = loss <= limit
+        out[f"epochs_to_{limit:g}"] = np.where(under.any(axis=-1), under.argmax(axis=-1), np.nan)
+    return out
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """One row per net; which net fits best, as far as the seeds show."""
+    measured = measures(settings, result)
+    numbers: dict[str, Any] = {}
+    rows = []
+    for k, net in enumerate(settings.models):
+        widths = architectures.parse(net)
+        dead, diverged = int(result.dead[k].sum()), int((result.diverged_at[k] >= 0).sum())
+        numbers[net] = {
+            "layers": len(widths) + 1,
+            "parameters": architectures.count(widths),
+            **{name: statistics(values[k]) for name, values in measured.items()},
+            "dead": dead,
+            "diverged": diverged,
+            "seconds": result.seconds[k],
+            "compile_seconds": result.compile_seconds[k],
+        }
+        reached = [_reached(measured[f"epochs_to_{limit:g}"][k]) for limit in THRESHOLDS]
+        errors = [format_median_range(measured[name][k]) for name in ("final_mse", "best_mse", "late_mse")]
+        counts = f"{dead} of {settings.seeds}", f"{diverged} of {settings.seeds}", f"{result.seconds[k]:.1f}"
+        rows.append((net, str(len(widths) + 1), str(architectures.count(widths)), *errors, *reached, *counts))
+    columns = ("net", "layers", "parameters", "final MSE", "best MSE", "median of last 5 %")
+    columns += (*(f"epochs to {limit:g}" for limit in THRESHOLDS), "dead", "diverged", "seconds")  # type: ignore[assignment]
+    over = f"median over {settings.seeds} seeds (min to max)" if settings.seeds > 1 else "one seed"
+    title = f"simulate {settings.func}: {settings.epochs} epochs, {over}"
+    found = [
+        *findings.lowest(settings.models, measured["late_mse"], "training MSE (median of the last 5 % of the epochs)"),
+        *_dead_nets(settings, result),
+        *findings.diverged(settings.models, result.diverged_at),
+    ]
+    return Summary(title, columns, tuple(rows), tuple(found), numbers)
+
+
+def _reached(epochs: np.ndarray) -> str:
+    """Return the epochs to a threshold over the seeds as text; epochs: (seeds,), nan: never."""
+    finite = epochs[np.isfinite(epochs)]
+    if not len(finite):
+        return "never"
+    text = f"{np.median(finite):.0f}" + (f" ({finite.min():.0f} to {finite.max():.0f})" if len(epochs) > 1 else "")
+    return text + (f", {len(finite)} of {len(epochs)}" if len(finite) < len(epochs) else "")
+
+
+def _dead_nets(settings: Settings, result: Result) -> list[Finding]:
+    """Nets whose output is a constant."""
+    constant = format_number(float(np.var(result.y[::5])))
+    return [
+        Finding(
+            "dead-nets",
+            f"{dead} of {settings.seeds} {net} nets end as a constant (dead, or still on the first plateau): "
+            f"the best constant has an MSE of {constant}.",
+        )
+        for net, dead in zip(settings.models, result.dead.sum(axis=1), strict=True)
+        if dead
+    ]

@@ -1,0 +1,67 @@
+"""Settings and results of `simulate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.errors import require
+from dlhw.models import architectures
+from dlhw.present.section import Section
+from dlhw.runs.base_settings import FunctionSettings
+from dlhw.runs.settings import option
+
+DEAD = 1e-6
+"""Variance of a prediction relative to that of the target, below which a net counts as dead."""
+
+
+@dataclass(frozen=True)
+class Settings(FunctionSettings):
+    """Settings of `dlhw simulate`."""
+
+    models: tuple[str, ...] = option(
+        ("deep", "middle", "shallow"), "Nets: deep, middle, shallow, or hidden widths such as 10-18-15-4."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(len(self.models) > 0, "`models` is empty; name at least one net")
+        require(len(set(self.models)) == len(self.models), "`models` names a net twice")
+        for net in self.models:
+            architectures.parse(net)
+
+
+@dataclass(frozen=True)
+class Result:
+    """N nets, S seeds, T epochs, n training points, m = 5 (n - 1) + 1 points of the dense grid."""
+
+    x: NDArray[np.floating]  # (m,)
+    y: NDArray[np.floating]  # (m,) the scaled target
+    loss: NDArray[np.floating]  # (N, S, T + 1) MSE on the training points after each epoch; 0 is the start
+    prediction: NDArray[np.floating]  # (N, S, m) after training
+    diverged_at: NDArray[np.integer]  # (N, S) epoch, or -1
+    dead: NDArray[np.bool_]  # (N, S) prediction variance under 1e-6 of the target's
+    seconds: tuple[float, ...]  # (N,) of wall time, the S seeds together, nets side by side
+    compile_seconds: tuple[float, ...]  # (N,)
+    frames: NDArray[np.floating] | None = None  # (N, F, n) of the first seed at the training points, for an animation
+
+
+SECTION = Section(
+    "1-1 a",
+    "Deep against shallow on a function",
+    assignment_settings=("func", "epochs", "learning_rate", "momentum", "optimizer", "activation", "init", "models"),
+    captions={
+        "loss": "Training error against epoch: median of the seeds, band from minimum to maximum.",
+        "fit": "Target and predictions on a grid five times denser than the training points, residuals below.",
+    },
+    pitfalls=(
+        "Training one seed per net: the spread over seeds is as large as the difference between nets.",
+        "Comparing the last epoch only: full-batch training with momentum fluctuates, and the last value is luck.",
+        "Plotting a dead net, which predicts a constant, as if it learned slowly.",
+    ),
+    quick_settings={"epochs": 5000, "seeds": 3},
+)
+
+TINY = Settings(models=("2", "3-2"), epochs=30, points=20, seeds=2)

@@ -1,0 +1,80 @@
+"""The figures of `sweep-batch`."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dlhw.experiments.sweep_batch.spec import Result, Settings
+from dlhw.present import plot, scales, style
+from dlhw.present.numbers import diverged_note
+from dlhw.present.section import ComparisonCurves, Curve
+
+
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """`sensitivity`: loss, accuracy and sensitivity against batch size, with the popular mistake; `sharpness`."""
+    return {"sensitivity": _sensitivity_figure(settings, result), "sharpness": _sharpness_figure(settings, result)}
+
+
+def series(settings: Settings, result: Result) -> ComparisonCurves:
+    """Sensitivity against batch size."""
+    order = np.argsort(settings.sizes)
+    lines = (Curve("sensitivity", np.array(settings.sizes)[order], result.sensitivity[order].T),)
+    y_label = "sensitivity (nats per unit of a pixel)"
+    return ComparisonCurves("batch size", y_label, lines, log_x=True, log_y=True, at=tuple(settings.sizes))
+
+
+def _note(settings: Settings) -> str:
+    same = f"{settings.epochs} epochs each" if settings.equal == "epochs" else f"{settings.updates(1)} updates each"
+    return same + ("; dots: seeds, line: median" if settings.seeds > 1 else "; one seed")
+
+
+def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
+    fig, panels = plot.figure(2, height=7.4, right=True, head=1.15)
+    x, twins = np.array(settings.sizes), []
+    for panel, kind, scale in zip(panels, ("loss", "accuracy"), (1.0, 100.0), strict=True):
+        for which, dashes in (("train", "-"), ("test", style.TEST_DASHES)):
+            values = scale * getattr(result, f"{which}_{kind}")
+            plot.scatter_with_median(panel, x, values, f"{kind}, {which}", 0, linestyle=dashes)
+        right = plot.twin(panel, "sensitivity (nats per unit of a pixel)", 1)
+        twins.append(right)
+        label = "sensitivity, one gradient an example"
+        plot.scatter_with_median(right, x, result.sensitivity, label, 1, linestyle="-")
+        plot.scatter_with_median(
+            right,
+            x,
+            result.batch_mean_gradient,
+            "popular mistake: of the batch mean",
+            1,
+            linestyle="--",
+            linewidth=0.8,
+            markersize=0,
+        )
+        start = float(np.median(result.start_sensitivity))
+        label = "sensitivity before training"
+        right.axhline(start, color=style.COLORS[1], linewidth=0.9, linestyle=":", label=label)
+        scales.positive_log(right, 0)
+        panel.set(xscale="log", ylabel="cross entropy (nats)" if kind == "loss" else "accuracy (%)")
+    title = f"{settings.net} on {settings.size()}{diverged_note(result.diverged_at)}"
+    plot.header(fig, title, f"{_note(settings)}; sensitivity on the test set", (panels[0], twins[0]))
+    scales.ticks_at(panels[-1], x)
+    panels[-1].set_xlabel("batch size")
+    return fig
+
+
+def _sharpness_figure(settings: Settings, result: Result) -> Figure:
+    fig, (top, middle, bottom) = plot.figure(3, height=7.4)
+    x = np.array(settings.sizes)
+    for k, epsilon in enumerate(settings.epsilon):
+        plot.scatter_with_median(top, x, result.keskar[..., k], f"box ε = {epsilon:g}", k)
+    plot.scatter_with_median(middle, x, result.eigenvalue, "", 2)
+    plot.scatter_with_median(bottom, x, result.jacobian, "", 3)
+    for panel, label in ((top, "Keskar's sharpness φ (%)"), (middle, "largest Hessian eigenvalue")):
+        panel.set_ylabel(label)
+        scales.positive_log(panel, 0)
+    bottom.set(xscale="log", xlabel="batch size", ylabel="|d softmax / d x|, mean")
+    plot.legend(top, _note(settings))
+    n = min(settings.curvature_examples, settings.training_examples)
+    top.set_title(f"{settings.data}: φ and λ on {n} training images, Jacobian on the test set")
+    scales.ticks_at(bottom, x)
+    return fig

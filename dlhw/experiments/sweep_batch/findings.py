@@ -1,0 +1,172 @@
+"""The table of `sweep-batch`, and what its numbers support."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dlhw.experiments.sweep_batch.spec import TOLERANCE, Array, Result, Settings
+from dlhw.present import findings
+from dlhw.present.curves import CURVES
+from dlhw.present.findings import Finding
+from dlhw.present.numbers import format_mean_std, format_median_range, format_number, format_percent
+from dlhw.present.statistics import spearman
+from dlhw.present.tables import Summary, statistic_of_tables, statistics
+
+SCALARS = (
+    "sensitivity",
+    "sensitivity_error",
+    "batch_mean_gradient",
+    "jacobian",
+    "eigenvalue",
+    "eigenvalue_residual",
+)
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """One row per batch size; how each measure goes with the batch size and with the generalization gap."""
+    gap = result.test_loss - result.train_loss
+    seconds = np.reshape(result.seconds, gap.shape)
+    numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
+    rows = []
+    for k, size in enumerate(settings.sizes):
+        diverged = int((result.diverged_at[k] >= 0).sum())
+        values = {name: getattr(result, name)[k] for name in (*CURVES, *SCALARS)}
+        values |= {f"keskar_{e!r}": result.keskar[k, :, i] for i, e in enumerate(settings.epsilon)}
+        numbers[f"batch {size}"] = {
+            "updates": settings.updates(size),
+            **{name: statistics(v) for name, v in (values | {"gap": gap[k], "seconds": seconds[k]}).items()},
+            "diverged": diverged,
+        }
+        losses = [format_mean_std(values[name]) for name in ("train_loss", "test_loss")]
+        keskar = [f"keskar_{e!r}" for e in settings.epsilon]
+        others = ("sensitivity", "batch_mean_gradient", "jacobian", *keskar, "eigenvalue")
+        cells = [*losses, format_percent(values["test_accuracy"]), *(format_mean_std(values[n]) for n in others)]
+        rows.append((str(size), f"{settings.updates(size):,}", *cells, f"{diverged} of {settings.seeds}"))
+    columns = ("batch", "updates", "train loss", "test loss", "test accuracy, %", "sensitivity")
+    columns += ("mistake: of the batch mean", "Jacobian", *(f"φ, ε = {e:g}" for e in settings.epsilon))  # type: ignore[assignment]
+    columns += ("largest eigenvalue", "diverged")  # type: ignore[assignment]
+    with_gap, correlations = _correlations_with_gap(settings, result, gap)
+    found = [
+        *_against_batch_size(settings, result),
+        *_popular_mistake(settings, result),
+        *_searches(result),
+        *_saturated(result),
+        *_eigenvalues(result),
+        *_what_is_equal(settings),
+        *with_gap,
+        *findings.one_seed(settings.seeds, "training per batch size"),
+        *findings.diverged([f"batch {s}" for s in settings.sizes], result.diverged_at),
+    ]
+    title = f"sweep-batch on {settings.where()}: equal {settings.equal}, {statistic_of_tables(settings.seeds)}"
+    return Summary(title, columns, tuple(rows), tuple(found), numbers | correlations)
+
+
+def _ends(settings: Settings) -> tuple[int, int]:
+    """Return the positions of the smallest and the largest batch size."""
+    order = sorted(range(len(settings.sizes)), key=settings.sizes.__getitem__)
+    return order[0], order[-1]
+
+
+def _measures(settings: Settings, result: Result) -> dict[str, Array]:
+    """Return the measures of flatness by name, each (B, S)."""
+    boxes = {f"Keskar's sharpness (ε = {e:g})": result.keskar[..., k] for k, e in enumerate(settings.epsilon)}
+    return {"sensitivity": result.sensitivity, **boxes, "largest Hessian eigenvalue": result.eigenvalue}
+
+
+def _against_batch_size(settings: Settings, result: Result) -> list[Finding]:
+    """How every measure goes with the batch size."""
+    small, large = _ends(settings)
+    labels = settings.sizes[small], settings.sizes[large]
+    found = []
+    for name, values in _measures(settings, result).items():
+        title = name[0].upper() + name[1:]
+        ends = findings.range_of_ends(title, values[[small, large]], labels, "batch")
+        found += ends + (findings.not_monotone(values, settings.sizes, small, large) if ends else [])
+    return found
+
+
+def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
+    """How much of the fall of the batch-mean gradient is the factor 1/B, and the sensitivity before training."""
+    small, large = _ends(settings)
+    a, b = settings.sizes[small], settings.sizes[large]
+    if not (np.isfinite(result.sensitivity[small]).any() and np.isfinite(result.sensitivity[large]).any()):
+        return []
+    start = format_median_range(result.start_sensitivity)
+    found = [
+        Finding(
+            "sensitivity-before-training",
+            f"Before training, the sensitivity is {start}; a net that hardly moves stays near that value.",
+        )
+    ]
+    high, low = (float(np.nanmedian(result.batch_mean_gradient[k])) for k in (small, large))
+    if high > 0 and low > 0:
+        n = settings.info.test
+        batches = -(-n // a), -(-n // b)
+        factor = batches[0] / batches[1]
+        text = (
+            f"The popular mistake, the gradient of the batch mean, is {format_number(high / low)} times smaller at "
+            f"{b} than at {a}. The number of batches alone, {batches[0]} and {batches[1]} of {n} test images, accounts "
+            f"for a factor of {factor:.3g}; the remaining {high / low / factor:.2g} is due to the net."
+        )
+        found.append(Finding("batch-mean-gradient", text))
+    return found
+
+
+def _searches(result: Result) -> list[Finding]:
+    """How far the searches for Keskar's maximum can be trusted."""
+    if result.keskar_spread is None or result.keskar_settled is None:
+        text = "Keskar's sharpness of this older run used ten iterations per search, which find less for some nets."
+        return [Finding("not-converged", text)]
+    known = np.isfinite(result.keskar)
+    spreads = result.keskar_spread[np.isfinite(result.keskar_spread)]
+    found = []
+    if len(spreads):
+        text = f"Searches for one maximum from different starts differ by {format_median_range(100 * spreads)} %"
+        found.append(Finding("sharpness-searches", f"{text}; the largest is reported."))
+    capped = int((known & (result.keskar_settled < 1)).sum())
+    what = f"of {int(known.sum())} searches for Keskar's maximum"
+    return found + findings.not_converged(capped, what, "they ended at their cap, still rising")
+
+
+def _saturated(result: Result) -> list[Finding]:
+    dead = int((result.sensitivity == 0).sum())
+    text = f"In {dead} trainings, the gradients vanish on every test image: those nets are saturated."
+    return [Finding("saturated", text)] if dead else []
+
+
+def _eigenvalues(result: Result) -> list[Finding]:
+    loose = int((result.eigenvalue_residual > TOLERANCE * np.abs(result.eigenvalue)).sum())
+    return findings.not_converged(loose, "of the largest eigenvalues", "they are lower bounds")
+
+
+def _what_is_equal(settings: Settings) -> list[Finding]:
+    """What the batch sizes do not share."""
+    small, large = _ends(settings)
+    a, b = settings.sizes[small], settings.sizes[large]
+    if settings.equal == "epochs":
+        text = (
+            f"Equal epochs: batch {a} took {settings.updates(a)} updates, batch {b} {settings.updates(b)}, so large "
+            "batches are trained less. `equal` updates fixes the steps; then large batches see more examples: compare "
+            "both."
+        )
+    else:
+        text = f"Equal updates, {settings.updates(a)} each: large batches see more examples."
+    return [Finding("equal-epochs-or-updates", text)]
+
+
+def _correlations_with_gap(settings: Settings, result: Result, gap: Array) -> tuple[list[Finding], dict[str, Any]]:
+    """Rank correlations of every measure with the generalization gap: findings where it is resolved, and numbers."""
+    resolved, found = findings.generalization_gap(gap, result.gap_error)
+    boxes = {f"Keskar's sharpness (ε = {e:g})": result.keskar[..., k] for k, e in enumerate(settings.epsilon)}
+    measures = {"sensitivity": result.sensitivity, "Jacobian norm": result.jacobian, **boxes}
+    measures["largest eigenvalue"] = result.eigenvalue
+    numbers = {}
+    for name, values in measures.items():
+        interval = spearman(values.ravel(), gap.ravel(), seed=settings.seed)
+        n = int((np.isfinite(values) & np.isfinite(gap)).sum())
+        numbers[f"spearman of {name} and gap"] = dict(zip(("rho", "low", "high"), interval, strict=True)) | {"n": n}
+        if resolved:
+            found += findings.rank_correlation(name, "generalization gap", interval, n, "trainings")
+    return found, numbers

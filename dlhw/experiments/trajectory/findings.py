@@ -1,0 +1,76 @@
+"""The table of `trajectory`, and what its numbers support."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dlhw.experiments.trajectory.spec import Result, Settings
+from dlhw.measure.principal_components import random_walk_shares
+from dlhw.present import findings
+from dlhw.present.findings import Finding
+from dlhw.present.numbers import NONE, format_median_range, format_number
+from dlhw.present.tables import Summary, statistics
+
+COLUMNS = (
+    "",
+    "variance in 2 own components",
+    "in 2 pooled components",
+    "length of the path",
+    "start to end",
+    "between ends",
+    "between starts",
+)
+
+
+def summary(settings: Settings, result: Result) -> Summary:
+    """One row for the whole model and one for the layer: fractions of variance, lengths, distances."""
+    pairs = ~np.eye(settings.seeds, dtype=bool)
+    numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
+    numbers["diverged"] = int((result.diverged_at >= 0).sum())
+    rows = []
+    for p, part in enumerate(settings.parts()):
+        two = result.own_explained[p][:, :2].sum(axis=1)
+        apart, before = result.apart[p][pairs], result.apart_at_start[p][pairs]
+        numbers[part] = {
+            "pooled_explained": result.pooled_explained[p].tolist(),
+            "own_explained_by_two": statistics(two),
+            "travelled": statistics(result.travelled[p]),
+            "moved": statistics(result.moved[p]),
+            "apart": statistics(apart),
+            "apart_at_start": statistics(before),
+        }
+        pooled = float(result.pooled_explained[p][:2].sum())
+        cells = [format_median_range(100 * two, " %"), f"{100 * pooled:.1f} %" if np.isfinite(pooled) else NONE]
+        lengths = (result.travelled[p], result.moved[p], apart, before)
+        rows.append((part, *cells, *(format_median_range(v) for v in lengths)))
+    numbers["test_accuracy"] = statistics(np.where(result.diverged_at < 0, result.test_accuracy[:, -1], np.nan))
+    numbers["seconds"] = statistics(np.array(result.seconds))
+    found = [
+        *(_path(settings, result, p, part) for p, part in enumerate(settings.parts())),
+        *findings.one_seed(settings.seeds),
+        *findings.diverged([settings.net], result.diverged_at[None]),
+    ]
+    title = f"trajectory of {settings.net} on {settings.where()}: {settings.epochs} epochs, median (min to max)"
+    return Summary(title, COLUMNS, tuple(rows), tuple(found), numbers)
+
+
+def _path(settings: Settings, result: Result, p: int, part: str) -> Finding:
+    """How much of the paths two components hold beside a random walk, and how straight the paths are."""
+    two, moved = result.own_explained[p][:, :2].sum(axis=1), result.moved[p]
+    if not np.isfinite(two).any():
+        return Finding("path-of-the-weights", f"{part}: there is no path.")
+    points = len(range(0, settings.epochs + 1, settings.every))
+    text = f"{part}: two components hold {format_median_range(100 * two, ' %')} of the variance of a path of {points} "
+    text += "points"
+    if points > 3:
+        text += f" (a random walk of as many points: {100 * random_walk_shares(points)[:2].sum():.0f} %)"
+    with np.errstate(invalid="ignore", divide="ignore"):  # a training that never moved
+        bent = result.travelled[p] / moved
+    text += f"; the path is {format_median_range(bent)} times as long as the straight line from start to end"
+    apart = result.apart[p][~np.eye(settings.seeds, dtype=bool)]
+    if np.isfinite(apart).any():
+        ratio = format_number(float(np.nanmedian(apart) / np.nanmedian(moved)))
+        text += f"; the ends of two trainings are {ratio} times as far apart as one training moves"
+    return Finding("path-of-the-weights", text + ".")

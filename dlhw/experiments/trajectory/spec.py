@@ -1,0 +1,93 @@
+"""Settings and results of `trajectory`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.errors import require
+from dlhw.present.section import Section
+from dlhw.runs.base_settings import BatchSettings
+from dlhw.runs.settings import option
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Settings(BatchSettings):
+    """Settings of `dlhw trajectory`."""
+
+    epochs: int = option(24, "Passes over the training set.")
+    seeds: int = option(8, "Number of trainings.")
+    net: str = option("400-9", "Net: hidden widths such as 400-9, or layers such as 20c3-p2-100.")
+    layer: int = option(1, "Layer that is projected on its own, counted from 1.")
+    every: int = option(3, "Epochs between two points of a path.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_nets((self.net,), "net")
+        require(1 <= self.every <= self.epochs, f"`every` {self.every} must lie in 1..{self.epochs}, the epochs")
+        layers = len(self.kernels(self.net))
+        require(1 <= self.layer <= layers, f"`layer` {self.layer} must lie in 1..{layers}, the layers with weights")
+
+    def parts(self) -> tuple[str, str]:
+        """Return the names of what is projected: the whole model and one layer."""
+        return "whole model", f"layer {self.layer}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """S trainings, n points of a path, E epochs. First axis of what is projected: 0 the whole model, 1 the layer.
+
+    A training that diverged is nan everywhere but in its curves.
+    """
+
+    epochs: NDArray[np.integer]  # (n,) at which the points were taken
+    pooled: Array  # (2, S, n, 2) on the components of all paths together, about their mean
+    pooled_explained: Array  # (2, m) fractions of variance
+    own: Array  # (2, S, n, 2) on the components of each path alone, the end of the path the origin
+    own_explained: Array  # (2, S, n - 1)
+    travelled: Array  # (2, S) length of the path from point to point, Euclidean
+    moved: Array  # (2, S) distance from start to end
+    apart: Array  # (2, S, S) distances between the ends
+    apart_at_start: Array  # (2, S, S)
+    train_loss: Array  # (S, E + 1)
+    train_accuracy: Array  # (S, E + 1)
+    test_loss: Array  # (S, E + 1)
+    test_accuracy: Array  # (S, E + 1)
+    diverged_at: NDArray[np.integer]  # (S,) epoch, or -1
+    seconds: tuple[float, ...]  # (S,) wall time, trainings side by side
+    compile_seconds: tuple[float, ...]  # (S,)
+
+
+SECTION = Section(
+    "1-2 a",
+    "The path of the weights",
+    assignment_settings=(
+        "data",
+        "net",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "momentum",
+        "optimizer",
+        "activation",
+        "init",
+        "seeds",
+    ),
+    captions={
+        "pooled": "Paths on the principal components of all trainings together; numbers: test accuracy in per cent.",
+        "own": "Every path on its own components, its end the origin.",
+        "scree": "Fraction of variance of each component, beside that of a random walk of as many points.",
+    },
+    pitfalls=(
+        "Reading two components with most of the variance as structure: a random walk has as much.",
+        "Projecting onto components of all trainings together: they mostly separate the trainings and say little about "
+        "any one path.",
+    ),
+    quick_settings={"data": "digits", "net": "50-9", "epochs": 24, "learning_rate": 0.02, "seeds": 4},
+)
+
+TINY = Settings(data="digits", net="6-4", examples=200, epochs=4, every=1, learning_rate=0.05, seeds=2)

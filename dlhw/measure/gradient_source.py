@@ -1,0 +1,81 @@
+"""What an input gradient is taken with respect to: the inputs of a model, or the output of one of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dlhw._tf.inputs import length
+from dlhw._tf.types import Tensor
+from dlhw.errors import require
+from dlhw.models.probe import forward
+from dlhw.models.state import intercepted, layers_of, leaves_of
+
+
+class GradientSource:
+    """What a gradient is taken by: the inputs of the model, or what one of its layers gives."""
+
+    def __init__(self, model: keras.Model, x: Tensor, at: str | None) -> None:
+        self.model, self.at, self.layer = model, at, None
+        if at is None:
+            require(
+                not isinstance(x, (tuple, list, dict)) and x.dtype.is_floating,
+                "a gradient by the inputs needs one array of floats as x, not whole numbers or several inputs; name "
+                f'the layer by whose output it is taken, such as at="{_suggestion(model)}"',
+            )
+            return
+        names = [layer.name for layer in layers_of(model)]
+        require(
+            names.count(at) == 1, f"at={at!r}: the model has {names.count(at)} layers of that name; use one of {names}"
+        )
+        self.layer = next(layer for layer in layers_of(model) if layer.name == at)
+
+    def forward(self, tape: tf.GradientTape, x: Tensor) -> tuple[Any, Callable[[], Any]]:
+        """The output of the model, and a function that gives the tensor that `tape` watches."""
+        if self.layer is None:
+            x = tf.identity(x)
+            tape.watch(x)
+            return forward(self.model, x), lambda: x
+        outputs: list[Any] = []
+
+        def wrap(_: Any, call: Callable[..., Any]) -> Callable[..., Tensor]:
+            def watched(*args: Any, **kwargs: Any) -> Tensor:
+                given = call(*args, **kwargs)
+                require(
+                    tf.is_tensor(given) and given.dtype.is_floating and given.shape[0] == length(x),
+                    f"at={self.at!r}: the layer gives no single array of floats with the examples first",
+                )
+                value = tf.identity(given)
+                if (mask := getattr(given, "_keras_mask", None)) is not None:
+                    value._keras_mask = mask
+                tape.watch(value)
+                outputs.append(value)
+                return value
+
+            return watched
+
+        with intercepted([self.layer], wrap):
+            z = forward(self.model, x)
+        require(len(outputs) == 1, f"at={self.at!r}: the layer is called {len(outputs)} times; name one called once")
+        return z, lambda: outputs[0]
+
+    def reached(self, gradient: Tensor) -> Tensor:
+        """`gradient`, unless there is none."""
+        where = "x" if self.at is None else f"the output of layer {self.at!r}"
+        require(
+            gradient is not None,
+            f"no gradient reaches {where}: the output does not depend on it, or through whole numbers or steps alone; "
+            f'name a later layer, such as at="{_suggestion(self.model)}"',
+        )
+        return tf.convert_to_tensor(gradient)
+
+
+def _suggestion(model: keras.Model) -> str:
+    """An embedding of the model, or its first layer with weights."""
+    leaves = leaves_of(model)
+    embeddings = [layer.name for layer in leaves if isinstance(layer, keras.layers.Embedding)]
+    weighted = [layer.name for layer in leaves if layer.weights]
+    return (embeddings or weighted or ["layer name"])[0]

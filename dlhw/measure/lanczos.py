@@ -1,0 +1,67 @@
+"""Lanczos's method: a symmetric operator in a basis in which it is tridiagonal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from dlhw.errors import require
+
+Array = NDArray[np.floating]
+
+
+class Lanczos:
+    """An orthonormal basis q_1, q_2, ... in which a symmetric operator is tridiagonal, grown a step at a time."""
+
+    def __init__(self, a: LinearOperator, steps: int, seed: int) -> None:
+        self.a, self.rng = a, np.random.default_rng(seed)
+        self.alpha: list[float] = []
+        self.beta: list[float] = []  # beta[j] couples q_j and q_{j+1}
+        self.basis = np.empty((min(steps, a.shape[0]), a.shape[0]))
+        self.basis[0] = self._unit(self.rng.normal(size=a.shape[0]))
+
+    def step(self) -> None:
+        """One product. Where the space is used up (beta = 0) the basis goes on from a new random direction."""
+        m = len(self.alpha)
+        q = self.basis[m]
+        w = self.a.matvec(q)
+        require(bool(np.isfinite(w).all()), "the operator gives values that are not finite")
+        self.alpha.append(float(q @ w))
+        scale = float(np.linalg.norm(w))
+        w = self._orthogonal(w, m + 1)
+        beta = float(np.linalg.norm(w))
+        beta = 0.0 if beta <= 1e-12 * scale or m + 1 == self.a.shape[0] else beta
+        self.beta.append(beta)
+        if m + 1 < len(self.basis):
+            self.basis[m + 1] = w / beta if beta else self._fresh(m + 1)
+
+    def tridiagonal(self) -> Array:
+        """T, (m, m), after m steps."""
+        m = len(self.alpha)
+        off = np.diag(self.beta[: m - 1], 1)
+        return np.diag(self.alpha) + off + off.T
+
+    def _orthogonal(self, w: Array, m: int) -> Array:
+        """w without its part in the first m vectors; twice is enough (Kahan, in Parlett, The Symmetric Eigenvalue
+        Problem, 1998, section 6.9)."""
+        for _ in range(2):
+            w = w - self.basis[:m].T @ (self.basis[:m] @ w)
+        return w
+
+    def _fresh(self, m: int) -> Array:
+        return self._unit(self._orthogonal(self.rng.normal(size=self.a.shape[0]), m))
+
+    @staticmethod
+    def _unit(w: Array) -> Array:
+        return w / np.linalg.norm(w)
+
+
+def symmetric_operator(operator: Any) -> LinearOperator:
+    """Return a matrix or operator as a SciPy operator; UserError unless it is square."""
+    # SciPy takes no lists, and turns down arrays of other ranks than two with a message of its own.
+    a = aslinearoperator(operator if hasattr(operator, "matvec") else np.atleast_2d(np.asarray(operator, np.float64)))
+    require(a.shape[0] == a.shape[1], f"the operator has shape {a.shape}; it must be square")
+    return a

@@ -1,0 +1,197 @@
+"""The loss over a plane through the space of weights."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlhw._tf.compiled import Compiled
+from dlhw._tf.inputs import chunks
+from dlhw._tf.losses import Loss, correct_predictions
+from dlhw._tf.types import Data, Tensor
+from dlhw.errors import require
+from dlhw.measure.directions import Plane, coarse_to_fine
+from dlhw.measure.first_layer import first_layer
+from dlhw.measure.objective import BATCH, Objective, Value
+from dlhw.models.state import restore_weights
+
+Array = NDArray[np.floating]
+
+POINTS_PER_CALL = 8
+"""Points of a plane computed at once: so each value of a first layer is read from memory once for all of them."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Loss and accuracy on a grid of a plane."""
+
+    a: Array  # (A,)
+    b: Array  # (B,)
+    loss: Array  # (A, B)
+    accuracy: Array  # (A, B) share in [0, 1]; nan where y are no class labels
+
+
+class PlaneLoss:
+    """Loss and accuracy at points (a, b) of a plane, over all of (x, y).
+
+    Where the first layer is a Dense or Conv2D its outputs are combined from three passes, instead of computed anew at
+    every point: that differs from the plain way by rounding, and takes up to 1 GB. It is held against the plain way on
+    one chunk, and given up if the two differ.
+    Moving statistics of batch normalization stand still, those that `model` holds. The model serves as the place to
+    compute and may hold other weights while this is in use: see :func:`surface`, which restores them. Several threads
+    may call `points`; one at a time may call `at`.
+    """
+
+    def __init__(
+        self, model: keras.Model, plane: Plane, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH
+    ) -> None:
+        self.objective = Objective(model, loss, x, y, batch_size=batch_size)
+        self.plane = plane
+        size = self.objective.size
+        require(len(plane.origin) == size, f"the plane lies among {len(plane.origin)} weights; the model trains {size}")
+        plain = self.objective.probe
+        simple = not (plain.masked or plain.moving or plain.added or plain.at_once)
+        self._first = first_layer(model, plane, self.objective.data[0], batch_size) if simple else None
+        self._lock = threading.Lock()
+        if self._first is not None:
+            self._fused = tf.function(self._first.outputs, jit_compile=True, autograph=False)
+            self._compiled = Compiled(self._sums)
+            if not self._agrees():
+                self._first = None
+
+    def _agrees(self) -> bool:
+        """Whether both ways give the same loss over the first chunk, at a point off the origin."""
+        a, b = 0.02, -0.01
+        x, y = next(chunks(self.objective.data, self.objective.batch_size))
+        with restore_weights(self.objective.model):
+            few = Objective(self.objective.model, self.objective.given, x, y)
+            few.move(self.plane.at(a, b))
+            plain = few.value()
+        fast = self._together(np.tile([a, b], (POINTS_PER_CALL, 1)), only=1)[0] / few.denominator
+        return bool(np.isclose(fast[0], plain.loss, rtol=1e-3, equal_nan=True))
+
+    def __call__(self, a: float, b: float) -> Value:
+        """At the weights origin + a first + b second."""
+        return self.points([(a, b)])[0]
+
+    def at(self, theta: Array) -> Value:
+        """At any weights (P,), on the plane or not, the plain way."""
+        self.objective.move(theta)
+        return self.objective.value()
+
+    def points(self, ab: Sequence[tuple[float, float]] | Array) -> list[Value]:
+        """At all points (a, b) of `ab`; fastest eight at a time."""
+        if self._first is None:
+            with self._lock:
+                return [self.at(self.plane.at(a, b)) for a, b in ab]
+        found: list[Value] = []
+        for k in range(0, len(ab), POINTS_PER_CALL):
+            some = np.asarray(ab[k : k + POINTS_PER_CALL], np.float64)
+            full = some[np.resize(np.arange(len(some)), POINTS_PER_CALL)]  # another number of rows would compile anew
+            found += [
+                Value(float(loss / self.objective.denominator), float(right / self.objective.n))
+                for loss, right in self._together(full)[: len(some)]
+            ]
+        return found
+
+    def _together(self, ab: Array, only: int | None = None) -> Array:
+        """(T, 2) points -> (T, 2) sums of loss and hits; over the first `only` chunks, or all."""
+        first, objective = self._first, self.objective
+        assert first is not None
+        kind = objective.variables[0].dtype
+        rows = np.stack([self.plane.at(a, b)[first.weights :] for a, b in ab])
+        points = [tf.constant(v, kind) for v in (*ab.T, rows)]
+        total = np.zeros((len(ab), 2))
+        parts = zip(first.passes, chunks(objective.data[1], objective.batch_size), strict=True)
+        for passes, y in itertools.islice(parts, only):
+            total += self._compiled(passes, y, *points).numpy()
+        return total
+
+    def _sums(self, passes: Tensor, y: Tensor, a: Tensor, b: Tensor, rows: Tensor) -> Tensor:
+        """Sums over a chunk of loss and hits at points a, b (T,), other weights `rows` (T, P'), (T, 2) in float64."""
+        first, objective = self._first, self.objective
+        assert first is not None
+        variables = first.rest.trainable_variables
+        sizes = [int(np.prod(v.shape)) for v in variables]
+        still = [v.value for v in first.rest.non_trainable_variables]
+
+        def one(h: Tensor, row: Any) -> Tensor:
+            pieces = tf.split(row, sizes) if sizes else []
+            weights = [tf.reshape(p, v.shape) for p, v in zip(pieces, variables, strict=True)]
+            z, _ = first.rest.stateless_call(weights, still, h, training=False)
+            right = correct_predictions(y, z)
+            nothing = tf.constant(np.nan, tf.float64)
+            share = nothing if right is None else tf.reduce_sum(tf.cast(right, tf.float64))
+            return tf.stack([tf.cast(objective.loss.sums(y, z)[0], tf.float64), share])
+
+        found: list[Any] = []
+        for h, row in zip(self._fused(passes, a, b), tf.unstack(rows), strict=True):
+            with tf.control_dependencies(found[-1:]):  # two at once would only fight for the same threads
+                found.append(one(tf.identity(h), row))
+        return tf.stack(found)
+
+
+def surface(
+    model: keras.Model,
+    plane: Plane,
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    a: Sequence[float] | Array,
+    b: Sequence[float] | Array,
+    *,
+    batch_size: int = BATCH,
+    progress: Callable[[int, float], None] | None = None,
+) -> Surface:
+    """Loss and accuracy at origin + a first + b second for all pairs of `a` and `b`, coarse grid first.
+
+    Li et al. 2018, Visualizing the loss landscape of neural nets.
+
+    Args:
+        model: any built Keras model of one output; it is used to compute, and afterwards is as it was, even after an
+            error.
+        plane: such as from :func:`dlhw.measure.random_plane`.
+        loss: see :class:`dlhw.measure.Objective`.
+        x: inputs, (n, ...).
+        y: targets, (n, ...).
+        a: coordinates along the first direction, (A,).
+        b: coordinates along the second direction, (B,).
+        batch_size: examples per chunk; it changes rounding and memory only.
+        progress: called with the number of points done and the latest loss.
+
+    Returns:
+        The grid with loss and accuracy, (A, B).
+
+    Raises:
+        UserError: for a plane among another number of weights, and data that do not fit the model or the loss.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import measure, models
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = np.sin(3 * x)
+        >>> net = models.mlp((4,), activation="tanh", seed=0, dtype="float64")
+        >>> plane = measure.random_plane(measure.flat(net), net)
+        >>> measure.surface(net, plane, "mse", x, y, [-1, 0, 1], [0, 1]).loss.shape
+        (3, 2)
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    found = np.full((2, len(a), len(b)), np.nan)
+    with restore_weights(model):
+        at = PlaneLoss(model, plane, loss, x, y, batch_size=batch_size)
+        order = np.concatenate(coarse_to_fine(len(a), len(b)))
+        for k in range(0, len(order), POINTS_PER_CALL):
+            i, j = order[k : k + POINTS_PER_CALL].T
+            values = at.points(np.stack([a[i], b[j]], 1))
+            found[:, i, j] = [v.loss for v in values], [v.accuracy for v in values]
+            if progress is not None:
+                progress(k + len(values), values[-1].loss)
+    return Surface(a, b, *found)

@@ -1,0 +1,12 @@
+from . import architectures as architectures
+from .builders import draw_weights as draw_weights
+from .builders import image_net as image_net
+from .builders import initial_weights as initial_weights
+from .builders import mlp as mlp
+from .copies import copied as copied
+from .precision import as_float64 as as_float64
+from .state import restore_weights as restore_weights
+from .weights import assign as assign
+from .weights import flat as flat
+from .weights import layer_parts as layer_parts
+from .weights import layer_span as layer_span

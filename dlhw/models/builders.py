@@ -1,0 +1,122 @@
+"""Functional Keras models, by hidden widths or by the string of a net for images."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from dlhw.errors import require
+from dlhw.models import architectures  # importing dlhw sets KERAS_BACKEND, before Keras is imported
+
+import keras  # isort: skip
+
+Init = Literal["torch", "keras"]
+
+
+def mlp(
+    widths: Sequence[int],
+    *,
+    inputs: int = 1,
+    outputs: int = 1,
+    activation: str = "relu",
+    init: Init = "torch",
+    seed: int = 0,
+    dtype: str = "float32",
+    name: str | None = None,
+) -> keras.Model:
+    """A multilayer perceptron: (batch, inputs) -> (batch, outputs), linear output, `activation` on hidden layers.
+
+    init="torch": weights *and* biases uniform in +-1/sqrt(fan_in), the default of PyTorch's `nn.Linear`
+    (He et al. 2015 with a = sqrt(5)). init="keras": Glorot-uniform weights (Glorot and Bengio 2010), zero biases.
+    The same seed gives the same weights, whatever else the process has drawn. float64 weights are the float32 ones
+    widened, so that both precisions start at one point.
+    """
+    require(init in ("torch", "keras"), f"init {init!r} is unknown; use torch or keras")
+    sizes = (inputs, *widths, outputs)
+    x = keras.Input((inputs,), name="x", dtype=dtype)
+    h = x
+    for k, size in enumerate(sizes[1:], start=1):
+        last = k == len(sizes) - 1
+        layer = keras.layers.Dense(
+            size,
+            activation=None if last else activation,
+            kernel_initializer="zeros",
+            dtype=dtype,
+            name=f"dense_{k}",
+        )
+        h = layer(h)
+    model = keras.Model(x, h, name=name)
+    model.dtype_policy = keras.DTypePolicy(dtype)  # else the model casts its input to float32 before the first layer
+    model.set_weights(initial_weights(sizes, init=init, seed=seed))
+    return model
+
+
+def image_net(
+    net: str,
+    shape: tuple[int, int, int] = (28, 28, 1),
+    classes: int = 10,
+    *,
+    activation: str = "relu",
+    init: Init = "torch",
+    seed: int = 0,
+    dtype: str = "float32",
+) -> keras.Model:
+    """A net for images by its string (:func:`dlhw.architectures.parse_layers`): (batch, h, w, c) -> (batch, classes).
+
+    The output holds logits, no softmax: cross entropy from logits does not overflow. Convolutions and pools have no
+    padding; `activation` stands after every convolution and hidden dense layer. Start as in :func:`mlp`, where fan_in
+    of a convolution is k k channels. dtype: a precision, or a policy of Keras such as "mixed_bfloat16": then
+    weights and logits are float32.
+    """
+    require(init in ("torch", "keras"), f"init {init!r} is unknown; use torch or keras")
+    shapes = architectures.kernels(net, shape, classes)
+    policy = keras.DTypePolicy(dtype)
+    x = keras.Input(shape, name="x", dtype=policy.compute_dtype)
+    h, flat = x, False
+    for k, layer in enumerate((*architectures.parse_layers(net), architectures.Layer("dense", classes)), start=1):
+        last = k > len(architectures.parse_layers(net))
+        common = {"kernel_initializer": "zeros", "dtype": policy.variable_dtype if last else dtype}
+        if layer.kind == "dense" and not flat:
+            h, flat = keras.layers.Flatten(dtype=dtype, name="flatten")(h), True
+        act = None if last else activation
+        if layer.kind == "conv":
+            made = keras.layers.Conv2D(layer.size, layer.kernel, activation=act, name=f"conv_{k}", **common)
+        elif layer.kind == "pool":
+            made = keras.layers.MaxPooling2D(layer.size, dtype=dtype, name=f"pool_{k}")
+        else:
+            made = keras.layers.Dense(layer.size, activation=act, name=f"dense_{k}", **common)
+        h = made(h)
+    model = keras.Model(x, h, name=re.sub(r"\W", "_", net))
+    model.dtype_policy = policy
+    model.set_weights(draw_weights(shapes, init=init, seed=seed))
+    return model
+
+
+def initial_weights(sizes: Sequence[int], *, init: Init, seed: int) -> list[np.ndarray]:
+    """:func:`draw_weights` of an MLP with these sizes, input and output included."""
+    return draw_weights(list(itertools.pairwise(sizes)), init=init, seed=seed)
+
+
+def draw_weights(kernels: Sequence[tuple[int, ...]], *, init: Init, seed: int) -> list[np.ndarray]:
+    """Kernel (..., in, out) and bias (out,) of every layer, float32, drawn by NumPy's PCG64.
+
+    NumPy draws them, not Keras: one stream for the whole net costs microseconds where an initializer a tensor
+    costs milliseconds, and does not change with the version of TensorFlow.
+    """
+    rng = np.random.default_rng(seed)
+    weights = []
+    for shape in kernels:
+        fan_in, out = math.prod(shape[:-1]), shape[-1]
+        if init == "torch":
+            bound = 1 / np.sqrt(fan_in)
+            kernel, bias = rng.uniform(-bound, bound, shape), rng.uniform(-bound, bound, out)
+        else:
+            bound = np.sqrt(6 / (fan_in + math.prod(shape[:-2]) * out))
+            kernel, bias = rng.uniform(-bound, bound, shape), np.zeros(out)
+        weights += [kernel.astype(np.float32), bias.astype(np.float32)]
+    return weights

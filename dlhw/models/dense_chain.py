@@ -1,0 +1,51 @@
+"""Nets that are plain chains of Dense layers: what can be stacked."""
+
+from __future__ import annotations
+
+import keras
+
+from dlhw._tf.types import Tensor
+from dlhw.errors import UserError, require
+from dlhw.models.state import require_built
+
+
+def dense_layers(model: keras.Model, who: str = "fit_many") -> list[keras.layers.Dense]:
+    """The Dense layers of a chain, in order, each with its activation; `who` refuses other models."""
+    require_built(model)
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    wrong = [layer for layer in layers if type(layer) is not keras.layers.Dense or not layer.use_bias]
+    chain = all(len(layer._inbound_nodes) == 1 for layer in layers) and len(model.inputs) == len(model.outputs) == 1
+    links = [layer.output for layer in layers[:-1]] == [layer.input for layer in layers[1:]] if chain else False
+    if wrong or not layers or not links:
+        name = type(wrong[0]).__name__ if wrong else "a branch"
+        raise UserError(f"{who} takes plain chains of Dense layers with bias; {model.name!r} holds {name}")
+    rank = len(model.inputs[0].shape)
+    require(rank == 2, f"{who} takes inputs (batch, features); {model.name!r} takes inputs of {rank} axes")
+    for layer in layers:
+        what = _extra(layer)
+        require(not what, f"{who} takes plain chains; {layer.name!r} of {model.name!r} is {what}")
+        require(
+            layer.activation is not keras.activations.softmax and layer.activation is not keras.activations.log_softmax,
+            f"{who} needs elementwise activations; {layer.name!r} of {model.name!r} has softmax",
+        )
+    require(len({layer.compute_dtype for layer in layers} | {model.compute_dtype}) == 1,
+            f"{who} takes nets of one precision; {model.name!r} has several")  # fmt: skip
+    return layers
+
+
+def _extra(layer: keras.layers.Dense) -> str:
+    """What a stack would leave out of a layer, in a word."""
+    if not layer.trainable:
+        return "frozen"
+    if any(getattr(layer, f"{kind}_regularizer") is not None for kind in ("kernel", "bias", "activity")):
+        return "regularized"
+    if any(getattr(layer, f"{kind}_constraint") is not None for kind in ("kernel", "bias")):
+        return "constrained"
+    if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
+        return "quantized or adapted by LoRA"
+    return "" if layer.compute_dtype == layer.variable_dtype else f"of the mixed policy {layer.dtype_policy.name}"
+
+
+def shape_of(model: keras.Model, who: str = "fit_many") -> tuple[Tensor, ...]:
+    """What nets of one stack have in common."""
+    return (model.compute_dtype, *((tuple(d.kernel.shape), d.activation) for d in dense_layers(model, who)))

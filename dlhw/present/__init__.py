@@ -1,0 +1,1 @@
+"""Arrays in, words and figures out. Knows no experiment and no TensorFlow."""

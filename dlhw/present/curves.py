@@ -1,0 +1,108 @@
+"""Learning curves of trainings on images, in rows (nets, noise levels) of seeds: drawn, compared, put into numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlhw.present import plot, scales, style
+from dlhw.present.section import ComparisonCurves, Curve
+
+Array = NDArray[np.floating]
+CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+LATE = 0.05
+"""Fraction of the epochs at the end over which late medians are taken."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """R rows, S seeds, E epochs; entry 0 of a curve is before training, nan follows a divergence."""
+
+    train_loss: Array  # (R, S, E + 1) cross entropy in nats
+    train_accuracy: Array  # (R, S, E + 1) fraction in [0, 1]
+    test_loss: Array  # (R, S, E + 1)
+    test_accuracy: Array  # (R, S, E + 1)
+    diverged_at: NDArray[np.integer]  # (R, S) epoch, or -1
+    seconds: tuple[float, ...]  # (R S,) wall time, row by row, trainings side by side
+    compile_seconds: tuple[float, ...]  # (R S,)
+
+    def seconds_by_row(self) -> Array:
+        """Return the wall times, (R, S)."""
+        return np.reshape(self.seconds, self.diverged_at.shape)
+
+    def compile_seconds_by_row(self) -> Array:
+        """Return the compilation times, (R, S)."""
+        return np.reshape(self.compile_seconds, self.diverged_at.shape)
+
+
+def curve_figure(
+    curves: Curves, labels: Sequence[str], title: str, note: str, statistic: str, chance: float | None = None
+) -> Figure:
+    """Draw loss (logarithmic) above accuracy against epoch: training solid, test dashed, a band over seeds.
+
+    Args:
+        curves: the rows.
+        labels: of the rows.
+        title: of the figure.
+        note: below the title.
+        statistic: what lines and bands are.
+        chance: accuracy of guessing, drawn as a dotted line.
+    """
+    fig, (top, bottom) = plot.figure(2, height=5.9, head=0.6)
+    epochs = np.arange(curves.train_loss.shape[-1])
+    for axes, kind, scale in ((top, "loss", 1.0), (bottom, "accuracy", 100.0)):
+        for k, label in enumerate(labels):
+            for which, dashes in (("train", "-"), ("test", style.TEST_DASHES)):
+                values = getattr(curves, f"{which}_{kind}")[k] * scale
+                plot.band(
+                    axes,
+                    epochs,
+                    values,
+                    label if which == "train" and kind == "loss" else "",
+                    k,
+                    color=style.COLORS[k % len(style.COLORS)],
+                    linestyle=dashes,
+                    marker=style.MARKERS[k % len(style.MARKERS)],
+                    markersize=3.5,
+                    markevery=-(-len(epochs) // 25),
+                )
+    scales.positive_log(top, 1e-7)
+    top.set_ylabel("cross entropy (nats)")
+    scales.whole_numbers(bottom)
+    bottom.set(xlabel="epoch", ylabel="accuracy (%)", xlim=(0, epochs[-1]))
+    if chance is not None:
+        bottom.axhline(100 * chance, color=style.TRUTH, linewidth=0.8, linestyle=":", label="chance")
+        bottom.legend(loc="center right")
+    plot.header(fig, title, note, ())
+    plot.legend(top, f"train solid, test dashed; {statistic}")
+    return fig
+
+
+def comparison(labels: Sequence[str], curves: Curves, name: str = "test_loss") -> ComparisonCurves:
+    """Return one of the curves against epoch, one line per row."""
+    x = np.arange(curves.train_loss.shape[-1])
+    is_loss = name.endswith("loss")
+    values = getattr(curves, name) * (1 if is_loss else 100)
+    y_label = f"{name.split('_', 1)[0]} {'cross entropy (nats)' if is_loss else 'accuracy (%)'}"
+    lines = tuple(Curve(label, x, v) for label, v in zip(labels, values, strict=True))
+    return ComparisonCurves("epoch", y_label, lines, log_y=is_loss)
+
+
+def final_values(curves: Curves) -> dict[str, Array]:
+    """Return numbers of every training, (rows, seeds), nan where it diverged.
+
+    After the last epoch; the best of any epoch, which is selected on the test set itself; and the late median, over
+    the last 5 % of the epochs.
+    """
+    good = curves.diverged_at < 0
+    values = {name: getattr(curves, name)[..., -1].astype(np.float64) for name in CURVES}
+    values["best_test_loss"] = curves.test_loss.astype(np.float64).min(axis=-1)  # a nan on the way stays nan
+    values["best_test_accuracy"] = curves.test_accuracy.astype(np.float64).max(axis=-1)
+    tail = max(1, round(LATE * (curves.test_loss.shape[-1] - 1)))
+    for name in CURVES:
+        values[f"late_{name}"] = np.median(getattr(curves, name)[..., -tail:].astype(np.float64), axis=-1)
+    return {name: np.where(good, v, np.nan) for name, v in values.items()}

@@ -1,0 +1,108 @@
+"""Logarithmic and integer axes, ticks, colour bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from dlhw.present import style
+
+Array = NDArray[np.floating]
+
+
+def ticks_at(axes: Axes, x: NDArray[Any]) -> None:
+    """Ticks at the values x themselves on a logarithmic horizontal axis, such as batch sizes."""
+    axes.set_xticks(list(x), labels=[f"{v:g}" for v in x])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def positive_log(axes: Axes, low: float) -> None:
+    """A logarithmic vertical axis whose lower end is `low` or above the smallest value drawn.
+
+    Where nothing that is drawn is positive the axis stays linear.
+    """
+    if not any(np.any(np.asarray(line.get_ydata(), float) > 0) for line in axes.lines):
+        return
+    axes.set_yscale("log")
+    if np.isfinite(low) and low > 0:
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], low))
+    bottom, top = axes.get_ylim()
+    if top < 300 * bottom:  # few decades: powers of ten would read 2.3 × 10⁰, and be too few
+        axes.yaxis.set_major_locator(MaxNLocator(6) if top < 10 * bottom else LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    else:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: power_of_ten(v)))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def decades(axes: Axes) -> None:
+    """Plain numbers, powers of ten where there are many, on the logarithmic vertical axis of `axes`."""
+    low, high = axes.get_ylim()
+    if high < 5 * low:
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    elif high < 300 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    else:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: power_of_ten(v)))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def signed_decades(axes: Axes, floor: float) -> None:
+    """Ticks of a symmetric logarithmic vertical axis that is linear within `floor`: 0 and about four powers a side."""
+    low, high = axes.get_ylim()
+    top = max(abs(low), abs(high))
+    first, last = np.ceil(np.log10(floor)), np.floor(np.log10(top))
+    every = max(1, int(np.ceil((last - first + 1) / 4)))
+    powers = [10.0**k for k in np.arange(last, first - 1, -every)]
+    ticks = [v for v in (*(-p for p in powers), 0.0, *powers[::-1]) if low <= v <= high]
+    names = ["0" if v == 0 else ("−" if v < 0 else "") + power_of_ten(abs(v)) for v in ticks]
+    axes.set_yticks(ticks, labels=names)
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def sequential(values: Array) -> NDArray[np.floating]:
+    """Colours of values in [0, 1], (n, 4): viridis, even in lightness and told apart with colour-blind eyes."""
+    return np.asarray(matplotlib.colormaps["viridis"](np.asarray(values)))
+
+
+def colorbar(fig: Figure, axes: Axes, scale: Any, label: str, *, log: bool = True) -> None:
+    """A bar of :func:`sequential` on the right of `axes` for the norm `scale`, logarithmic unless told."""
+    box, width = axes.get_position(), fig.get_figwidth()
+    with style.house_style():
+        side = fig.add_axes((box.x1 + style.scaled(0.12) / width, box.y0, style.scaled(0.13) / width, box.height))
+    colorbar_in(fig, side, scale, label, log=log)
+
+
+def colorbar_in(fig: Figure, side: Axes, scale: Any, label: str, *, log: bool = True) -> None:
+    """The same in axes of its own."""
+    from matplotlib.cm import ScalarMappable
+
+    with style.house_style():
+        fig.colorbar(ScalarMappable(scale, matplotlib.colormaps["viridis"]), cax=side)
+        side.set_title(label)
+    side.grid(False)
+    if log:
+        decades(side)
+
+
+def power_of_ten(value: float) -> str:
+    """10⁻³ for 0.001, "" between powers: plain text; Matplotlib's formula text takes a tenth of a second to start."""
+    exponent = np.log10(value)
+    whole = round(float(exponent))
+    if abs(exponent - whole) > 1e-9:
+        return ""
+    return "10" + str(whole).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def whole_numbers(axes: Axes) -> None:
+    """No ticks between whole numbers on the horizontal axis, such as epochs."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,77 @@
+"""What the numbers of a run say: a table, findings, and the numbers themselves; numbers as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.present.findings import Finding
+from dlhw.present.numbers import format_mean_std as format_mean_std
+from dlhw.present.numbers import format_median_range as format_median_range
+from dlhw.present.numbers import format_number as format_number
+from dlhw.present.numbers import format_percent as format_percent
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A table of text cells, the findings that the numbers support, and every scalar by name."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    findings: tuple[Finding, ...] = ()
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The texts of the findings."""
+        return tuple(finding.text for finding in self.findings)
+
+    def __str__(self) -> str:
+        cells = [self.columns, *self.rows]
+        widths = [max(len(row[k]) for row in cells) for k in range(len(self.columns))]
+        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+        return "\n".join([self.title, *lines, "", *self.sentences])
+
+
+def transposed_if_narrower(summary: Summary) -> Summary:
+    """Return the summary with its table transposed where that makes it narrower."""
+    if len(summary.columns) <= len(summary.rows) + 1:
+        return summary
+    columns, *rows = zip(summary.columns, *summary.rows, strict=True)
+    return replace(summary, columns=columns, rows=tuple(rows))
+
+
+def statistics(values: Array) -> dict[str, float | int]:
+    """Return median, min, max, mean, standard deviation (n - 1) and n of the finite values."""
+    finite = np.asarray(values, dtype=np.float64)[np.isfinite(values)]
+    if not len(finite):
+        return {"median": np.nan, "min": np.nan, "max": np.nan, "mean": np.nan, "std": np.nan, "n": 0}
+    std = float(finite.std(ddof=1)) if len(finite) > 1 else np.nan
+    ends = {"median": float(np.median(finite)), "min": float(finite.min()), "max": float(finite.max())}
+    return {**ends, "mean": float(finite.mean()), "std": std, "n": len(finite)}
+
+
+def row_means(values: Array) -> Array:
+    """Return the mean of the finite values of every row; nan where there are none."""
+    return np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in values])
+
+
+def row_medians(values: Array) -> Array:
+    """Return the median of the finite values of every row; nan where there are none."""
+    return np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in values])
+
+
+def statistic_of_tables(seeds: int) -> str:
+    """Return what the numbers of a table are, for its title."""
+    return f"mean ± standard deviation of {seeds} seeds; below, median (min to max)" if seeds > 1 else "one seed"
+
+
+def statistic_of_figures(seeds: int) -> str:
+    """Return what the lines of a figure are, for its note."""
+    return f"median of {seeds} seeds, band from min to max" if seeds > 1 else "one seed"

@@ -1,0 +1,20 @@
+"""Stored runs as one page, and runs of one experiment compared. Needs no TensorFlow."""
+
+from dlhw.report.comparison import compare
+from dlhw.report.contents import Report, compose
+from dlhw.report.presets import in_order, is_reduced, preset_settings, stored_runs
+from dlhw.report.writer import as_json, check_folder, html, write
+
+__all__ = [
+    "Report",
+    "as_json",
+    "check_folder",
+    "compare",
+    "compose",
+    "html",
+    "in_order",
+    "is_reduced",
+    "preset_settings",
+    "stored_runs",
+    "write",
+]

@@ -1,0 +1,185 @@
+"""Runs -> the contents of a report."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlhw.present import render
+from dlhw.present.findings import Finding
+from dlhw.present.numbers import format_duration
+from dlhw.present.section import Section
+from dlhw.present.tables import Summary, transposed_if_narrower
+from dlhw.runs.flags import flag, label, with_flags
+from dlhw.runs.run import Run
+from dlhw.runs.settings import changed, text
+from dlhw.version import __version__
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = "How deep networks learn, measured"
+LAST = "9"
+"""Order of sections that the assignment does not have."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, in the page and beside it."""
+
+    file: str  # name of the PNG beside report.md
+    png: bytes
+    data: str  # URI of the smaller of PNG and SVG
+    caption: str
+    alt: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A row of the settings table."""
+
+    name: str
+    value: str
+    set_by: str  # the assignment's report, this library, or the command
+    meaning: str
+
+
+@dataclass(frozen=True)
+class ReportSection:
+    """The section of one run."""
+
+    anchor: str
+    name: str  # of the experiment
+    order: str
+    title: str
+    question: str
+    command: str
+    pictures: tuple[Picture, ...]
+    table: Summary
+    findings: tuple[Finding, ...]
+    pitfalls: tuple[str, ...]
+    settings: tuple[SettingRow, ...]
+    duration: str
+    numbers: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The contents of a report."""
+
+    title: str
+    reduced: bool
+    version: str
+    made_with: tuple[tuple[str, str], ...]
+    sections: tuple[ReportSection, ...]
+
+
+def compose(runs: Sequence[Run], *, reduced: bool = False, title: str = TITLE) -> Report:
+    """Return the report of some runs, in the order given."""
+    names = [run.experiment for run in runs]
+    sections = []
+    for k, run in enumerate(runs):
+        several = names.count(run.experiment) > 1
+        anchor = run.experiment + (f"-{names[: k + 1].count(run.experiment)}" if several else "")
+        sections.append(_section(run, anchor, _distinction(run) if several else ""))
+    return Report(title, reduced, __version__, tuple(_made_with(runs)), tuple(sections))
+
+
+def _distinction(run: Run) -> str:
+    """Return what tells this run from others of its experiment, for its heading."""
+    settings = [f"{name.replace('_', ' ')} {text(value, ', ')}" for name, value in changed(run.settings).items()]
+    return ": " + (", ".join(settings) or "default settings")
+
+
+def _section(run: Run, anchor: str, distinction: str) -> ReportSection:
+    experiment, summary = run.definition, run.summary()
+    about = experiment.section
+    pictures = [_picture(about, anchor, name, fig) for name, fig in run.figures().items()]
+    return ReportSection(
+        anchor=anchor,
+        name=run.experiment,
+        order=about.order if about.order != LAST else "",
+        title=about.title + distinction,
+        question=experiment.question,
+        command=command(run),
+        pictures=tuple(pictures),
+        table=transposed_if_narrower(summary),
+        findings=tuple(dataclasses.replace(f, text=with_flags(f.text)) for f in summary.findings),
+        pitfalls=about.pitfalls,
+        settings=tuple(_settings(run, about)),
+        duration=_duration(run),
+        numbers=summary.numbers,
+    )
+
+
+def _picture(about: Section, anchor: str, name: str, fig: Figure) -> Picture:
+    png, svg = (render.render(fig, form) for form in ("png", "svg"))
+    kind, data = min((("png", png), ("svg+xml", svg)), key=lambda pair: len(pair[1]))
+    caption = about.captions.get(name, name)
+    title = next((axes.get_title("left") for axes in fig.axes if axes.get_title("left")), "")
+    width, height = (round(96 * inches) for inches in fig.get_size_inches())
+    uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return Picture(f"{anchor}-{name}.png", png, uri, caption, f"{caption} {title}".strip(), width, height)
+
+
+def command(run: Run) -> str:
+    """Return the command line that gives the run."""
+    words: list[str] = []
+    positional: list[str] = []
+    fields = {f.name: f for f in dataclasses.fields(run.settings)}
+    for name, value in changed(run.settings).items():
+        about = fields[name].metadata
+        values = [str(v) for v in value] if isinstance(value, tuple) else [str(value)]
+        if about.get("positional"):
+            positional = values
+        elif isinstance(value, bool):
+            yes, _, no = str(about.get("flags") or f"{flag(name)}/{flag('no_' + name)}").partition("/")
+            words.append(yes if value else no)
+        elif about.get("whole"):
+            words += [word for v in values for word in (flag(name), v)]
+        elif isinstance(value, tuple) and fields[name].type == "tuple[float, float]":
+            words += [flag(name), *values]
+        else:
+            words += [flag(name), ",".join(values)]
+    return shlex.join(["dlhw", run.experiment, *positional, *words])
+
+
+def _settings(run: Run, about: Section) -> list[SettingRow]:
+    rows = []
+    for field in dataclasses.fields(run.settings):
+        value, default = getattr(run.settings, field.name), field.default
+        set_by = "the assignment's report" if field.name in about.assignment_settings else "dlhw"
+        if value != default:
+            set_by = f"this run ({set_by}: {text(default, ', ')})"
+        rows.append(SettingRow(label(field), text(value, ", "), set_by, with_flags(field.metadata["help"])))
+    return rows
+
+
+def _made_with(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    def all_of(key: Callable[[Run], str]) -> str:
+        return "; ".join(dict.fromkeys(key(run) for run in runs))
+
+    total = format_duration(sum(run.wall_seconds for run in runs))
+    return [
+        ("versions", all_of(lambda run: ", ".join(f"{k} {v}" for k, v in run.environment["versions"].items()))),
+        ("device", all_of(lambda run: f"{run.environment['device']} ({run.environment.get('machine', '')})")),
+        ("data", all_of(lambda run: run.definition.dataset(run.settings) or "function")),
+        ("seeds", ", ".join(f"{run.experiment} {_seeds(run.settings)}" for run in runs)),
+        ("wall time", f"{total} in all: " + ", ".join(f"{run.experiment} {_duration(run)}" for run in runs)),
+    ]
+
+
+def _duration(run: Run) -> str:
+    """Return how long a run took; about, where only the times of its trainings are stored."""
+    return ("" if "wall_seconds" in run.environment else "about ") + format_duration(run.wall_seconds)
+
+
+def _seeds(settings: Any) -> str:
+    first, n = settings.seed, settings.seeds
+    return str(first) if n == 1 else f"{first} to {first + n - 1}"

@@ -1,0 +1,60 @@
+"""Which runs stand in a report, and in which order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from dlhw import datasets
+from dlhw.errors import require
+from dlhw.runs import experiment as registry
+from dlhw.runs.run import Run
+
+QUICK_EXAMPLES = 2000
+"""Training examples of a large data set in a quick report."""
+Preset = Literal["quick", "full"]
+
+
+def preset_settings(name: str, preset: Preset, data: str = "") -> Any:
+    """Return the settings with which an experiment stands in a report.
+
+    Args:
+        name: of the experiment.
+        preset: quick (reduced), or full (the assignment's).
+        data: a data set of images in place of theirs; quick takes 2000 examples of a large one.
+    """
+    experiment = registry.get(name)
+    chosen = experiment.settings() if preset == "full" else experiment.quick_settings()
+    if not data or not experiment.dataset(chosen):
+        return chosen
+    is_large = preset == "quick" and datasets.dataset_info(data).train > QUICK_EXAMPLES
+    subset = {"examples": QUICK_EXAMPLES} if is_large and not chosen.examples else {}
+    return dataclasses.replace(chosen, data=data, **subset)
+
+
+def is_reduced(run: Run) -> bool:
+    """Return whether a run has the reduced settings of the quick preset."""
+    quick = [preset_settings(run.experiment, "quick", data) for data in ("", *datasets.DATASETS)]
+    return run.settings in quick and run.settings != run.definition.settings()
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Return experiments in the order of the assignment; those that it does not have come last."""
+    return sorted(names, key=lambda name: (registry.get(name).section.order, name))
+
+
+def stored_runs(folder: Path, only: Sequence[str] = ()) -> list[Path]:
+    """Return the run folders under `folder`, in the order of the assignment, default runs first.
+
+    Raises:
+        UserError: if there is none.
+    """
+    require(folder.is_dir(), f"`from_runs` {folder} is not a folder; give one that holds runs, such as artifacts")
+    found = []
+    for name in in_order(only or registry.names()):
+        runs = sorted(p.parent for p in (folder / name).glob("*/run.json"))
+        found += sorted(runs, key=lambda path: (path.name != "default", path.name))
+    require(bool(found), f"`from_runs` {folder} holds no run of {', '.join(only) or 'any experiment'}")
+    return found

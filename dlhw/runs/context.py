@@ -1,0 +1,72 @@
+"""What a run needs from outside: where progress is reported, which trainings are finished, which devices to use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from dlhw.checkpoints import CheckpointStore, MemoryCheckpoints
+from dlhw.choices import Device, Strategy, Xla
+from dlhw.runs.settings import option
+
+if TYPE_CHECKING:
+    from dlhw.training.distributed.plan import Plan
+
+
+class ProgressReport(Protocol):
+    """Where progress is reported."""
+
+    def __call__(self, done: float, total: float, loss: float, unit: str = "steps", note: str = "") -> None:
+        """Report that `done` of `total` units have passed; `loss` is the latest median, `note` says more."""
+
+
+@dataclass
+class Provenance:
+    """How a run was computed, recorded by the code that decided it."""
+
+    plan: Plan | None = None  # of the trainings
+    resumed: bool = False  # whether anything came from an earlier process
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where and how a run is computed. It does not act on the result, except on its rounding.
+
+    The fields with a help text are options of every experiment on the command line.
+    """
+
+    progress: ProgressReport | None = None
+    checkpoints: CheckpointStore = field(default_factory=MemoryCheckpoints)
+    device: Device = option("auto", "auto takes GPUs, if there are any.")
+    strategy: Strategy = option(
+        "auto", "Split each training over devices or machines; `dlhw devices` says what auto takes."
+    )
+    replicas: int = option(0, "Use so many devices; 0: all. Splits a CPU with `strategy` mirrored.")
+    xla: Xla = option("auto", "Compile trainings on images with XLA; auto: where it pays on a CPU.")
+    scheduler: str = option("", "Send trainings on images to a Dask cluster: tcp://HOST:PORT.")
+    jobs: int | None = option(None, "Trainings side by side; one a core measured fastest.")
+    data_dir: Path | None = option(None, "Folder of data sets, read in place; else DLHW_DATA_DIR, else Keras's cache.")
+    animate: bool = option(False, "Write a GIF too: of the fit over the epochs, or of the growing path.")
+    tensorboard: Path | None = option(None, "Folder for TensorBoard: scalars and histograms while training.")
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def workers(self) -> int:
+        """Number of trainings that run side by side: `jobs`, by default one per core."""
+        return self.jobs or os.cpu_count() or 1
+
+    def plan(self, trainings: int = 1, *, splittable: bool = True) -> Plan:
+        """Decide on which devices the trainings run.
+
+        Args:
+            trainings: number of independent trainings.
+            splittable: whether one training can be split over several devices.
+
+        Raises:
+            UserError: for what this machine does not have.
+        """
+        from dlhw.training.distributed.plan import make_plan
+
+        return make_plan(self.device, self.strategy, self.replicas, trainings, splittable=splittable)

@@ -1,0 +1,64 @@
+"""Tasks on threads of this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+from dlhw.runs.tasks import Arrays, Progress, Task, Work
+
+
+class Threads:
+    """Run tasks side by side on threads.
+
+    Threads, not processes: TensorFlow releases the interpreter lock while it computes, the data are held once, and no
+    process has to import TensorFlow again. joblib's threads cannot be waited for after Ctrl-C; these can.
+
+    Args:
+        workers: most tasks side by side.
+        prepare: called once before the first task, such as to load the data.
+    """
+
+    def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
+        self.workers, self.prepare = workers, prepare
+
+    def __call__(
+        self, work: Work, names: Sequence[str], finished: Callable[[str, Arrays], None], progress: Progress, among: int
+    ) -> None:
+        """Run `work` for every task in `names`; see :class:`dlhw.runs.tasks.Executor`."""
+        jobs = min(self.workers, among)
+        limit_threads(jobs)
+        from dlhw.training import Stopped
+
+        if self.prepare is not None:
+            self.prepare()
+
+        def one(name: str) -> None:
+            if not progress.stopped.is_set():
+                finished(name, work(Task(name, progress)))
+
+        with ThreadPoolExecutor(jobs, thread_name_prefix="dlhw") as pool:
+            futures = [pool.submit(one, name) for name in names]
+            try:
+                waiting = set(futures)
+                while waiting and not any(f.done() and f.exception() for f in futures):
+                    waiting = wait(waiting, timeout=0.5, return_when=FIRST_EXCEPTION).not_done
+            finally:
+                progress.stopped.set()
+                for future in futures:
+                    future.cancel()
+        errors = [f.exception() for f in futures if not f.cancelled()]
+        for error in sorted((e for e in errors if e), key=lambda e: isinstance(e, Stopped)):
+            raise error  # the cause, not those who stopped because of it
+
+
+def limit_threads(jobs: int) -> None:
+    """Share the cores among `jobs` tasks, unless TensorFlow has been initialized, after which it refuses to change."""
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // jobs))
+        tf.config.threading.set_inter_op_parallelism_threads(jobs)
+    except RuntimeError:
+        return

@@ -1,0 +1,156 @@
+"""Fit functions of x with nets from many seeds at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlhw.models import architectures
+from dlhw.runs.base_settings import FunctionSettings
+from dlhw.runs.context import Context
+
+if TYPE_CHECKING:
+    import keras
+
+    from dlhw.training import History
+    from dlhw.training.stacked_fit import StepCallback
+    from dlhw.training.tensorboard import EventWriter
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class FunctionRecord:
+    """The trainings of one net: S seeds, T epochs, m points of the dense grid."""
+
+    loss: Array  # (S, T + 1) mean squared error of the scaled target
+    prediction: Array  # (S, m) after training, on a grid five times denser than the training points
+    diverged_at: NDArray[np.integer]  # (S,) epoch, or -1
+    seconds: float
+    compile_seconds: float
+    frames: Array | None = None  # (F, n) predictions of the first seed at the training points, for an animation
+    gradient_norm: Array | None = None  # (S, T)
+    layer_gradient_norms: Array | None = None  # (S, T, layers)
+
+
+def train(
+    settings: FunctionSettings, nets: Sequence[str], context: Context, *, gradient_norm: bool = False
+) -> list[FunctionRecord]:
+    """Train every net from every seed, side by side; one record per net, in the order of `nets`.
+
+    What is trained so far is stored in `context.checkpoints`, so that an interrupted run resumes.
+
+    Args:
+        settings: of the trainings.
+        nets: names or hidden widths.
+        context: of the run; its provenance gets the plan. `animate` records the frames of an animation.
+        gradient_norm: record the norms of every step.
+    """
+    keep = settings.frames() if context.animate else ()
+    models, histories = fit(settings, nets, context, keep=keep, gradient_norm=gradient_norm)
+    spans = [slice(k * settings.seeds, (k + 1) * settings.seeds) for k in range(len(nets))]
+    return [_record(settings, models[span], histories[span]) for span in spans]
+
+
+def fit(
+    settings: FunctionSettings,
+    nets: Sequence[str],
+    context: Context,
+    *,
+    keep: Sequence[int] = (),
+    gradient_norm: bool = False,
+    dtype: str = "float32",
+    seeds: Sequence[int] | None = None,
+) -> tuple[list[keras.Model], list[History]]:
+    """Train every net from every seed; return the models, net by net, and their histories.
+
+    Args:
+        settings: of the trainings.
+        nets: names or hidden widths.
+        context: of the run; its provenance gets the plan.
+        keep: steps after which the weights go into the histories.
+        gradient_norm: record the norms of every step.
+        dtype: precision of the nets.
+        seeds: of the initial weights; default: those of the settings.
+    """
+    import tensorflow as tf
+
+    from dlhw.models import mlp
+    from dlhw.training import fit_many, optimizer
+
+    x, y = settings.samples()
+    seeds = seeds or settings.seed_range
+    plan = context.plan(splittable=False)
+    context.provenance.plan = plan
+    device = plan.devices[0]
+    with tf.device(device):
+        models = [
+            mlp(architectures.parse(net), activation=settings.activation, init=settings.init, seed=seed, dtype=dtype)
+            for net in nets
+            for seed in seeds
+        ]
+        histories = fit_many(
+            models,
+            x[:, None],
+            y[:, None],
+            steps=settings.epochs,
+            device=device,
+            optimizer=optimizer(settings.optimizer, settings.learning_rate, settings.momentum),
+            gradient_norm=gradient_norm,
+            workers=context.workers,
+            progress=context.progress,
+            checkpoints=context.checkpoints,
+            keep=keep,
+            callback=_tensorboard_callback(context, [f"{net} seed {seed}" for net in nets for seed in seeds]),
+        )
+    return models, histories
+
+
+def _tensorboard_callback(context: Context, names: Sequence[str]) -> StepCallback | None:
+    """Return a callback that writes one folder of event files per net; None without `tensorboard`."""
+    folder = context.tensorboard
+    if folder is None:
+        return None
+    from dlhw.training.tensorboard import EventWriter
+
+    writers: dict[int, EventWriter] = {}
+
+    def write(k: int, step: int, scalars: Mapping[str, float], weights: Mapping[str, np.ndarray]) -> None:
+        if k not in writers:
+            writers[k] = EventWriter(folder / names[k])
+        writers[k].write(step, scalars, weights)
+
+    return write
+
+
+def _record(settings: FunctionSettings, models: Sequence[keras.Model], histories: Sequence[History]) -> FunctionRecord:
+    points, _ = settings.samples()
+    dense = settings.samples(5)[0][:, None].astype(np.float32)
+    path = histories[0].weights
+    norms, layer_norms = ([getattr(h, name) for h in histories] for name in ("gradient_norm", "layer_gradient_norms"))
+    return FunctionRecord(
+        loss=np.stack([h.loss for h in histories]).astype(np.float32),
+        prediction=np.stack([np.asarray(model(dense, training=False))[:, 0] for model in models]),
+        diverged_at=np.array([-1 if h.diverged_at is None else h.diverged_at for h in histories]),
+        seconds=max(h.seconds for h in histories),
+        compile_seconds=max(h.compile_seconds for h in histories),
+        frames=None if path is None else _predictions_along(models[0], path, points),
+        gradient_norm=None if norms[0] is None else np.stack(norms).astype(np.float32),
+        layer_gradient_norms=None if layer_norms[0] is None else np.stack(layer_norms).astype(np.float32),
+    )
+
+
+def _predictions_along(model: keras.Model, path: Array, x: Array) -> Array:
+    """Return the predictions (F, n) at the weights (F, P)."""
+    from dlhw.models import assign, flat
+
+    end, inputs, predictions = flat(model), x[:, None].astype(np.float32), []
+    for weights in path:
+        assign(model, weights)
+        predictions.append(np.asarray(model(inputs, training=False))[:, 0])
+    assign(model, end)
+    return np.stack(predictions)

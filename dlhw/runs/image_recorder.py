@@ -1,0 +1,111 @@
+"""What is stored of a training on images besides its curves: weights, results of the callback, its state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlhw import datasets
+from dlhw.runs.jobs import Job
+from dlhw.runs.records import TrainingRecord
+from dlhw.runs.tasks import Task
+
+if TYPE_CHECKING:
+    import keras
+
+    from dlhw.training import Curves
+    from dlhw.training.tensorboard import EventWriter
+
+CHECKPOINT_SECONDS = 30.0
+"""Time between two checkpoints of one training: writing them costs nothing, and little is lost."""
+_PREFIX = "seen "  # of what was recorded so far, in the state of an unfinished training
+
+
+class TrainingRecorder:
+    """Called by the trainer after every epoch.
+
+    Args:
+        job: the training.
+        task: its handle, which holds the state of an earlier process.
+        data: handed to the callback.
+        tensorboard: folder of event files; None: write none.
+        float64_net: returns the net in float64, on which measurements are taken; None where the trained net serves.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        task: Task,
+        data: datasets.Data,
+        tensorboard: Path | None,
+        float64_net: Callable[[], keras.Model | None],
+    ) -> None:
+        self.job, self.task, self.data, self.float64_net = job, task, data, float64_net
+        self.state = task.state()
+        stored = {k.removeprefix(_PREFIX): v for k, v in (self.state or {}).items() if k.startswith(_PREFIX)}
+        self.weights: list[np.ndarray] = list(stored.pop("weights", ()))
+        self.measured = stored
+        self.due = time.monotonic() + CHECKPOINT_SECONDS
+        self.model: keras.Model | None = None
+        self.copy: keras.Model | None = None
+        self.writer: EventWriter | None = None
+        if tensorboard is not None:
+            from dlhw.training.tensorboard import EventWriter
+
+            self.writer = EventWriter(tensorboard / task.name)
+
+    def __call__(self, epoch: int, model: keras.Model) -> None:
+        """Store the weights and call the callback."""
+        from dlhw.models import flat
+
+        self.model = model
+        if self.job.snapshot_every and epoch % self.job.snapshot_every == 0:
+            self.weights.append(flat(model))
+        if self.job.callback is not None:
+            self.measured.update(self.job.callback(epoch, self._measured_model(model), self.data))
+
+    def _measured_model(self, model: keras.Model) -> keras.Model:
+        self.copy = self.copy or self.float64_net()
+        if self.copy is None:
+            return model
+        self.copy.set_weights(model.get_weights())
+        return self.copy
+
+    def log(self, epoch: int, scalars: Mapping[str, float]) -> None:
+        """Write the curves and the distribution of the weights for TensorBoard."""
+        if self.writer is not None and self.model is not None:
+            self.writer.write(epoch, scalars, {v.path: np.asarray(v) for v in self.model.trainable_variables})
+
+    def checkpoint(self, state: Callable[[], Mapping[str, np.ndarray]], now: bool) -> None:
+        """Store the state of the training, if it is time or the training stops here."""
+        if now or time.monotonic() >= self.due:
+            recorded = self.measured | ({"weights": np.stack(self.weights)} if self.weights else {})
+            self.task.checkpoint({**state(), **{_PREFIX + k: v for k, v in recorded.items()}})
+            self.due = time.monotonic() + CHECKPOINT_SECONDS
+
+    def record(self, curves: Curves) -> TrainingRecord:
+        """Return the whole record of the training, which is finished."""
+        if self.writer is not None:
+            self.writer.close()
+
+        def narrow(array: np.ndarray | None) -> np.ndarray | None:
+            return None if array is None else array.astype(np.float32)
+
+        return TrainingRecord(
+            train_loss=curves.train_loss.astype(np.float32),
+            train_accuracy=curves.train_accuracy.astype(np.float32),
+            test_loss=curves.test_loss.astype(np.float32),
+            test_accuracy=curves.test_accuracy.astype(np.float32),
+            diverged_at=-1 if curves.diverged_at is None else curves.diverged_at,
+            seconds=curves.seconds,
+            compile_seconds=curves.compile_seconds,
+            weights=np.stack(self.weights) if self.weights else None,
+            measured=self.measured,
+            step_loss=narrow(curves.step_loss),
+            gradient_norm=narrow(curves.gradient_norm),
+            layer_gradient_norms=narrow(curves.layer_gradient_norms),
+        )

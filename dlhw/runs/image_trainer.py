@@ -1,0 +1,177 @@
+"""Data and compiled trainers of a run on images, shared by its threads."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlhw import datasets
+from dlhw.choices import Device, Xla
+from dlhw.errors import require
+from dlhw.runs.base_settings import ImageSettings
+from dlhw.runs.context import Context
+from dlhw.runs.image_recorder import TrainingRecorder
+from dlhw.runs.jobs import Job
+from dlhw.runs.tasks import Task
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from dlhw.training import Trainer
+
+
+class ImageTrainer:
+    """Trains jobs; a thread that trains the same net again compiles nothing again.
+
+    Pickled, it travels as its settings; a process that unpickles it twice has one.
+
+    Args:
+        settings: what all trainings share.
+        context: of the run.
+        trainings: number of trainings; it decides whether several devices train one net together or one each.
+    """
+
+    def __init__(self, settings: ImageSettings, context: Context, trainings: int = 1) -> None:
+        self.settings, self.context, self.trainings = settings, context, trainings
+        self.plan = context.plan(trainings)
+        self.own, self.lock = threading.local(), threading.Lock()
+        self.next_device = itertools.cycle(self.plan.devices)
+        self.copies: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
+
+    def __reduce__(self) -> Any:
+        c = self.context
+        return _unpickled, (self.settings, c.device, c.xla, c.data_dir, self.trainings)
+
+    def check_batches(self, sizes: Sequence[int]) -> None:
+        """Refuse batches that the replicas cannot share; where nobody asked for replicas, do without them."""
+        replicas, size = len(self.plan.devices) * self.plan.workers, min(sizes)
+        if not self.plan.synchronous or size >= replicas:
+            return
+        few = f"batch size {size} is smaller than the {replicas} replicas that share a batch"
+        is_automatic = self.context.strategy == "auto" and self.plan.kind == "mirrored"
+        require(is_automatic, f"{few}; use a larger batch or fewer `replicas`")
+        self.plan = replace(self.plan, kind="none", devices=self.plan.devices[:1], why=few)
+        self.next_device = itertools.cycle(self.plan.devices)
+
+    def load_data(self) -> None:
+        """Load the data, once."""
+        with self.lock:
+            if not hasattr(self, "data"):
+                s = self.settings
+                self.data = datasets.load(
+                    s.data, folder=self.context.data_dir, examples=s.examples or None, seed=s.seed
+                )
+
+    @property
+    def device(self) -> str:
+        """The device of this thread: threads take the devices in turn, unless these train together."""
+        if not hasattr(self.own, "device"):
+            with self.lock:
+                self.own.device = self.plan.devices[0] if self.plan.synchronous else next(self.next_device)
+        return str(self.own.device)
+
+    @property
+    def images(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Training and test images on the device of this thread."""
+        import tensorflow as tf
+
+        self.load_data()
+        device = self.device
+        with self.lock:
+            if device not in self.copies:
+                with tf.device(device):
+                    self.copies[device] = tf.constant(self.data.x_train), tf.constant(self.data.x_test)
+        return self.copies[device]
+
+    def evaluation_subset(self) -> tuple[tf.Tensor, np.ndarray]:
+        """Return the training examples that are evaluated: images as a tensor, true labels."""
+        import tensorflow as tf
+
+        n = self.settings.training_examples
+        if self.settings.full_train_metrics or n <= datasets.EVALUATED:
+            return self.images[0], self.data.y_train
+        rows = datasets.fixed_sample(n, datasets.EVALUATED)
+        return tf.gather(self.images[0], rows), self.data.y_train[rows]
+
+    def net(self, net: str, dtype: str) -> keras.Model:
+        """Return the model of a net string for these images, in a precision or policy of Keras."""
+        from dlhw import models
+
+        s = self.settings
+        shape, classes = self.data.shape, self.data.classes
+        return models.image_net(net, shape, classes, activation=s.activation, init=s.init, dtype=dtype)
+
+    def train(self, job: Job, task: Task) -> dict[str, np.ndarray]:
+        """Train one net from its initial weights, or from the state of an earlier process; a packed TrainingRecord."""
+        import tensorflow as tf
+
+        from dlhw import models
+
+        s = self.settings
+        self.load_data()
+        with tf.device(self.device):
+            trainer = self._trainer(job)
+            init_seed = job.seed if job.init_seed is None else job.init_seed
+            trainer.model.set_weights(models.draw_weights(s.kernels(job.net), init=s.init, seed=init_seed))
+            folder = self.context.tensorboard if self.plan.chief else None
+            recorder = TrainingRecorder(
+                job, task, self.data, folder, lambda: self.net(job.net, "float64") if s.precision == "mixed" else None
+            )
+            labels = self.data.y_train if job.labels is None else job.labels(self.data.y_train)
+            curves = trainer.fit(
+                (self.images[0], labels),
+                (self.images[1], self.data.y_test),
+                epochs=job.epochs,
+                updates=job.updates,
+                seed=job.seed,
+                train_eval_examples=None if s.full_train_metrics else datasets.EVALUATED,
+                hooks=[recorder],
+                log=recorder.log if recorder.writer is not None else None,
+                progress=task.report,
+                should_stop=task.should_stop,
+                checkpoint=recorder.checkpoint,
+                initial_state=recorder.state,
+            )
+        return recorder.record(curves).pack()
+
+    def _trainer(self, job: Job) -> Trainer:
+        """Return the trainer of jobs of this kind, which the thread keeps."""
+        from dlhw.training import Trainer, optimizer, use_xla
+        from dlhw.training.distributed import plan as plans
+
+        s, xla = self.settings, self.context.xla
+        steps = job.epochs * s.steps_per_epoch(job.batch_size)
+        kind = job.net, job.batch_size, job.learning_rate, job.record_updates, steps
+        if getattr(self.own, "kind", None) != kind:
+            model = self.net(job.net, "float32" if s.precision == "float32" else "mixed_bfloat16")
+            self.own.trainer = Trainer(
+                model,
+                batch_size=job.batch_size,
+                optimizer=optimizer(s.optimizer, job.learning_rate, s.momentum),
+                xla=use_xla(model, steps) if xla == "auto" else xla == "on",
+                record=job.record_updates,
+                strategy=plans.strategy(self.plan) if self.plan.synchronous else None,
+            )
+            self.own.kind = kind
+        return self.own.trainer
+
+
+_UNPICKLED: dict[str, ImageTrainer] = {}
+
+
+def _unpickled(
+    settings: ImageSettings, device: Device, xla: Xla, data_dir: Path | None, trainings: int
+) -> ImageTrainer:
+    key = repr((settings, device, xla, data_dir, trainings))
+    if key not in _UNPICKLED:
+        _UNPICKLED.clear()  # data of another run are of no more use here
+        context = Context(device=device, xla=xla, data_dir=data_dir, strategy="none")
+        _UNPICKLED[key] = ImageTrainer(settings, context, trainings)
+    return _UNPICKLED[key]

@@ -1,0 +1,65 @@
+"""Train nets on images, side by side, from jobs to records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from dlhw.runs.base_settings import ImageSettings
+from dlhw.runs.context import Context
+from dlhw.runs.dask import Cluster
+from dlhw.runs.executors import Threads
+from dlhw.runs.image_trainer import ImageTrainer
+from dlhw.runs.jobs import Job
+from dlhw.runs.records import TrainingRecord
+from dlhw.runs.tasks import Executor, run_tasks
+
+
+def train(
+    settings: ImageSettings, jobs: Mapping[str, Job], context: Context, trainer: ImageTrainer | None = None
+) -> dict[str, TrainingRecord]:
+    """Train every job, side by side, and return the records by name.
+
+    What is finished, or half finished, in `context.checkpoints` is not trained again.
+
+    Args:
+        settings: what all trainings share.
+        jobs: the trainings, by a name that is unique in the run.
+        context: of the run; its provenance gets the plan.
+        trainer: data and compiled functions, where the caller needs them afterwards.
+
+    Raises:
+        UserError: for batches that the devices cannot share.
+        RunError: where another machine was lost.
+    """
+    from dlhw.training.distributed import plan as plans
+    from dlhw.training.distributed import workers
+
+    trainer = trainer or ImageTrainer(settings, context, len(jobs))
+    trainer.check_batches([job.batch_size for job in jobs.values()])
+    plan = trainer.plan
+    context.provenance.plan = plan
+    if plan.kind == "multi-worker":
+        shared = workers.SharedCheckpoints(context.checkpoints, plans.strategy(plan), plan.chief)
+        context = replace(context, checkpoints=shared)
+    if plan.synchronous:  # two trainings at once would sum their gradients in each other's place
+        context = replace(context, jobs=1)
+    elif len(plan.devices) > 1:  # one training per device
+        context = replace(context, jobs=len(plan.devices))
+    executor: Executor = (
+        Cluster(context.scheduler) if context.scheduler else Threads(context.workers, trainer.load_data)
+    )
+    with workers.one_line_errors(plan):
+        epochs = {name: job.epochs for name, job in jobs.items()}
+        arrays = run_tasks(epochs, lambda task: trainer.train(jobs[task.name], task), context, executor)
+    return {name: TrainingRecord.unpack(found) for name, found in arrays.items()}
+
+
+def train_rows(
+    settings: ImageSettings, rows: Mapping[str, Callable[[int], Job]], context: Context
+) -> list[list[TrainingRecord]]:
+    """Train every row (name -> job of a seed) from every seed of the settings; records in rows of seeds."""
+    names = {row: {s: f"{row} seed {s}" for s in settings.seed_range} for row in rows}
+    jobs = {names[row][s]: job(s) for row, job in rows.items() for s in settings.seed_range}
+    records = train(settings, jobs, context)
+    return [[records[name] for name in seeds.values()] for seeds in names.values()]

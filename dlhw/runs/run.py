@@ -1,0 +1,137 @@
+"""A finished run: its settings, its result, where it was computed, and what can be made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlhw import files
+from dlhw.errors import UserError
+from dlhw.runs import experiment as registry
+from dlhw.runs import settings as settings_
+from dlhw.runs import store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dlhw.present.tables import Summary
+
+TIMING_FIELDS = ("seconds", "compile_seconds", "line_seconds", "search_seconds")
+"""Fields of results that hold wall times of parts of a run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of an experiment."""
+
+    experiment: str  # name of its command
+    settings: Any  # the Settings of that experiment
+    result: Any  # its Result
+    environment: Mapping[str, Any]  # versions, device, wall_seconds
+
+    @property
+    def definition(self) -> registry.Experiment[Any, Any]:
+        """The experiment itself."""
+        return registry.get(self.experiment)
+
+    def figures(self) -> dict[str, Figure]:
+        """Return the figures by name, drawn from the result alone."""
+        from dlhw.present import style
+
+        with style.house_style():
+            return self.definition.figures(self.settings, self.result)
+
+    @property
+    def animated(self) -> bool:
+        """Whether there is an animation."""
+        # What an animation needs and this run has not recorded is None in its result.
+        return self.definition.animation is not None and getattr(self.result, "frames", True) is not None
+
+    def animation(self) -> bytes:
+        """Return a GIF of what happens over the epochs.
+
+        Raises:
+            UserError: if the experiment has none, or the run did not record it.
+        """
+        from dlhw.present import render, style
+
+        animation = self.definition.animation
+        if animation is None:
+            self.definition.check_can_animate(self.settings)
+            raise UserError(f"{self.experiment} has no animation")
+        with style.house_style():
+            draw, frames = animation(self.settings, self.result)
+            return render.gif(draw, frames)
+
+    def summary(self) -> Summary:
+        """Return the table, the findings and the numbers."""
+        return self.definition.summary(self.settings, self.result)
+
+    def pages(self) -> dict[str, str]:
+        """Return self-contained HTML pages by name; most experiments have none."""
+        pages = self.definition.pages
+        return {} if pages is None else pages(self.settings, self.result)
+
+    @property
+    def wall_seconds(self) -> float:
+        """How long the run took; of a resumed run, estimated from the times of its trainings."""
+        import numpy as np
+
+        known = self.environment.get("wall_seconds")
+        if known is not None:
+            return float(known)
+        times = [np.sum(getattr(self.result, name, 0.0)) for name in TIMING_FIELDS]
+        return float(sum(times)) / max(1, int(self.environment.get("jobs", 1)))
+
+    def save(self, out: str | Path = "artifacts", overwrite: bool = False) -> Path:
+        """Write run.json, arrays.npz and the figures to out/experiment/name and return that folder.
+
+        Raises:
+            UserError: if the folder holds something else, is in use, or cannot be written.
+        """
+        path = store.folder(Path(out), self.experiment, self.settings)
+        store.check_free(path, self.settings, overwrite)
+        with store.locked(path):
+            self.write(path)
+        return path
+
+    def draw(self, folder: Path, **how: Any) -> list[Path]:
+        """Write all figures (`how`: options of :func:`dlhw.present.render.save`) and pages; return the paths."""
+        from dlhw.present import render
+
+        paths = render.save(self.figures(), folder, **how)
+        for name, text in self.pages().items():
+            paths.append(folder / f"{name}.html")
+            files.write_bytes(paths[-1], text.encode())
+        return paths
+
+    def write(self, path: Path) -> None:
+        """Write everything into the folder `path`, whose lock the caller holds."""
+        store.save(
+            path,
+            experiment=self.experiment,
+            settings=self.settings,
+            result=self.result,
+            environment=self.environment,
+            numbers=self.summary().numbers,
+            draw=self.draw,
+        )
+
+
+def load(path: str | Path) -> Run:
+    """Return a stored run; no TensorFlow is loaded.
+
+    Args:
+        path: folder of the run.
+
+    Raises:
+        UserError: if `path` is not a run of this schema.
+    """
+    path = Path(path)
+    record = store.read_json(path)
+    experiment = registry.get(record["experiment"])
+    settings = settings_.build(experiment.settings, record["settings"])
+    result = store.read_result(path, experiment.result, record["result"])
+    return Run(record["experiment"], settings, result, record["environment"])

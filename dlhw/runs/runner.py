@@ -1,0 +1,189 @@
+"""Run an experiment: check, lock, resume, compute, store. The command line calls the same functions."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from dlhw import files
+from dlhw.checkpoints import FolderCheckpoints, TrackedCheckpoints
+from dlhw.errors import require
+from dlhw.runs import experiment as registry
+from dlhw.runs import store
+from dlhw.runs.context import Context, ProgressReport, Provenance
+from dlhw.runs.run import Run
+from dlhw.runs.settings import build
+
+
+def run(
+    name: str,
+    context: Context | None = None,
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> Run:
+    """Run an experiment.
+
+    Args:
+        name: of the experiment, such as "simulate".
+        context: where and how to compute.
+        out: folder of all runs. The run is stored in out/name/<what differs from the defaults>, locked while it runs,
+            and resumed if it was interrupted, exactly as the command does. None: nothing is written.
+        overwrite: replace whatever the run folder holds.
+        **settings: fields of the experiment's Settings.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UserError: for unknown names, invalid settings, and a run folder that cannot be used.
+        RunError: where another machine was lost.
+    """
+    experiment = registry.get(name)
+    chosen, context = build(experiment.settings, settings), context or Context()
+    if out is None:
+        return execute(name, chosen, context)
+    outcome = run_and_store(name, chosen, context, Path(out), overwrite)
+    require(outcome.run is not None, f"{outcome.note}; only the chief returns the run")
+    assert outcome.run is not None
+    return outcome.run
+
+
+def execute(name: str, settings: Any, context: Context) -> Run:
+    """Run an experiment with settings that are already built; nothing is written."""
+    from dlhw.runs.provenance import environment
+
+    began, provenance = time.perf_counter(), Provenance()
+    checkpoints = TrackedCheckpoints(context.checkpoints)
+    context = replace(context, checkpoints=checkpoints, provenance=provenance)
+    result = registry.get(name).run(settings, context)
+    provenance.resumed = checkpoints.resumed
+    made_with = environment(context)
+    if not provenance.resumed:  # else it is the time of the remaining part
+        made_with["wall_seconds"] = time.perf_counter() - began
+    return Run(name, settings, result, made_with)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What :func:`run_and_store` did."""
+
+    path: Path  # the run folder
+    run: Run | None  # None on a worker that is not the chief
+    note: str = ""  # why there is no run
+
+
+def check(name: str, settings: Any, context: Context, out: Path, overwrite: bool = False) -> None:
+    """Refuse what can be refused before TensorFlow is imported; writes nothing.
+
+    Raises:
+        UserError: for an animation that does not exist, devices that do not go together, a folder that cannot be
+            used, a data set that is damaged or not in the folder that was named.
+    """
+    from dlhw import datasets
+    from dlhw.training.distributed import cluster
+
+    experiment = registry.get(name)
+    require(context.jobs is None or context.jobs >= 1, f"`jobs` {context.jobs} must be at least 1")
+    if context.animate:
+        experiment.check_can_animate(settings)
+    group = cluster.found()  # refuses a malformed TF_CONFIG before TensorFlow reads it
+    dataset = experiment.dataset(settings)
+    if context.scheduler:
+        _check_scheduler(context, bool(dataset))
+    if group is None or group.chief:  # the others write nothing
+        _check_tensorboard(context.tensorboard)
+        store.check_free(store.folder(out, name, settings), settings, overwrite)
+    if dataset:
+        datasets.check(dataset, context.data_dir)
+
+
+def run_and_store(
+    name: str,
+    settings: Any,
+    context: Context,
+    out: Path,
+    overwrite: bool = False,
+    *,
+    loading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    reporting: Callable[[], AbstractContextManager[ProgressReport | None]] | None = None,
+) -> Outcome:
+    """Run an experiment in its run folder: checked, locked, resumed, stored.
+
+    Args:
+        name: of the experiment.
+        settings: its Settings.
+        context: where and how to compute. Its checkpoints are replaced by those of the run folder.
+        out: folder of all runs.
+        overwrite: replace whatever the run folder holds.
+        loading: context manager around everything that loads TensorFlow.
+        reporting: context manager that gives where progress is reported, entered once all checks have passed.
+
+    Raises:
+        UserError: see :func:`check`.
+        RunError: where another machine was lost.
+    """
+    from dlhw.runs.provenance import cache_key
+
+    check(name, settings, context, out, overwrite)
+    experiment, path = registry.get(name), store.folder(out, name, settings)
+    if context.scheduler:  # the machines of Dask are not those of TF_CONFIG
+        context = replace(context, strategy="none")
+    with loading():
+        from dlhw.training.distributed import plan as plans
+    plan = context.plan(splittable=bool(experiment.dataset(settings)))
+    worker = f"worker {plan.index} of {plan.workers}"
+    if not plan.chief and not plan.synchronous:
+        return Outcome(path, None, f"{worker} has nothing to do: the chief runs {name} ({plan.why})")
+    if plan.kind == "multi-worker":
+        with loading():
+            plans.strategy(plan)  # joins the others, before TensorFlow computes anything
+    if experiment.check_inputs is not None:
+        experiment.check_inputs(settings, context)
+    silent = reporting is None or not plan.chief
+    with store.locked(path) if plan.chief else nullcontext(), nullcontext() if silent else reporting() as report:  # type: ignore[misc]
+        context = replace(context, progress=report or context.progress)
+        if plan.chief:
+            context = replace(
+                context, checkpoints=FolderCheckpoints(path / "parts", cache_key(name, settings, context))
+            )
+        if context.tensorboard is not None:
+            context = replace(context, tensorboard=context.tensorboard / name / path.name)
+        finished = execute(name, settings, context)
+        if not plan.chief:
+            return Outcome(path, None, f"{worker} is done; the chief writes the run")
+        finished.write(path)
+        if context.animate:
+            files.write_bytes(path / f"{name}.gif", finished.animation())
+    return Outcome(path, finished)
+
+
+def _check_tensorboard(folder: Path | None) -> None:
+    """Refuse a folder of event files that cannot be made."""
+    if folder is None:
+        return
+    installed = find_spec("tensorboard") is not None
+    require(installed, '`tensorboard` needs the package of that name: pip install "dlhw[tensorboard]"')
+    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    try:
+        Path(tempfile.mkdtemp(dir=existing)).rmdir()
+    except OSError:
+        require(False, f"`tensorboard`: {folder} cannot be written; choose another place")
+
+
+def _check_scheduler(context: Context, on_images: bool) -> None:
+    from dlhw.runs import dask
+
+    no_events = context.tensorboard is None
+    require(no_events, "`tensorboard`: other machines write no events here; leave out `scheduler` or it")
+    require(on_images, "`scheduler`: small nets train as stacks on this machine; leave it out")
+    is_free = context.strategy in ("auto", "none")
+    require(is_free, f"`scheduler` and `strategy` {context.strategy}: choose one of them")
+    dask.connect(context.scheduler).close()

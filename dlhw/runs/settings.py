@@ -1,0 +1,111 @@
+"""Settings are frozen dataclasses: options of a command, keywords of a call, the name of a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from dlhw.errors import UserError, require
+
+_LONGEST_NAME = 80
+
+
+def option(default: Any, help: str, **metadata: Any) -> Any:
+    """A field of a Settings class with its default and help.
+
+    positional=True makes it arguments, not an option; whole=True keeps commas within a value of a list;
+    flags="--yes/--no" names both sides of a bool; shown="..." is what help shows as the default;
+    also=("--runs",) are further names of the option; paths=True says that values may be paths of files, which may hold
+    any character.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, **metadata})
+
+
+def build(cls: type, values: dict[str, Any]) -> Any:
+    """An instance of the Settings class `cls`; UserError for a name it does not have."""
+    names = [f.name for f in dataclasses.fields(cls)]
+    for name in values:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        require(name in names, f"unknown setting {name!r}; {hint}settings are {', '.join(names)}")
+    return cls(**values)
+
+
+def check(settings: Any) -> None:
+    """Hold every field to its annotation (numbers finite, choices among the allowed); lists become tuples."""
+    hints = get_type_hints(type(settings))
+    for field in dataclasses.fields(settings):
+        value = _convert(hints[field.name], getattr(settings, field.name), field.name)
+        object.__setattr__(settings, field.name, value)
+
+
+def _convert(kind: Any, value: Any, name: str) -> Any:
+    value = _plain(value)
+    if get_origin(kind) is Literal:
+        allowed = get_args(kind)
+        require(value in allowed, f"`{name}` {value!r} is unknown; use {', '.join(map(str, allowed))}")
+        return value
+    if get_origin(kind) is tuple:
+        require(isinstance(value, (tuple, list)), f"`{name}` {value!r} must be a list")
+        kinds = get_args(kind)
+        if kinds[-1] is Ellipsis:
+            return tuple(_convert(kinds[0], v, name) for v in value)
+        require(len(value) == len(kinds), f"`{name}` takes {len(kinds)} values, not {len(value)}")
+        return tuple(_convert(k, v, name) for k, v in zip(kinds, value, strict=True))
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        require(math.isfinite(value), f"`{name}` {value} must be a finite number")
+        return float(value)
+    if type(value) is not kind:
+        raise UserError(f"`{name}` {value!r} must be {'a whole number' if kind is int else f'of type {kind.__name__}'}")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as the number, bool or text that it is, and an array of one axis as a list."""
+    if type(value).__module__ != "numpy" or not hasattr(value, "tolist") or getattr(value, "ndim", 0) > 1:
+        return value
+    return value.tolist()
+
+
+def changed(settings: Any) -> dict[str, Any]:
+    """The fields that differ from their defaults."""
+    return {
+        f.name: getattr(settings, f.name)
+        for f in dataclasses.fields(settings)
+        if getattr(settings, f.name) != f.default
+    }
+
+
+def run_name(settings: Any) -> str:
+    """The folder of a run: `epochs=3_func=sign`, or `default`; characters a path dislikes, or length, end in a hash."""
+    parts = [f"{k}={text(v)}" for k, v in sorted(changed(settings).items())]
+    if not parts:
+        return "default"
+    full = "_".join(parts)
+    safe = "".join(c if c.isalnum() or c in "=_-.,+" else "~" for c in full)
+    fields = [f for f in dataclasses.fields(settings) if f.metadata.get("paths")]
+    paths = [path for f in fields for path in _texts(getattr(settings, f.name))]
+    if any(c in path for path in paths for c in ",="):  # `of=a,b.keras` would be two files as well as one
+        return f"{safe[:_LONGEST_NAME]}_{digest(settings)}"
+    if safe == full and len(full) <= _LONGEST_NAME:
+        return full
+    return f"{safe[:_LONGEST_NAME]}_{digest(settings)}"
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, tuple) else (str(value),)
+
+
+def text(value: Any, between: str = ",") -> str:
+    """A value as words: a list joined by `between`."""
+    return between.join(text(v) for v in value) if isinstance(value, tuple) else str(value)
+
+
+def digest(settings: Any) -> str:
+    """Eight hexadecimal digits of the SHA-256 of all fields."""
+    whole = json.dumps(dataclasses.asdict(settings), sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()[:8]

@@ -1,0 +1,14 @@
+from .full_batch import fit as fit
+from .full_batch import train_step as train_step
+from .full_batch import use_xla as use_xla
+from .history import Curves as Curves
+from .history import History as History
+from .hooks import Stopped as Stopped
+from .hooks import every as every
+from .losses import cross_entropy as cross_entropy
+from .optimizers import OPTIMIZERS as OPTIMIZERS
+from .optimizers import Optimizer as Optimizer
+from .optimizers import as_optimizer as as_optimizer
+from .optimizers import optimizer as optimizer
+from .stacked_fit import fit_many as fit_many
+from .trainer import Trainer as Trainer

@@ -1,0 +1,1 @@
+"""Trainings on several devices and machines. `cluster` needs no TensorFlow."""

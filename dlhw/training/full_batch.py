@@ -1,0 +1,182 @@
+"""`fit`: one Keras model of any kind, full batch. Its `train_step` is the plain step that all faster paths equal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlhw._tf.inputs import input_tensors, target_tensor, wide_dtype
+from dlhw._tf.inputs import length as examples
+from dlhw._tf.layer_norms import layer_groups, norms
+from dlhw._tf.losses import ExampleLoss, Loss, added_losses
+from dlhw._tf.types import Data, Tensor
+from dlhw.errors import require
+from dlhw.models.probe import probe
+from dlhw.models.state import layers_of, require_built, restore_weights
+from dlhw.training.history import History, divergence_limit, first_divergence
+from dlhw.training.optimizers import Optimizer, as_optimizer
+
+Progress = Callable[[int, int, float], None]
+"""Called with (steps done, steps in all, newest median loss) at every chunk border."""
+
+
+class Pace:
+    """How many steps the next call of a compiled loop takes: about half a second, at most `most`."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.steps = most, min(most, 16)
+
+    def took(self, steps: int, seconds: float) -> None:
+        """Learn from the last call."""
+        self.steps = max(1, min(self.most, int(0.5 * steps / max(seconds, 1e-6))))
+
+
+def check_trainable(model: keras.Model) -> None:
+    """Raise UserError for a model that cannot be trained here."""
+    require_built(model)
+    require(len(model.trainable_variables) > 0, f"model {model.name!r} has no trainable weights")
+    half = [la.name for la in layers_of(model) if getattr(la, "compute_dtype", None) == "float16"]
+    require(
+        not half,
+        f"layer {half[0] if half else ''!r} computes in float16, whose gradients vanish without a scaled loss; use "
+        "the policy mixed_bfloat16",
+    )
+
+
+def train_step(
+    model: keras.Model,
+    loss: Loss,
+    rule: Optimizer,
+    count: Tensor,
+    slots: Tensor,
+    x: Data,
+    y: Data,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One update of `model` in place, by the book: forward, loss, gradient, norms, optimizer, constraints.
+
+    Returns the loss and the gradient norms before the update (scalar; scalar; (layers,)) and the new slots.
+    Works uncompiled, which is the reference of the tests, and inside tf.function.
+    """
+    variables = model.trainable_variables
+    loss = loss if isinstance(loss, ExampleLoss) else ExampleLoss(loss, model)
+    with tf.GradientTape() as tape:
+        value = loss.value(y, model(x, training=True))
+        value = tf.add_n([value, *added_losses(model, value.dtype)])
+    gradients = tape.gradient(value, [v.value for v in variables], unconnected_gradients="zero")
+    gradients = [tf.convert_to_tensor(g) for g in gradients]  # those of embeddings are sparse
+    total, layers = norms(gradients, layer_groups(model))
+    moved, slots = rule.step(count, [v.value for v in variables], gradients, slots)
+    for variable, new in zip(variables, moved, strict=True):
+        constraint = getattr(variable, "constraint", None)
+        variable.assign(new if constraint is None else constraint(new))
+    return value, total, layers, slots
+
+
+def use_xla(model: keras.Model, steps: int | None = None) -> bool:
+    """Whether XLA pays on the CPU: for dense nets; not with convolutions or pooling, where its kernels are slow.
+
+    It compiles for about two seconds and saves some tenths of a millisecond a step: with fewer than 5000 `steps`
+    in view, not even then.
+    """
+    if steps is not None and steps < 5000:
+        return False
+    slow = ("Conv", "Pool", "RNN", "LSTM", "GRU", "Lookup", "Text", "Hash")
+    return not any(part in type(layer).__name__ for layer in model._flatten_layers() for part in slow)
+
+
+def fit(
+    model: keras.Model,
+    x: Data,
+    y: Data,
+    *,
+    steps: int,
+    optimizer: Optimizer | str | keras.optimizers.Optimizer,
+    loss: Loss = "mse",
+    compiled: bool = True,
+    chunk: int = 1000,
+    progress: Progress | None = None,
+) -> History:
+    """Train `model` in place on the whole batch (x, y) for `steps` updates and record loss and gradient norms.
+
+    loss: as in :class:`dlhw.training.Trainer`: what Keras's `fit` minimises is minimised, and constraints of layers act
+    after every update. A model that diverges runs on; the history says at which step it left. compiled=False runs
+    `train_step` as plain Python.
+
+    Raises UserError for data that do not go with the model or its loss.
+    """
+    check_trainable(model)
+    function = ExampleLoss(loss, model)
+    x, y = input_tensors(model, x, in_memory=True), target_tensor(model, y, in_memory=True)
+    examples((x, y))
+    probe(model, function, x, y)
+    length = min(chunk, steps)
+    step = _bound_step(model, function, as_optimizer(optimizer))
+    call = _compiled(model, step, length) if compiled else None
+    blocks, seconds, compile_seconds = [], 0.0, 0.0
+    if call is not None:
+        began = time.perf_counter()
+        call(tf.constant(0), tf.constant(0), x, y)  # no step: this traces and compiles
+        compile_seconds = time.perf_counter() - began
+    start, pace = 0, Pace(length)
+    while start < steps:
+        n = min(pace.steps, steps - start)
+        began = time.perf_counter()
+        if call is not None:
+            block = call(tf.constant(start), tf.constant(n), x, y).numpy()[:n]
+        else:
+            block = np.array([np.hstack([np.asarray(v) for v in step(start + i + 1, x, y)]) for i in range(n)])
+        blocks.append(block)
+        took = time.perf_counter() - began
+        seconds, start = seconds + took, start + n
+        pace.took(n, took)
+        if progress is not None:
+            progress(start, steps, float(block[-1, 0]))
+    with restore_weights(model):
+        last = function.value(y, model(x, training=False))
+        final = float(tf.add_n([last, *added_losses(model, last.dtype)]))
+    power = float(np.mean(np.square(np.asarray(y, np.float64))))
+    return _history(np.concatenate(blocks), final, power, seconds, compile_seconds)
+
+
+def _bound_step(model: keras.Model, loss: ExampleLoss, rule: Optimizer) -> Callable[..., Tensor]:
+    """`train_step` of one model, its slots kept in variables: (count, x, y) -> loss, norm, norms of the layers."""
+    slots = rule.slots([v.value for v in model.trainable_variables])
+    kept = tuple([tf.Variable(s, trainable=False) for s in group] for group in slots)
+
+    def step(count: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        read = tuple([tf.convert_to_tensor(s) for s in group] for group in kept)
+        value, total, layers, new = train_step(model, loss, rule, count, read, x, y)
+        for group, moved in zip(kept, new, strict=True):
+            for variable, tensor in zip(group, moved, strict=True):
+                variable.assign(tensor)
+        return value, total, layers
+
+    return step
+
+
+def _compiled(model: keras.Model, step: Callable[..., Any], length: int) -> Callable[..., Tensor]:
+    """At most `length` steps in one graph: (steps done, n, x, y) -> rows of loss, norm, norms of the layers."""
+    width, dtype = 2 + len(layer_groups(model)), wide_dtype(model.trainable_variables[0].value.dtype)
+
+    def run(start: Tensor, n: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        rows = tf.zeros((length, width), dtype)
+        for i in tf.range(n):
+            value, total, layers = (tf.cast(a, dtype) for a in step(start + i + 1, x, y))
+            row = tf.concat([[value, total], layers], 0)
+            rows = tf.tensor_scatter_nd_update(rows, [[i]], [row])
+        return rows
+
+    return tf.function(run, jit_compile=use_xla(model))
+
+
+def _history(table: np.ndarray, final: float, power: float, seconds: float, compile_seconds: float) -> History:
+    loss = np.append(table[:, 0], table.dtype.type(final))
+    diverged_at = first_divergence(loss, divergence_limit(float(loss[0]), power))
+    if diverged_at is not None:
+        loss[diverged_at:] = table[diverged_at:] = np.nan
+    return History(loss, table[:, 1], table[:, 2:], diverged_at, seconds, compile_seconds)

@@ -1,0 +1,175 @@
+"""`fit_many`: many small dense nets at once, each trained as if it were alone.
+
+Nets of one shape are stacked (:mod:`dlhw.training.stack`). The training of a stack is called in chunks, so that
+progress, Ctrl-C and what has been trained so far come through; stacks of different shapes run side by side on
+threads, because such small products cannot keep two cores busy by themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlhw._tf.types import Data
+from dlhw.checkpoints import CheckpointStore
+from dlhw.models.dense_chain import shape_of
+from dlhw.training.full_batch import Progress
+from dlhw.training.history import History
+from dlhw.training.optimizers import Optimizer, as_optimizer
+from dlhw.training.stack import Stack
+
+CALLBACK_SECONDS = 2.0
+
+StepCallback = Callable[[int, int, Mapping[str, float], Mapping[str, np.ndarray]], None]
+"""Called with the number of the net, steps done, its newest numbers by name, and its weights by name."""
+
+CHECKPOINT_SECONDS = 10.0
+"""Time between two checkpoints; longer where writing one takes more than a twentieth of the time."""
+
+
+def fit_many(
+    models: Sequence[keras.Model],
+    x: Data,
+    y: Data,
+    *,
+    steps: int,
+    optimizer: Optimizer | str | keras.optimizers.Optimizer,
+    gradient_norm: bool = False,
+    chunk: int = 1000,
+    workers: int | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+    checkpoints: CheckpointStore | None = None,
+    keep: Sequence[int] = (),
+    callback: StepCallback | None = None,
+) -> list[History]:
+    """Train every model in place on the whole batch (x, y), mean squared error, and return a History each.
+
+    models: chains of Dense layers (functional or Sequential), any shapes; those of equal shape and activations
+    train as one stack. x (batch, inputs), y (batch, outputs). `workers` threads (default: one a core) run the stacks.
+    `device` is TensorFlow's name of one, such as "/GPU:0" (default: TensorFlow's choice).
+    `progress` is called at chunk borders, at most `chunk` steps and about half a second apart, with all steps of all
+    stacks. In `parts` the state of every stack is kept every ten seconds, at its end and when the training is broken
+    off; a later call with equal models, data, optimizer and number of workers goes on from there and ends with the
+    same bytes. A net whose loss leaves :func:`divergence_limit` is frozen there and the others are not touched.
+    keep: steps after which the weights go into the History. `callback` is called for every net at chunk borders.
+    Each net equals the one trained alone by :func:`fit` up to rounding.
+
+    Raises UserError for a model that is not such a chain, or holds frozen layers, regularizers or constraints.
+    """
+    workers, rule = workers or os.cpu_count() or 1, as_optimizer(optimizer)
+    groups: dict[Any, list[int]] = {}
+    for k, model in enumerate(models):
+        groups.setdefault(shape_of(model), []).append(k)
+    places = _split(list(groups.values()), workers)
+    with tf.device(device):
+        stacks = [Stack([models[k] for k in p], x, y, rule, gradient_norm, min(chunk, steps), keep) for p in places]
+    for stack in stacks:
+        stack.device = device
+    checkpointer = _StackCheckpointer(checkpoints, stacks, steps)
+    _run_side_by_side(stacks, steps, workers, progress, checkpointer, _Callback(callback, stacks, places, steps))
+    histories: dict[int, History] = {}
+    for place, stack in zip(places, stacks, strict=True):
+        histories.update(zip(place, stack.histories(), strict=True))
+    return [histories[k] for k in range(len(models))]
+
+
+class _Callback:
+    """Calls `callback` for the nets of a stack at a chunk border, once in two seconds and at the end."""
+
+    def __init__(
+        self, callback: StepCallback | None, stacks: Sequence[Stack], places: Sequence[Sequence[int]], steps: int
+    ) -> None:
+        self.callback, self.stacks, self.places, self.steps = callback, stacks, places, steps
+        self.due = [0.0] * len(stacks)
+
+    def call(self, k: int) -> None:
+        """The newest numbers of every net of stack k: the loss before the last step, its norm, the weights."""
+        stack, now = self.stacks[k], time.perf_counter()
+        if self.callback is None or (now < self.due[k] and stack.done < self.steps):
+            return
+        last = stack.blocks[-1][-1]
+        names = [f"layer {i // 2 + 1}/{'bias' if i % 2 else 'kernel'}" for i in range(len(stack.parameters))]
+        weights = [p.numpy() for p in stack.parameters]
+        for s, net in enumerate(self.places[k]):
+            scalars = {"loss": float(last[0, s])} | ({"gradient norm": float(last[1, s])} if stack.record_norm else {})
+            self.callback(net, stack.done, scalars, {n: p[s] for n, p in zip(names, weights, strict=True)})
+        self.due[k] = now + CALLBACK_SECONDS
+
+
+def _split(groups: list[list[int]], workers: int) -> list[list[int]]:
+    """Halve the largest group until every worker has one, as far as there are nets."""
+    while len(groups) < workers and max(len(g) for g in groups) > 1:
+        groups = sorted(groups, key=len)
+        last = groups.pop()
+        half = (len(last) + 1) // 2
+        groups += [last[:half], last[half:]]
+    return groups
+
+
+class _StackCheckpointer:
+    """Stores the state of stacks, and restores what an earlier call stored."""
+
+    def __init__(self, checkpoints: CheckpointStore | None, stacks: Sequence[Stack], steps: int) -> None:
+        self.store, self.stacks = checkpoints, stacks
+        for stack in stacks if checkpoints is not None else ():
+            state = checkpoints.get(f"stack-{stack.digest}")  # type: ignore[union-attr]
+            if state is not None and int(state["done"]) <= steps:
+                stack.restore(state)
+        self.stored_steps = [stack.done for stack in stacks]
+        self.due = [time.perf_counter() + CHECKPOINT_SECONDS] * len(stacks)
+
+    def checkpoint(self, k: int, now: bool = False) -> None:
+        """Store the state of stack k, which is not computing, if it is time."""
+        began = time.perf_counter()
+        if self.store is None or self.stored_steps[k] == self.stacks[k].done or not (now or began >= self.due[k]):
+            return
+        self.store.put(f"stack-{self.stacks[k].digest}", self.stacks[k].state())
+        self.stored_steps[k], ended = self.stacks[k].done, time.perf_counter()
+        self.due[k] = ended + max(CHECKPOINT_SECONDS, 20 * (ended - began))
+
+    def checkpoint_all(self) -> None:
+        """Store the state of every stack; none is computing."""
+        for k in range(len(self.stacks)):
+            self.checkpoint(k, now=True)
+
+
+def _run_side_by_side(
+    stacks: Sequence[Stack],
+    steps: int,
+    workers: int,
+    progress: Progress | None,
+    checkpointer: _StackCheckpointer,
+    callback: _Callback,
+) -> None:
+    """Keep `workers` threads busy with chunks; the stack that is furthest behind goes next."""
+    total, running = steps * len(stacks), dict[Future[None], int]()
+    idle = {k for k, stack in enumerate(stacks) if stack.done < steps}
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="dlhw")
+    try:
+        while idle or running:
+            for k in sorted(idle, key=lambda k: stacks[k].done)[: workers - len(running)]:
+                idle.remove(k)
+                running[pool.submit(stacks[k].advance, steps)] = k
+            # A bounded wait: on some platforms an unbounded one does not see Ctrl-C.
+            for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                k = running.pop(future)
+                future.result()
+                ended = stacks[k].done >= steps
+                checkpointer.checkpoint(k, now=ended)
+                callback.call(k)
+                if not ended:
+                    idle.add(k)
+                if progress is not None:
+                    progress(sum(s.done for s in stacks), total, float(np.median([s.newest for s in stacks])))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        # Not reached by a second Ctrl-C while threads still compute: then the last checkpoint counts.
+        checkpointer.checkpoint_all()

@@ -1,0 +1,147 @@
+"""What `Trainer` compiles: one update, a whole epoch of them, and the sums of a measurement, on every replica."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dlhw._tf.inputs import length, wide_dtype
+from dlhw._tf.layer_norms import layer_groups, norms
+from dlhw._tf.losses import ExampleLoss, added_losses, correct_predictions
+from dlhw._tf.types import Tensor
+from dlhw.training.distributed.replicas import Replicas
+from dlhw.training.optimizers import Optimizer
+
+_MEASURE_BATCH = 1000
+
+
+class Updates:
+    """Functions of tensors that move the weights of a model on all its replicas."""
+
+    at_once = False  # whether measurements take all examples in one pass
+    masked = False  # whether some losses do not count
+
+    def __init__(
+        self, replicas: Replicas, loss: ExampleLoss, optimizer: Optimizer, batch_size: int, record: bool
+    ) -> None:
+        """record: give loss and gradient norms of every update."""
+        self.replicas, self.loss, self.optimizer, self.batch_size, self.record = (
+            replicas,
+            loss,
+            optimizer,
+            batch_size,
+            record,
+        )
+        self.model = replicas.model
+        self.layers = layer_groups(self.model)
+        self.variables = [v.value for v in self.model.trainable_variables]
+        self.constraints = [getattr(v, "constraint", None) for v in self.model.trainable_variables]
+        self.slots = replicas.zeros(optimizer.slots([v.value for v in replicas.original.trainable_variables]))
+
+    def train_step(self, count: Tensor, x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+        """One step on a replica, on its share of the batch `rows`; with `record` loss and norms, (2 + layers,).
+
+        Every replica takes its part of one mean, sum of its losses / size of the whole batch, so that the sum of the
+        gradients is the gradient of the mean however uneven the shares are. A last batch of fewer examples than there
+        are replicas goes to all of them whole: some convolutions cannot be taken of no example.
+        """
+        size, replicas = int(rows.shape[0]), self.replicas.count
+        repeats = replicas if size < replicas else 1
+        if 1 < replicas <= size:
+            first, own = self.replicas.share(size)
+            rows = rows[first : first + own]
+        batch = tf.nest.map_structure(lambda a: tf.gather(a, rows), (x, y))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.variables)
+            value = self._batch_loss(tape, batch[0], batch[1], size, repeats)
+        gradients = tape.gradient(value, self.variables, unconnected_gradients="zero")
+        gradients = [tf.convert_to_tensor(g) for g in gradients]
+        value, *gradients = self.replicas.all_reduce_sum([value, *gradients])
+        row = None
+        if self.record:
+            total, layers = norms(gradients, self.layers)
+            row = tf.cast(tf.concat([[tf.cast(value, total.dtype), total], layers], 0), self.variables[0].dtype)
+        self.optimizer.apply(count, self.variables, gradients, self.slots)
+        for variable, constraint in zip(self.variables, self.constraints, strict=True):
+            if constraint is not None:  # by its handle: that of the own replica
+                moved = constraint(tf.convert_to_tensor(variable))
+                tf.raw_ops.AssignVariableOp(resource=variable.handle, value=moved)
+        return row if self.record else tf.constant(0)
+
+    def _batch_loss(self, tape: tf.GradientTape, x: Tensor, y: Tensor, size: int, repeats: int) -> Tensor:
+        """What is minimised, or this replica's share of it, so that the sum over the replicas is the whole.
+
+        size: examples of the whole batch; repeats: replicas that hold the same examples.
+        """
+        z, replicas = self.model(x, training=True), self.replicas.count
+        if replicas == 1:
+            value = self.loss.value(y, z)
+        else:
+            value, count = self.loss.sums(y, z)
+            if self.loss.is_sum:
+                value = value / repeats
+            elif self.masked:
+                with tape.stop_recording():
+                    (count,) = self.replicas.all_reduce_sum([count])
+                value = tf.math.divide_no_nan(value, count)
+            else:
+                value = value / (count / int(z.shape[0]) * size * repeats)
+        added = added_losses(self.model, value.dtype)
+        return tf.add_n([value, *(a if replicas == 1 else a / replicas for a in added)])
+
+    def train_epoch(
+        self, done: Tensor, steps: Tensor, remainder: Tensor, x: Tensor, y: Tensor, order: Tensor
+    ) -> Tensor:
+        """`steps` full batches and, if `remainder`, the smaller last one; with `record` a row for each of them."""
+        n, size = int(order.shape[0]), self.batch_size
+        rest = n % size
+        empty = tf.zeros((-(-n // size), 2 + len(self.layers)), self.variables[0].dtype)
+
+        def step(i: Tensor, rows: Tensor, *table: Tensor) -> Tensor:
+            row = self.replicas.local_result(self.replicas.run(self.train_step, done + i + 1, x, y, rows))
+            return (i + 1, *(tf.tensor_scatter_nd_update(t, [[i]], [row]) for t in table))
+
+        def body(i: Tensor, *table: Tensor) -> Tensor:
+            return step(i, tf.slice(order, [i * size], [size]), *table)
+
+        state = (tf.constant(0), empty) if self.record else (tf.constant(0),)
+        state = tf.while_loop(lambda i, *_: i < steps, body, state)
+        if rest:
+            state = tf.cond(remainder, lambda: step(state[0], order[-rest:], *state[1:]), lambda: tuple(state))
+        return state[1:] or tf.constant(0)
+
+    def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Sum of losses, number of losses, number of correct_predictions, over all replicas, in inference mode."""
+        return self.replicas.reduce_sum(self.replicas.run(self.sums, x, y))
+
+    def sums(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Sum of losses, their number and number of hits over a replica's share of the examples."""
+        first, n = self.replicas.share(length((x, y)))
+        size, wide = n if self.at_once else min(n, _MEASURE_BATCH), wide_dtype(self.variables[0].dtype)
+
+        def part(start: Tensor, examples: int) -> tuple[Tensor, ...]:
+            def cut(a: Tensor) -> Tensor:
+                return tf.slice(a, [start, *[0] * (len(a.shape) - 1)], [examples, *a.shape[1:]])
+
+            inputs, targets = tf.nest.map_structure(cut, (x, y))
+            z = self.model(inputs, training=False)
+            (loss, count), right = self.loss.sums(targets, z), correct_predictions(targets, z)
+            unknown = tf.constant(np.nan, wide)
+            return (
+                tf.cast(loss, wide),
+                tf.cast(count, wide),
+                unknown if right is None else tf.reduce_sum(tf.cast(right, wide)),
+            )
+
+        def body(i: Tensor, *sums: Any) -> tuple[Tensor, ...]:
+            return i + 1, *(a + b for a, b in zip(sums, part(first + i * size, size), strict=True))
+
+        sums: tuple[Any, ...] = (tf.zeros([], wide),) * 3
+        if n == 0:
+            return sums
+        _, *sums = tf.while_loop(lambda i, *_: i < n // size, body, (tf.constant(0), *sums))
+        if n % size:
+            sums = tuple(a + b for a, b in zip(sums, part(first + n - n % size, n % size), strict=True))
+        return tuple(sums)

@@ -1,0 +1,250 @@
+"""`Trainer`: one Keras model of any kind, in mini-batches, on arrays kept in memory.
+
+A whole epoch is one call of a compiled graph: batches are gathered by a shuffled index inside it, and variables are
+updated in place by TensorFlow's fused kernels. Between epochs, loss and accuracy are evaluated in inference mode.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from dlhw._tf.compiled import Compiled
+from dlhw._tf.inputs import input_tensors, length, take, target_tensor
+from dlhw._tf.losses import ExampleLoss, Loss, cross_entropy
+from dlhw._tf.types import Data, Tensor
+from dlhw.datasets.subsets import EVALUATED, fixed_sample
+from dlhw.errors import UserError, require
+from dlhw.models.probe import Probe, probe
+from dlhw.models.state import all_variables
+from dlhw.seeds import Stream, generator
+from dlhw.training.distributed.replicas import Replicas
+from dlhw.training.full_batch import check_trainable, use_xla
+from dlhw.training.history import CURVES, Curves, divergence_limit
+from dlhw.training.hooks import Hook, Stopped
+from dlhw.training.optimizers import Optimizer, as_optimizer
+from dlhw.training.schedule import Position, Schedule, State
+from dlhw.training.steps import Updates
+
+
+class Trainer:
+    """A model, its optimizer and its compiled epoch. `fit` starts from the weights that the model holds.
+
+    Other weights (`model.set_weights`) and another `fit` need no new compilation if the arrays have the same shapes.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        batch_size: int,
+        optimizer: Optimizer | str | keras.optimizers.Optimizer,
+        loss: Loss = cross_entropy,
+        record: bool = False,
+        compiled: bool = True,
+        xla: bool | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> None:
+        """Prepare training; nothing is compiled yet.
+
+        Args:
+            model: any built Keras model of one output.
+            batch_size: examples of one step, over all replicas.
+            optimizer: see :func:`dlhw.training.as_optimizer`.
+            loss: a Keras name, loss object or function (y_true, y_pred), or None: the compiled loss of the model. What
+                Keras's `fit` minimizes is minimized: the mean or sum of the losses that no mask excludes, plus the
+                losses that layers add. Constraints of layers act after every update.
+            record: store loss and gradient norms of every update, taken on its batch before it.
+            compiled: False runs the same steps one by one as plain Python.
+            xla: compile with XLA; default :func:`use_xla`.
+            strategy: of `tf.distribute`, mirrored or multi-worker. Each batch is split over its replicas, and gradients
+                are summed: the same steps as on one device, up to rounding. The strategy gets a copy of the model.
+
+        Raises:
+            UserError: if a batch has fewer examples than there are replicas, and for a model that is not built or
+                computes in float16, which needs a scaled loss.
+        """
+        check_trainable(model)
+        require(batch_size >= 1, f"batch_size {batch_size} must be positive")
+        self.replicas = Replicas(model, strategy)
+        few = f"batch size {batch_size} is smaller than the {self.replicas.count} replicas that share a batch"
+        require(batch_size >= self.replicas.count, f"{few}; use a larger batch or fewer `replicas`")
+        self.model, self.batch_size, self.compiled, self.record = model, batch_size, compiled, record
+        # XLA compiles one device; sums over several happen between its programs.
+        self.xla = (use_xla(model) if xla is None else xla) and self.replicas.count == 1
+        self.loss = ExampleLoss(loss, model)
+        self.updates = Updates(self.replicas, self.loss, as_optimizer(optimizer), batch_size, record)
+        self.moving: tuple[tf.Variable, ...] = ()  # variables that a measurement changes, and which are put back
+        self.states = all_variables(self.replicas.model), tf.nest.flatten(self.updates.slots)
+        self._functions: dict[str, Compiled] = {}
+
+    def fit(
+        self,
+        train: tuple[Data, Data],
+        test: tuple[Data, Data],
+        *,
+        epochs: int,
+        updates: int | None = None,
+        seed: int = 0,
+        train_eval_examples: int | None = EVALUATED,
+        hooks: Sequence[Hook] = (),
+        progress: Callable[[int, float], None] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+        log: Callable[[int, Mapping[str, float]], None] | None = None,
+        checkpoint: Callable[[Callable[[], State], bool], None] | None = None,
+        initial_state: State | None = None,
+    ) -> Curves:
+        """Train the model in place for `epochs` epochs; one that diverges ends there, its curves continue as nan.
+
+        Args:
+            train: (x, y), whole in memory, x an array or a structure of several inputs. Batches of `batch_size` come in
+                an order drawn anew for each epoch, the remainder as a smaller last batch.
+            test: (x, y), evaluated before training and after every epoch.
+            epochs: number of epochs; each call starts with fresh optimizer state.
+            updates: number of steps, if training ends within its last epoch.
+            seed: of the order of the examples.
+            train_eval_examples: number of training examples that are evaluated; None: all.
+            hooks: called with the epoch and the model, after the evaluation of that epoch.
+            progress: called with the number of epochs done and the test loss.
+            should_stop: asked after every epoch.
+            log: called with the epoch and its row of the curves by name, after the hooks.
+            checkpoint: called after every epoch but the last with a function that returns the state, and whether the
+                training stops here.
+            initial_state: such a state, from which an equal training resumes and ends as if it had not been
+                interrupted. Hooks are then called for the remaining epochs only.
+
+        Returns:
+            The curves, (epochs + 1,) each.
+
+        Raises:
+            UserError: if there are fewer examples than a batch holds, and for data that do not fit the model or its
+                loss.
+            Stopped: if `should_stop` returns True.
+        """
+        (x, y), test = self._arrays(*train), self._arrays(*test)
+        n = length((x, y))
+        self._try(x, y, test)
+        require(self.batch_size <= n, f"`batch_size` {self.batch_size} exceeds the {n} training examples")
+        schedule = Schedule(n, self.batch_size, epochs, updates)
+        rows = fixed_sample(n, train_eval_examples or n)
+        sample = (x, y) if len(rows) == n else take((x, y), rows)
+        for variable in self.states[1]:
+            variable.assign(tf.zeros_like(variable))
+        self.replicas.copy_to_replicas()
+        (x, y), sample, test = (self.replicas.replicate(pair) for pair in ((x, y), sample, test))
+        compile_seconds = self._compile(n, x, y, sample, test)
+        at = Position(np.full((epochs + 1, 4), np.nan)) if initial_state is None else self._restore(initial_state)
+        began, rng = time.perf_counter() - at.seconds, generator(seed, Stream.BATCHES)
+        for _ in range(at.epoch):
+            rng.permutation(n)
+        diverged_at = None
+        for epoch in range(at.epoch + 1, epochs + 1):
+            if epoch:
+                self._train_epoch(schedule.steps(epoch), x, y, rng.permutation(n), at)
+            row = [*self._evaluated(*sample), *self._evaluated(*test)]
+            at.limit = divergence_limit(row[0], 1.0) if epoch == 0 else at.limit
+            if not row[0] <= at.limit:
+                diverged_at = epoch
+                break
+            at.table[epoch], at.epoch, at.seconds = row, epoch, time.perf_counter() - began
+            for hook in hooks:
+                hook(epoch, self.model)
+            if log is not None:
+                log(epoch, dict(zip(CURVES, row, strict=True)))
+            if progress is not None:
+                progress(epoch, row[2])
+            stopping = epoch < epochs and should_stop()
+            if checkpoint is not None and epoch < epochs:
+                checkpoint(lambda: self._state(at), stopping)
+            if stopping:
+                raise Stopped
+        recorded = (schedule.total, 2 + len(self.updates.layers)) if self.record else None
+        seconds = time.perf_counter() - began
+        return at.curves(diverged_at, seconds, compile_seconds, recorded)
+
+    def _train_epoch(
+        self, steps: tuple[int, int, bool], x: Tensor, y: Tensor, order: NDArray[np.integer], at: Position
+    ) -> None:
+        """Take the steps of one epoch, and store what they recorded."""
+        before, full, last = steps
+        counts = tf.constant(before), tf.constant(full), tf.constant(last)
+        rows = self._call(self.updates.train_epoch, *counts, x, y, tf.constant(order.astype(np.int32)))
+        at.blocks += [rows[0].numpy()[: full + last]] if self.record else []
+        self.replicas.copy_from_replicas()
+
+    def _state(self, at: Position) -> State:
+        """What :meth:`_restore` reads."""
+        state = at.pack()
+        for kind, variables in zip(("weight", "slot"), self.states, strict=True):
+            state |= {f"{kind} {k}": v.numpy() for k, v in enumerate(variables)}
+        return state
+
+    def _restore(self, state: State) -> Position:
+        for kind, variables in zip(("weight", "slot"), self.states, strict=True):
+            for k, variable in enumerate(variables):
+                variable.assign(state[f"{kind} {k}"])
+        self.replicas.copy_from_replicas()
+        return Position.unpack(state)
+
+    def measure(self, x: Data, y: Data) -> tuple[float, float]:
+        """Return mean loss and accuracy on (x, y) in inference mode; accuracy is nan where y are not class labels."""
+        arrays = self._arrays(x, y)
+        self._note(probe(self.model, self.loss, *arrays))
+        self.replicas.copy_to_replicas()
+        return self._evaluated(*(self.replicas.replicate(a) for a in arrays))
+
+    def _arrays(self, x: Data, y: Data) -> tuple[Tensor, Tensor]:
+        return input_tensors(self.model, x, in_memory=True), target_tensor(self.model, y, in_memory=True)
+
+    def _try(self, x: Tensor, y: Tensor, test: tuple[Any, Any]) -> None:
+        """Refuse data that do not go with the model before any long work."""
+        self._note(probe(self.model, self.loss, x, y))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said of the training data
+            probe(self.model, self.loss, *test)
+
+    def _note(self, behaviour: Probe) -> None:
+        """Measure as the model needs it."""
+        self.replicas.check_splittable(behaviour)
+        self.moving, self.updates.at_once = behaviour.moving, behaviour.at_once
+        self.updates.masked = behaviour.masked
+
+    def _evaluated(self, x: Tensor, y: Tensor) -> tuple[float, float]:
+        n = len(self.replicas.local_result(y))
+        before = [v.numpy() for v in self.moving]
+        loss, count, right = self._call(self.updates.evaluate, x, y)
+        for variable, value in zip(self.moving, before, strict=True):
+            variable.assign(value)
+        return float(loss) / (1 if self.loss.is_sum else float(count)), float(right) / n
+
+    def _compile(self, n: int, x: Tensor, y: Tensor, sample: Any, test: Any) -> float:
+        """Trace and compile for these shapes, without taking a step."""
+        began = time.perf_counter()
+        if self.compiled:
+            nothing = tf.constant(0), tf.constant(0), tf.constant(False), x, y, tf.zeros((n,), tf.int32)
+            try:
+                self._evaluated(*sample)
+                self._evaluated(*test)
+                self._call(self.updates.train_epoch, *nothing)
+            except (tf.errors.OpError, TypeError, ValueError) as error:
+                if isinstance(error, UserError) or not self.xla:
+                    raise
+                self.xla = False  # an op that XLA does not have
+                self._functions.clear()
+                return self._compile(n, x, y, sample, test)
+        return time.perf_counter() - began
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Tensor:
+        """`function` of tensors, compiled once for their shapes."""
+        if not self.compiled:
+            return function(*arguments)
+        if function.__name__ not in self._functions:
+            self._functions[function.__name__] = Compiled(function, xla=self.xla)
+        return self._functions[function.__name__](*arguments)

@@ -1,0 +1,125 @@
+"""What every instrument that takes a model promises, whatever it measures.
+
+The model is left as it was; the size of a chunk changes nothing but rounding; functional and Sequential models, and
+float64, work; data of a wrong shape are refused in one line. Would miss: a number that is wrong in the same way for all
+of these. Those are for the tests of each instrument and for tests/zoo.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+import dlhw  # noqa: F401  (sets KERAS_BACKEND)
+from dlhw import measure
+from dlhw.errors import UserError
+
+import keras  # isort: skip
+
+N, FEATURES = 12, 3
+ALPHAS, GRID = (0.0, 0.5, 1.0), np.array([-0.5, 0.0, 0.5])
+
+
+def shifted(model):
+    return [w + 0.1 for w in model.get_weights()]
+
+
+def plane(model):
+    return measure.random_plane(measure.flat(model), model)
+
+
+INSTRUMENTS = {
+    "batch_mean_sensitivity": lambda m, x, y, b: measure.batch_mean_sensitivity(m, "mse", x, y, batch_size=4).each,
+    "gap_standard_error": lambda m, x, y, b: measure.gap_standard_error(m, "mse", (x, y), (x[:5], y[:5])),
+    "gradient_norm": lambda m, x, y, b: np.append(*measure.gradient_norm(m, "mse", x, y, batch_size=b)[::-1]),
+    "hessian": lambda m, x, y, b: measure.hessian(m, "mse", x, y, batch_size=b) @ np.ones(len(measure.flat(m))),
+    "hessian_matrix": lambda m, x, y, b: measure.hessian_matrix(m, "mse", x, y, batch_size=b),
+    "jacobian_norm": lambda m, x, y, b: measure.jacobian_norm(m, x, of="output", batch_size=b).each + 0 * len(y),
+    "keskar": lambda m, x, y, b: measure.keskar(m, "mse", x, y, epsilon=0.01, starts=1, batch_size=b).value,
+    "line": lambda m, x, y, b: measure.line(m, m, shifted(m), "mse", x, y, ALPHAS, batch_size=b).loss,
+    "line_curvature": lambda m, x, y, b: measure.line_curvature(m, m, shifted(m), "mse", x, y, batch_size=b),
+    "random_ball": lambda m, x, y, b: measure.random_ball(m, "mse", x, y, radius=0.1, samples=4, batch_size=b).rises,
+    "sam": lambda m, x, y, b: measure.sam(m, "mse", x, y, batch_size=b).value,
+    "sensitivity": lambda m, x, y, b: measure.sensitivity(m, "mse", x, y, batch_size=b).each,
+    "surface": lambda m, x, y, b: measure.surface(m, plane(m), "mse", x, y, GRID, GRID, batch_size=b).loss,
+}
+ARRAYS_ONLY = {  # take no model together with data
+    "alpha_grid", "as_float64", "assign", "barrier_over_chord", "barrier_over_mean", "chance_curvature",
+    "critical_point", "effective_rank", "eigenpairs", "filter_axes", "flat", "gradient_flatness", "inertia",
+    "layer_parts", "normalised", "path_plane", "pca", "random_direction", "random_plane", "random_walk_shares",
+    "resolution", "restore_weights", "spectral_density", "three_point_plane", "trace",
+}  # fmt: skip
+
+
+def net(kind="functional", dtype="float32"):
+    keras.utils.set_random_seed(3)
+    dense = [
+        keras.layers.Dense(4, activation="tanh", dtype=dtype, name="first"),
+        keras.layers.BatchNormalization(dtype=dtype),
+        keras.layers.Dense(1, dtype=dtype),
+    ]
+    inputs = keras.Input((FEATURES,), dtype=dtype)
+    if kind == "sequential":
+        model = keras.Sequential([inputs, *dense])
+    else:
+        h = inputs
+        for layer in dense:
+            h = layer(h)
+        model = keras.Model(inputs, h)
+    model.dtype_policy = keras.DTypePolicy(dtype)
+    rng = np.random.default_rng(5)  # the same weights in every precision
+    # Moving variances and scales, which must be positive, are ones.
+    model.set_weights([w if w.ndim == 1 and w.all() else rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(N, FEATURES)), rng.normal(size=(N, 1))
+
+
+def test_every_instrument_is_here():
+    functions = {name for name in measure.__all__ if inspect.isfunction(getattr(measure, name))}
+    assert functions == set(INSTRUMENTS) | ARRAYS_ONLY
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_the_model_is_left_as_it_was_and_chunks_change_nothing(name, data):
+    model = net(dtype="float64")
+    before = [v.numpy() for v in model.variables]
+    values = [np.asarray(INSTRUMENTS[name](model, *data, batch)) for batch in (500, 5)]
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    assert np.isfinite(values[0]).all()
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_functional_and_sequential_models_and_both_precisions_agree(name, data):
+    wide, sequential, narrow = (
+        np.asarray(INSTRUMENTS[name](net(kind, dtype), *data, 500))
+        for kind, dtype in (("functional", "float64"), ("sequential", "float64"), ("functional", "float32"))
+    )
+    np.testing.assert_allclose(sequential, wide, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(narrow, wide, rtol=2e-2, atol=2e-3 * np.abs(wide).max())
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+@pytest.mark.parametrize("wrong", ["features", "none"])
+def test_wrong_shapes_are_refused_in_one_line(name, wrong, data):
+    x, y = data
+    x, y = (x[:, :2], y) if wrong == "features" else (x[:0], y[:0])
+    with pytest.raises(UserError) as caught:
+        INSTRUMENTS[name](net(), x, y, 500)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted({*INSTRUMENTS, *ARRAYS_ONLY}))
+def test_the_docstring_says_what_is_taken_given_and_refused(name):
+    doc = inspect.getdoc(getattr(measure, name)) or ""
+    for section in ("Args:", "Returns:", "Raises:"):
+        assert section in doc, section
+    assert ">>> " in doc
