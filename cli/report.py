@@ -41,12 +41,12 @@ def report(
     out: Annotated[
         Path, typer.Option("--out", help="Folder of all runs; the report goes into its folder report.")
     ] = Path("artifacts"),
-    jobs: Annotated[int, typer.Option("--jobs", help="Trainings side by side; 0: one a core.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", help="Trainings side by side; 0: one per core.")] = 0,
     device: Annotated[Literal["auto", "cpu", "gpu"], typer.Option("--device", help="auto takes GPUs.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json: Json = False,
 ) -> None:
-    """Every experiment as one page: runs what is missing, then writes report.html, report.md and report.json."""
+    """Every experiment on one page: run what is missing, then write report.html, report.md and report.json."""
     from dlhw import files
     from dlhw import report as library
 
@@ -60,7 +60,7 @@ def report(
         runs, reduced, folder = _stored(from_runs, names, data, out), None, out / "report"
     else:
         context = Context(device=device, jobs=jobs or None, data_dir=Path(data_dir) if data_dir else None)
-        require(jobs >= 0, f"`jobs` {jobs} must be positive, or 0 for one a core")
+        require(jobs >= 0, f"`jobs` {jobs} must be positive, or 0 for one per core")
         chosen: Preset = preset or "quick"
         folder = out / ("report-quick" if chosen == "quick" else "report")
         runs, reduced = _made(chosen, names, data, context, output, folder), chosen == "quick"
@@ -136,7 +136,7 @@ def compare(
     ] = Path("artifacts"),
     json: Json = False,
 ) -> None:
-    """Runs of one experiment under different settings: one figure, and a table of what differs."""
+    """Compare runs of one experiment: one figure, and a table of what differs."""
     from cli import console
     from dlhw import files
     from dlhw import report as library

@@ -52,7 +52,7 @@ def design(
 
 
 def data(data_dir: options.DataDir = "", json: Json = False) -> None:
-    """The data sets: sizes, where they were found, and whether they are what they say."""
+    """The data sets: sizes, where they were found, and whether they are complete and correct."""
     from cli import console
     from dlhw import datasets, files
     from dlhw.present.tables import Summary
@@ -151,7 +151,7 @@ def draw(
     ] = "paper",
     animate: Annotated[bool, typer.Option("--animate", help="Write the GIF too, of runs that have one.")] = False,
 ) -> None:
-    """The figures of a stored run, or of all runs in a folder, again; without training and without TensorFlow."""
+    """Draw the figures of a stored run, or of all runs in a folder, again; without training and without TensorFlow."""
     from dlhw.present import render
     from dlhw.present import style as styles
     from dlhw.runs import store

@@ -442,7 +442,7 @@ def test_fit_takes_targets_as_the_trainer_does():
 def test_labels_outside_the_classes_are_refused():
     model, x = chain(L.Dense(3), shape=(3,)), rng().normal(size=(9, 3))
     for labels, wrong in ((np.arange(9), "3"), (np.arange(9) - 1, "-1"), (np.full(9, 0.5), "0.5")):
-        with pytest.raises(UserError, match=rf"label {wrong} is no class of a model with 3 outputs"):
+        with pytest.raises(UserError, match=rf"label {wrong} is not a class of a model with 3 outputs"):
             measure.Objective(model, cross_entropy, x, labels)
         trainer = Trainer(model, batch_size=3, optimizer=optimizer("sgd", 0.1))
         with pytest.raises(UserError, match=rf"label {wrong} is no class"):

@@ -212,7 +212,7 @@ def test_gradient_norms_on_images_are_those_of_the_batches():
     ).result.train_loss[0, :, 0]
     np.testing.assert_allclose(found.result.loss[:, 0], start, rtol=0.02)  # a batch of 600 against all 1437
     assert "batches of 600" in found.summary().title
-    with pytest.raises(UserError, match=r"--batch-size 2000 must lie in 1\.\.1437"):
+    with pytest.raises(UserError, match=r"`batch_size` 2000 must lie in 1\.\.1437"):
         module.settings(data="digits", batch_size=2000)
 
 

@@ -115,7 +115,7 @@ def test_markdown_and_json_say_the_same(folder, runs):
     told = json.loads((folder / "report" / "report.json").read_text())
     assert [part["experiment"] for part in told["parts"]] == [run.experiment for run in runs]
     for part, run in zip(told["parts"], runs, strict=True):
-        assert part["findings"] == list(run.summary().sentences)
+        assert part["findings"] == [with_flags(sentence) for sentence in run.summary().sentences]
         assert part["numbers"] == json.loads(files.to_json(run.summary().numbers))
         assert part["command"].startswith(f"dlhw {run.experiment}")
 

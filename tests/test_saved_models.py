@@ -171,7 +171,7 @@ def test_labels_outside_the_classes_of_a_saved_model(files, inside):
     np.savez(folder / "four.npz", x=np.ones((4, 3), "f"), y=np.arange(4))
     args = ["--of", folder / "three.keras", "--data", folder / "four.npz", "--plane", "random"]
     _, err = inside("landscape", *args, "--out", folder / "runs", expect=2)
-    assert "label 3 is no class of a model with 3 outputs" in " ".join(err.split())
+    assert "label 3 is not a class of a model with 3 outputs" in " ".join(err.split())
     assert not (folder / "runs").exists()
 
 

@@ -1,4 +1,4 @@
-"""What users hand over as data, as tensors: arrays, frames, memory maps, several inputs; all else is refused."""
+"""User data as tensors: arrays, frames, memory maps, several inputs; everything else is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dlhw.errors import UserError, require
 
 
 class ChunkedArray:
-    """An array on disk (`numpy.memmap`) that becomes tensors a slice at a time, so that it never stands in memory."""
+    """An array on disk (`numpy.memmap`) that is converted to tensors slice by slice, never as a whole."""
 
     def __init__(self, array: np.ndarray, dtype: tf.DType) -> None:
         self.array, self.dtype, self.shape = array, dtype, tf.TensorShape(array.shape)
@@ -56,9 +56,12 @@ def input_tensors(model: keras.Model, x: Tensor, *, in_memory: bool = False) -> 
     Whole numbers stay whole (int32 or int64), others become floats of :func:`float_dtype`, texts stay texts. A list is
     several inputs where the model has several. Memory maps stay on disk (:class:`ChunkedArray`) unless `in_memory`.
 
-    Raises UserError for datasets, sparse and ragged arrays, tables with columns that are no numbers.
+    Raises UserError for datasets, sparse and ragged arrays, tables with columns that are not numbers.
     """
-    convert = lambda a: _tensor(a, "x", float_dtype(model), texts=True, in_memory=in_memory)  # noqa: E731
+
+    def convert(a: Any) -> Tensor:
+        return _tensor(a, "x", float_dtype(model), texts=True, in_memory=in_memory)
+
     return keras.tree.map_structure(convert, x) if is_several(model, x) else convert(x)
 
 
@@ -164,7 +167,7 @@ def take(data: Tensor, rows: np.ndarray) -> Tensor:
 
 
 def check_labels(y: Tensor, classes: int, *, ignored: int | None = None) -> None:
-    """Refuse class labels that are no whole numbers of 0..classes-1, `ignored` excepted.
+    """Refuse class labels that are not integers in 0..classes-1, except `ignored`.
 
     Raises UserError that names the first wrong label and the number of outputs.
     """
@@ -178,6 +181,6 @@ def check_labels(y: Tensor, classes: int, *, ignored: int | None = None) -> None
         wrong &= labels != ignored
     require(
         not wrong.any(),
-        f"label {reprlib.repr(labels[wrong].flat[0].item()) if wrong.any() else ''} is no class of a model with "
+        f"label {reprlib.repr(labels[wrong].flat[0].item()) if wrong.any() else ''} is not a class of a model with "
         f"{classes} outputs; labels are whole numbers in 0..{classes - 1}",
     )

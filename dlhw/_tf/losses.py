@@ -53,7 +53,7 @@ class ExampleLoss:
         except (ValueError, TypeError):
             raise UserError(f"loss {loss!r} is unknown; use a name of keras.losses, or a function") from None
         require(
-            callable(resolved), f"loss {loss!r} is no loss; use a name of keras.losses, a loss object or a function"
+            callable(resolved), f"loss {loss!r} is not a loss; use a name of keras.losses, a loss object or a function"
         )
         is_object = isinstance(resolved, keras.losses.Loss)
         self.reduction = resolved.reduction if is_object else "sum_over_batch_size"
@@ -112,7 +112,7 @@ class ExampleLoss:
         """All losses, (n,) or (n, ...), and the mask of those that count, of the same shape, or None.
 
         Raises:
-            UserError: unless the loss gives one value an example or more; a loss that takes its own mean does not.
+            UserError: unless the loss gives at least one value per example; a loss that takes its own mean does not.
         """
         mask = getattr(y_pred, "_keras_mask", None)
         require(y_pred.dtype.is_floating, f"the model gives outputs of type {y_pred.dtype.name}; a loss needs floats")
@@ -123,7 +123,7 @@ class ExampleLoss:
         require(
             len(shape) > 0 and shape == wanted[: len(shape)],
             f"the loss gives an array of shape {_shape(shape)} for outputs of shape {_shape(wanted)}; it must give one "
-            "loss an example, (n,) or (n, ...): leave out its own mean",
+            "loss per example, (n,) or (n, ...): leave out its own mean",
         )
         own = getattr(raw, "_keras_mask", None)
         mask = own if mask is None else mask if own is None else mask & own
@@ -181,7 +181,7 @@ def are_probabilities(z: np.ndarray, tolerance: float = 1e-4) -> bool:
 
 
 def per_example(loss: Loss, model: keras.Model | None = None) -> ExampleLoss:
-    """Any Keras loss as a function (y_true, y_pred) -> (n,), one loss an example.
+    """Any Keras loss as a function (y_true, y_pred) -> (n,), one loss per example.
 
     A loss object reduces to one number when it is called; here it does not. Targets (n,) meet outputs (n, 1) as they
     do in `fit`. Trailing axes of the losses are averaged, those that a mask excludes left out.
@@ -223,7 +223,7 @@ def _compiled_loss(model: keras.Model | None) -> tuple[Any, float]:
 
 
 def correct_predictions(y: Tensor, z: Tensor) -> Tensor | None:
-    """Whether the largest output is that of the class, (n,); None where y are no class labels.
+    """Whether the largest output is that of the class, (n,); None where targets are not class labels.
 
     Class labels are whole numbers, (n,) or (n, 1), for outputs (n, C) of two classes or more.
     """

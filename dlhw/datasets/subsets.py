@@ -11,16 +11,33 @@ from dlhw.errors import require
 from dlhw.seeds import Stream, generator
 
 EVALUATED = 10_000
-"""Training examples on which loss and accuracy are measured, unless told: the first of a fixed permutation."""
+"""Training examples on which loss and accuracy are evaluated by default: the first of a fixed permutation."""
 
 
 def fixed_sample(n: int, size: int) -> NDArray[np.intp]:
-    """Positions of `size` of `n` training examples on which something is measured: the same for every seed."""
+    """Positions of training examples on which something is evaluated: the same for every seed.
+
+    Args:
+        n: number of training examples.
+        size: number of positions.
+
+    Returns:
+        Positions in 0..n-1, (size,).
+    """
     return generator(0, Stream.EVALUATION).permutation(n)[:size]
 
 
 def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.intp]:
-    """Positions of `examples` of the labels, every class with its share (largest remainders), in random order."""
+    """Positions of a subset in which every class has its share (largest remainders), in random order.
+
+    Args:
+        labels: of all examples, (n,).
+        examples: size of the subset.
+        seed: of the subset.
+
+    Returns:
+        Positions in 0..n-1, (examples,).
+    """
     classes, counts = np.unique(labels, return_counts=True)
     exact = counts * (examples / len(labels))
     share = np.maximum(np.floor(exact).astype(int), 1)
@@ -35,9 +52,26 @@ def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.int
 
 
 def shuffle_labels(labels: NDArray[Any], noise: float, seed: int) -> NDArray[Any]:
-    """Labels of which a share `noise` in [0, 1], drawn with `seed`, is permuted among itself (Zhang et al. 2017).
+    """Labels of which a fraction is permuted among itself (Zhang et al. 2017).
 
     Every class keeps its number of examples. A shuffled label may fall on its own class, by chance one in ten.
+
+    Args:
+        labels: (n,).
+        noise: fraction that is shuffled, in [0, 1].
+        seed: of the shuffle.
+
+    Returns:
+        The labels, (n,).
+
+    Raises:
+        UserError: for a fraction outside [0, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import datasets
+        >>> sorted(datasets.shuffle_labels(np.arange(5), 1.0, seed=0).tolist())
+        [0, 1, 2, 3, 4]
     """
     require(0 <= noise <= 1, f"`noise` {noise:g} must lie in [0, 1]: the share of labels that are shuffled")
     rng = generator(seed, Stream.LABELS)

@@ -1,4 +1,4 @@
-"""How much the loss rises at random points at one distance. The weights of the model are put back."""
+"""Rise of the loss at random points at one distance from the weights. The weights of the model are restored."""
 
 from __future__ import annotations
 

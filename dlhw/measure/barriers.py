@@ -19,7 +19,7 @@ class LineProfile:
 
     alphas: Array  # (G,) ascending, 0 and 1 among them
     loss: Array  # (G,)
-    accuracy: Array  # (G,) share in [0, 1]; nan where y are no class labels
+    accuracy: Array  # (G,) fraction in [0, 1]; nan where targets are not class labels
 
 
 def alpha_grid(alphas: Sequence[float] | Array) -> Array:

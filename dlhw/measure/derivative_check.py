@@ -1,4 +1,4 @@
-"""Hessian products held against differences of the gradient: TensorFlow has wrong and missing second derivatives."""
+"""Compare Hessian products with differences of the gradient: TensorFlow has wrong and missing second derivatives."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Gradients of a loss by the inputs of a model or by what a layer gives, and the Jacobian of its outputs.
 
-All are taken in inference mode and in chunks of `batch_size`, whose size changes nothing but rounding and memory.
+All are taken in inference mode and in chunks of `batch_size`, whose size changes only rounding and memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Norms:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean, as an estimate for the population of examples: s / sqrt(n); nan of one example."""
+        """Standard error of the mean over the population of examples: s / sqrt(n); nan for one example."""
         if len(self.each) < 2:
             return float("nan")
         return float(np.std(self.each, ddof=1, dtype=np.float64) / np.sqrt(len(self.each)))

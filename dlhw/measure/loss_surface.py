@@ -36,7 +36,7 @@ class Surface:
     a: Array  # (A,)
     b: Array  # (B,)
     loss: Array  # (A, B)
-    accuracy: Array  # (A, B) share in [0, 1]; nan where y are no class labels
+    accuracy: Array  # (A, B) fraction in [0, 1]; nan where targets are not class labels
 
 
 class PlaneLoss:

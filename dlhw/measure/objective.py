@@ -30,7 +30,7 @@ class Value:
     """Loss and accuracy over a data set."""
 
     loss: float  # over all examples, plus what layers add (regularizers)
-    accuracy: float  # share in [0, 1]; nan where y are no class labels
+    accuracy: float  # fraction in [0, 1]; nan where targets are not class labels
 
 
 class Objective:
@@ -42,7 +42,7 @@ class Objective:
     that look across the batch) all examples are taken at once. A pass that changes states of the model (seeds of
     random layers, stateful layers) starts from the same states every time. All calls use the weights that the model
     holds at that time; vectors are those of :func:`dlhw.measure.flat`, (P,), computed in the precision of the model
-    and handed over in float64.
+    and returned in float64.
     """
 
     def __init__(self, model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH) -> None:

@@ -21,7 +21,7 @@ class PCA:
     mean: Array  # (P,)
 
     def coordinates(self, points: Array, origin: Array | None = None) -> Array:
-        """(points - origin) components^T, (n, k); the origin is the mean unless told."""
+        """Return (points - origin) components^T, (n, k); the origin is the mean by default."""
         return (points - (self.mean if origin is None else origin)) @ self.components.T
 
 

@@ -1,4 +1,4 @@
-"""How much the loss rises near the weights. The weights of the model are put back, even if something raises."""
+"""How much the loss rises near the weights. The weights of the model are restored, even after an error."""
 
 from __future__ import annotations
 

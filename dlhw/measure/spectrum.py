@@ -70,17 +70,16 @@ def eigenpairs(
     require(ends[which] * k <= a.shape[0], f"k={k} ({which}) exceeds the operator's size {a.shape[0]}")
     require(steps >= ends[which] * k, f"steps={steps} must be at least the {ends[which] * k} pairs wanted")
     run = Lanczos(a, steps, seed)
-    wanted = lambda m: _ends(m, k, which)  # noqa: E731
     while len(run.alpha) < min(steps, a.shape[0]):
         run.step()
         m = len(run.alpha)
         if m >= ends[which] * k and m % 5 == 0 and run.beta[-1] > 0:  # at 0 the space is used up: go on from another
             values, rows = np.linalg.eigh(run.tridiagonal())
-            estimate = np.abs(run.beta[-1] * rows[-1, wanted(m)])  # the residual, by theory
+            estimate = np.abs(run.beta[-1] * rows[-1, _ends(m, k, which)])  # the residual, by theory
             if (estimate <= 0.5 * tolerance * np.abs(values).max()).all():
                 break
     values, rows = np.linalg.eigh(run.tridiagonal())
-    at = wanted(len(values))[::-1]
+    at = _ends(len(values), k, which)[::-1]
     vectors = rows[:, at].T @ run.basis[: len(values)]
     images = np.stack([a.matvec(v) for v in vectors])
     residuals = np.linalg.norm(images - values[at, None] * vectors, axis=1)
@@ -88,7 +87,7 @@ def eigenpairs(
     return Eigenpairs(values[at], vectors, residuals, good, len(values) + len(at))
 
 
-def _ends(m: int, k: int, which: str) -> Array:
+def _ends(m: int, k: int, which: str) -> NDArray[np.integer]:
     """Indices into m ascending values."""
     low, high = np.arange(k), np.arange(m - k, m)
     return {"largest": high, "smallest": low, "both": np.concatenate([low, high])}[which]
@@ -136,7 +135,10 @@ def trace(
     least = 2 if method == "hutchinson" else 6
     require(products >= least, f"products={products} must be at least {least}")
     rng = np.random.default_rng(seed)
-    signs = lambda n: rng.choice([-1.0, 1.0], (n, size))  # noqa: E731
+
+    def signs(n: int) -> Array:
+        return np.asarray(rng.choice([-1.0, 1.0], (n, size)))
+
     exact, used, basis = 0.0, 0, np.zeros((size, 0))
     if method == "hutch++":
         third = min(products // 3, size)

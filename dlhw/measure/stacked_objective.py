@@ -30,7 +30,7 @@ class StackedObjective:
     def __init__(self, models: Sequence[keras.Model], x: Tensor, y: Tensor, *, block: int = 10) -> None:
         """models: chains of Dense layers; x (n, inputs), y (n, outputs); rows are computed `block` at a time.
 
-        Raises UserError for nets that are no such chains, of unequal shape, or of more than 1000 weights.
+        Raises UserError for nets that are not such chains, of unequal shape, or of more than 1000 weights.
         """
         kinds = {shape_of(model, "StackedObjective") for model in models}
         require(len(kinds) == 1, f"a stack needs nets of one shape; these have {len(kinds)}")

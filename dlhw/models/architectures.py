@@ -52,13 +52,29 @@ class Design:
 
 
 def design(params: int, layers: int, inputs: int = 1, outputs: int = 1, tolerance: float = 0.002) -> Design:
-    """The most even MLP with `layers` weight layers whose parameter count is within `tolerance` of `params`.
+    """The most even MLP with a given number of weight layers and nearly a given number of parameters.
 
-    `layers` counts weight layers, so 2 means one hidden layer. Widths start equal, the largest even net within the
-    budget; the remainder is spent by an exhaustive search over nets near it, in which inner layers are one unit
-    wider and the first and the last hidden layer differ by up to 40. Even means a small max(widths) - min(widths).
+    Widths start equal, the largest even net within the budget; the remainder is spent by an exhaustive search over nets
+    near it, in which inner layers are one unit wider and the first and the last hidden layer differ by up to 40. Even
+    means a small max(widths) - min(widths).
 
-    Raises UserError if the best net misses the budget by more than `tolerance` (relative).
+    Args:
+        params: number of parameters, the budget.
+        layers: number of weight layers: 2 means one hidden layer.
+        inputs: input size.
+        outputs: output size.
+        tolerance: largest relative deviation from the budget.
+
+    Returns:
+        The widths with their number of parameters.
+
+    Raises:
+        UserError: if the best net misses the budget by more than `tolerance`.
+
+    Example:
+        >>> from dlhw.models.architectures import design
+        >>> design(571, 2).net
+        '190'
     """
     require(params >= 1, f"`params` {params} must be positive")
     require(2 <= layers <= 64, f"`layers` {layers} must lie in 2..64: one hidden layer makes two layers")
@@ -129,7 +145,7 @@ def parse_layers(net: str) -> tuple[Layer, ...]:
         found = re.fullmatch(r"(\d+)c(\d+)|p(\d+)|(\d+)", word)
         if not found:
             allowed = f"{', '.join(IMAGE_NETS)}, or layers such as 20c3-p2-100 (convolution, pool, dense)"
-            raise UserError(f"net {net!r}: {word!r} is no layer; use {allowed}")
+            raise UserError(f"net {net!r}: {word!r} is not a layer; use {allowed}")
         filters, kernel, pool, units = (int(g) if g else 0 for g in found.groups())
         kind: Literal["conv", "pool", "dense"] = "conv" if filters else "pool" if pool else "dense"
         size = filters or pool or units

@@ -29,12 +29,32 @@ def mlp(
     dtype: str = "float32",
     name: str | None = None,
 ) -> keras.Model:
-    """A multilayer perceptron: (batch, inputs) -> (batch, outputs), linear output, `activation` on hidden layers.
+    """A multilayer perceptron with linear output and `activation` on hidden layers.
 
-    init="torch": weights *and* biases uniform in +-1/sqrt(fan_in), the default of PyTorch's `nn.Linear`
-    (He et al. 2015 with a = sqrt(5)). init="keras": Glorot-uniform weights (Glorot and Bengio 2010), zero biases.
     The same seed gives the same weights, whatever else the process has drawn. float64 weights are the float32 ones
-    widened, so that both precisions start at one point.
+    widened, so that both precisions start at the same point.
+
+    Args:
+        widths: of the hidden layers.
+        inputs: input size.
+        outputs: output size.
+        activation: of the hidden layers.
+        init: "torch": weights *and* biases uniform in +-1/sqrt(fan_in), the default of PyTorch's `nn.Linear` (He et al.
+            2015 with a = sqrt(5)). "keras": Glorot-uniform weights (Glorot and Bengio 2010), zero biases.
+        seed: of the initial weights.
+        dtype: precision.
+        name: of the model.
+
+    Returns:
+        A functional Keras model: (batch, inputs) -> (batch, outputs).
+
+    Raises:
+        UserError: for an unknown `init`.
+
+    Example:
+        >>> from dlhw import models
+        >>> models.mlp((10, 18, 15, 4)).count_params()
+        572
     """
     require(init in ("torch", "keras"), f"init {init!r} is unknown; use torch or keras")
     sizes = (inputs, *widths, outputs)
@@ -66,12 +86,30 @@ def image_net(
     seed: int = 0,
     dtype: str = "float32",
 ) -> keras.Model:
-    """A net for images by its string (:func:`dlhw.architectures.parse_layers`): (batch, h, w, c) -> (batch, classes).
+    """A net for images by its string, such as "20c3-p2-100" (:func:`dlhw.models.architectures.parse_layers`).
 
-    The output holds logits, no softmax: cross entropy from logits does not overflow. Convolutions and pools have no
-    padding; `activation` stands after every convolution and hidden dense layer. Start as in :func:`mlp`, where fan_in
-    of a convolution is k k channels. dtype: a precision, or a policy of Keras such as "mixed_bfloat16": then
-    weights and logits are float32.
+    The output holds logits, without softmax: cross entropy from logits does not overflow. Convolutions and pools have
+    no padding; `activation` follows every convolution and hidden dense layer.
+
+    Args:
+        net: layers joined by hyphens, or a name: deep, wide, plain.
+        shape: height, width and channels of an image.
+        classes: number of outputs.
+        activation: of the hidden layers.
+        init: as in :func:`mlp`, where fan_in of a convolution is kernel height times width times channels.
+        seed: of the initial weights.
+        dtype: a precision, or a policy of Keras such as "mixed_bfloat16": then weights and logits are float32.
+
+    Returns:
+        A functional Keras model: (batch, height, width, channels) -> (batch, classes).
+
+    Raises:
+        UserError: for a layer that does not fit the images, and an unknown `init`.
+
+    Example:
+        >>> from dlhw import models
+        >>> models.image_net("8c3-p2-50", (8, 8, 1), 10).output_shape
+        (None, 10)
     """
     require(init in ("torch", "keras"), f"init {init!r} is unknown; use torch or keras")
     shapes = architectures.kernels(net, shape, classes)
@@ -98,15 +136,32 @@ def image_net(
 
 
 def initial_weights(sizes: Sequence[int], *, init: Init, seed: int) -> list[np.ndarray]:
-    """:func:`draw_weights` of an MLP with these sizes, input and output included."""
+    """Initial weights of an MLP: :func:`draw_weights` of these sizes, input and output included.
+
+    Args:
+        sizes: input, hidden and output sizes.
+        init: see :func:`mlp`.
+        seed: of the weights.
+
+    Returns:
+        Kernel and bias of every layer, float32.
+    """
     return draw_weights(list(itertools.pairwise(sizes)), init=init, seed=seed)
 
 
 def draw_weights(kernels: Sequence[tuple[int, ...]], *, init: Init, seed: int) -> list[np.ndarray]:
     """Kernel (..., in, out) and bias (out,) of every layer, float32, drawn by NumPy's PCG64.
 
-    NumPy draws them, not Keras: one stream for the whole net costs microseconds where an initializer a tensor
-    costs milliseconds, and does not change with the version of TensorFlow.
+    NumPy draws them, not Keras: one stream for the whole net costs microseconds, where one initializer per tensor costs
+    milliseconds, and it does not change with the version of TensorFlow.
+
+    Args:
+        kernels: shapes of the kernels.
+        init: see :func:`mlp`.
+        seed: of the weights.
+
+    Returns:
+        Kernels and biases in turn.
     """
     rng = np.random.default_rng(seed)
     weights = []

@@ -29,7 +29,7 @@ class Probe:
     """How a forward pass of a model in inference mode behaves."""
 
     masked: bool  # whether some losses do not count
-    entries: int  # losses an example
+    entries: int  # losses per example
     moving: tuple[Any, ...]  # variables that a pass changes: put back before every pass
     separable: bool  # whether an example's loss is the same in any batch
     added: tuple[str, ...]  # of each loss that layers add: "mean" or "sum" over the batch; "whole": neither
@@ -126,7 +126,10 @@ def _kind(whole: float, parts: list[float]) -> str:
     """How a loss that a layer adds depends on its batch."""
     if not parts:
         return "whole"
-    near = lambda a, b: abs(a - b) <= 1e-3 * max(abs(a), abs(b), 1e-30)  # noqa: E731
+
+    def near(a: float, b: float) -> bool:
+        return abs(a - b) <= 1e-3 * max(abs(a), abs(b), 1e-30)
+
     first, second = parts
     if near(whole, (CUT * first + (EXAMPLES - CUT) * second) / EXAMPLES) and whole != 0:
         return "mean"

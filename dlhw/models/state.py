@@ -78,7 +78,7 @@ def require_built(model: keras.Model) -> None:
 def intercepted(
     layers: Sequence[keras.layers.Layer], wrap: Callable[[keras.layers.Layer, Any], Callable[..., Any]]
 ) -> Iterator[None]:
-    """Run the calls of `layers` through `wrap(layer, call) -> call`, whatever model they stand in."""
+    """Run the calls of `layers` through `wrap(layer, call) -> call`, whatever model they belong to."""
     try:
         for layer in layers:
             # Past Keras's own __setattr__, which would track the function as a part of the layer.

@@ -98,7 +98,23 @@ def layer_parts(model: keras.Model) -> dict[str, slice]:
 
 
 def layer_span(kernels: Sequence[tuple[int, ...]], layer: int) -> slice:
-    """Where the kernel and bias of the layer with number `layer` (1, 2, ...) stand in a flat vector."""
+    """Where the kernel and bias of a layer are in a flat vector.
+
+    Args:
+        kernels: shapes of the kernels of all layers.
+        layer: number of the layer, 1, 2, ...
+
+    Returns:
+        The slice.
+
+    Raises:
+        UserError: for a layer that does not exist.
+
+    Example:
+        >>> from dlhw.models import layer_span
+        >>> layer_span([(1, 4), (4, 1)], 2)
+        slice(8, 13, None)
+    """
     sizes = [math.prod(kernel) + kernel[-1] for kernel in kernels]
     require(1 <= layer <= len(sizes), f"`layer` {layer} must lie in 1..{len(sizes)}, the layers with weights")
     return slice(sum(sizes[: layer - 1]), sum(sizes[:layer]))

@@ -131,7 +131,7 @@ def rolling_median(values: Array, width: int) -> Array:
 
 
 def legend(axes: Axes, note: str = "", **where: Any) -> None:
-    """A legend where it hides least, unless told; `note` stands above it, small, and says what is drawn."""
+    """Add a legend, by default where it hides least; `note` is printed small above it and says what is drawn."""
     if not axes.get_legend_handles_labels()[0]:
         return  # every curve diverged
     fig = axes.legend(handlelength=2.6, title=note or None, **({"loc": "best"} | where))

@@ -70,12 +70,12 @@ def signed_decades(axes: Axes, floor: float) -> None:
 
 
 def sequential(values: Array) -> NDArray[np.floating]:
-    """Colours of values in [0, 1], (n, 4): viridis, even in lightness and told apart with colour-blind eyes."""
+    """Colours of values in [0, 1], (n, 4): viridis, even in lightness and colour-blind safe."""
     return np.asarray(matplotlib.colormaps["viridis"](np.asarray(values)))
 
 
 def colorbar(fig: Figure, axes: Axes, scale: Any, label: str, *, log: bool = True) -> None:
-    """A bar of :func:`sequential` on the right of `axes` for the norm `scale`, logarithmic unless told."""
+    """Add a colour bar on the right of `axes` for the norm `scale`, logarithmic by default."""
     box, width = axes.get_position(), fig.get_figwidth()
     with style.house_style():
         side = fig.add_axes((box.x1 + style.scaled(0.12) / width, box.y0, style.scaled(0.13) / width, box.height))
@@ -83,7 +83,7 @@ def colorbar(fig: Figure, axes: Axes, scale: Any, label: str, *, log: bool = Tru
 
 
 def colorbar_in(fig: Figure, side: Axes, scale: Any, label: str, *, log: bool = True) -> None:
-    """The same in axes of its own."""
+    """Add a colour bar in axes of its own."""
     from matplotlib.cm import ScalarMappable
 
     with style.house_style():

@@ -11,11 +11,19 @@ Interval = tuple[float, float, float]  # estimate, lower, upper
 
 
 def spearman(a: NDArray[Any], b: NDArray[Any], *, block: int = 1, resamples: int = 300, seed: int = 0) -> Interval:
-    """Spearman's rank correlation of a and b, (n,), with a percentile bootstrap 95 % interval.
+    """Spearman's rank correlation with a percentile bootstrap 95 % interval.
 
-    block > 1 resamples runs of `block` neighbours (moving-block bootstrap, Kuensch 1989), which iterations of one
-    training need: they are no independent draws. The estimate is nan where either is constant or fewer than three
-    pairs are finite; the ends are nan where there are fewer than ten blocks, too few to resample.
+    Args:
+        a: (n,).
+        b: (n,).
+        block: with more than 1, runs of that many neighbours are resampled (moving-block bootstrap, Kuensch 1989),
+            which iterations of one training need: they are not independent draws.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        The estimate, and lower and upper end of the interval. The estimate is nan where either is constant or fewer
+        than three pairs are finite; the ends are nan where there are fewer than ten blocks, too few to resample.
     """
     good = np.isfinite(a) & np.isfinite(b)
     a, b = a[good], b[good]

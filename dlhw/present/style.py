@@ -12,7 +12,7 @@ import matplotlib
 from dlhw.errors import require
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
-"""Okabe and Ito (2008): told apart with colour-blind eyes; the lines differ in dashes too, for print in grey."""
+"""Okabe and Ito (2008): colour-blind safe; the lines differ in dashes too, for print in grey."""
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 TEST_DASHES = (0, (4, 1.8))

@@ -1,4 +1,4 @@
-"""Which runs stand in a report, and in which order."""
+"""Which runs a report contains, and in which order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Preset = Literal["quick", "full"]
 
 
 def preset_settings(name: str, preset: Preset, data: str = "") -> Any:
-    """Return the settings with which an experiment stands in a report.
+    """Return the settings of an experiment in a report.
 
     Args:
         name: of the experiment.

@@ -26,7 +26,7 @@ def check_seeds(seed: int, seeds: int) -> None:
 
 
 class TrainingSettings:
-    """Checks of what every training has. The fields stand in the subclasses, in the order of their options."""
+    """Checks of what every training has. The fields are in the subclasses, in the order of their options."""
 
     if TYPE_CHECKING:
         learning_rate: float
@@ -110,9 +110,9 @@ class ImageSettings(TrainingSettings):
     init: Init = option("torch", _INIT_HELP)
     activation: Activation = option("relu", "Activation after convolutions and hidden dense layers.")
     precision: Precision = option(
-        "float32", "mixed: weights in float32, all else in bfloat16, for GPUs; measures of a trained net stay wide."
+        "float32", "mixed: weights in float32, the rest in bfloat16, for GPUs; trained nets are measured in float64."
     )
-    full_train_metrics: bool = option(False, "Measure all training examples after every epoch, not a fixed 10000.")
+    full_train_metrics: bool = option(False, "Evaluate all training examples after every epoch, not a fixed 10000.")
     seed: int = option(0, "Base seed; repeat s uses seed + s.")
     seeds: int = option(3, "Number of repeats.")
 
@@ -178,7 +178,7 @@ class ImageSettings(TrainingSettings):
 class BatchSettings(ImageSettings):
     """Settings of trainings on images that all have one batch size."""
 
-    batch_size: int = option(64, "Examples of one step.")
+    batch_size: int = option(64, "Examples per step.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

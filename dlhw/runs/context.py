@@ -43,10 +43,10 @@ class Context:
     strategy: Strategy = option(
         "auto", "Split each training over devices or machines; `dlhw devices` says what auto takes."
     )
-    replicas: int = option(0, "Use so many devices; 0: all. Splits a CPU with `strategy` mirrored.")
-    xla: Xla = option("auto", "Compile trainings on images with XLA; auto: where it pays on a CPU.")
+    replicas: int = option(0, "Number of devices to use; 0: all. Splits a CPU with `strategy` mirrored.")
+    xla: Xla = option("auto", "Compile trainings on images with XLA; auto: where it is faster on a CPU.")
     scheduler: str = option("", "Send trainings on images to a Dask cluster: tcp://HOST:PORT.")
-    jobs: int | None = option(None, "Trainings side by side; one a core measured fastest.")
+    jobs: int | None = option(None, "Trainings side by side; one per core was measured fastest.")
     data_dir: Path | None = option(None, "Folder of data sets, read in place; else DLHW_DATA_DIR, else Keras's cache.")
     animate: bool = option(False, "Write a GIF too: of the fit over the epochs, or of the growing path.")
     tensorboard: Path | None = option(None, "Folder for TensorBoard: scalars and histograms while training.")

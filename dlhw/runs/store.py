@@ -28,7 +28,7 @@ def folder(out: Path, experiment: str, settings: Any) -> Path:
 def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
     """Raise UserError if a run cannot be saved at `path`; writes nothing.
 
-    Refused: a place that cannot be written, a file or folder that is no run, a stored run with other settings.
+    Refused: a place that cannot be written, a file or folder that is not a run, a stored run with other settings.
     """
     try:
         for parent in [path, *path.parents]:
@@ -64,7 +64,7 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the run folder `path`, made if need be; UserError if another live process holds it.
+    """Lock the run folder `path`, which is made if necessary; UserError if another live process holds it.
 
     The lock is the operating system's (filelock), so a process that dies leaves none behind.
     """

@@ -59,8 +59,19 @@ def train_step(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One update of `model` in place, by the book: forward, loss, gradient, norms, optimizer, constraints.
 
-    Returns the loss and the gradient norms before the update (scalar; scalar; (layers,)) and the new slots.
-    Works uncompiled, which is the reference of the tests, and inside tf.function.
+    Works uncompiled, which is the reference of the tests, and inside `tf.function`.
+
+    Args:
+        model: any built Keras model of one output.
+        loss: as in :class:`dlhw.training.Trainer`.
+        rule: the optimizer.
+        count: number of the update, 1, 2, ...
+        slots: state of the optimizer.
+        x: inputs, (n, ...).
+        y: targets, (n, ...).
+
+    Returns:
+        Loss and gradient norm before the update (scalars), the norms of the layers, (layers,), and the new slots.
     """
     variables = model.trainable_variables
     loss = loss if isinstance(loss, ExampleLoss) else ExampleLoss(loss, model)
@@ -78,10 +89,17 @@ def train_step(
 
 
 def use_xla(model: keras.Model, steps: int | None = None) -> bool:
-    """Whether XLA pays on the CPU: for dense nets; not with convolutions or pooling, where its kernels are slow.
+    """Whether XLA is faster on the CPU: for dense nets; not with convolutions or pooling, where its kernels are slow.
 
-    It compiles for about two seconds and saves some tenths of a millisecond a step: with fewer than 5000 `steps`
-    in view, not even then.
+    It compiles for about two seconds and saves some tenths of a millisecond per step: for fewer than 5000 steps, not
+    even then.
+
+    Args:
+        model: any Keras model.
+        steps: number of steps ahead; None: many.
+
+    Returns:
+        Whether to compile with XLA.
     """
     if steps is not None and steps < 5000:
         return False
@@ -101,13 +119,35 @@ def fit(
     chunk: int = 1000,
     progress: Progress | None = None,
 ) -> History:
-    """Train `model` in place on the whole batch (x, y) for `steps` updates and record loss and gradient norms.
+    """Train `model` in place on the full batch (x, y), and record loss and gradient norms of every step.
 
-    loss: as in :class:`dlhw.training.Trainer`: what Keras's `fit` minimises is minimised, and constraints of layers act
-    after every update. A model that diverges runs on; the history says at which step it left. compiled=False runs
-    `train_step` as plain Python.
+    What Keras's `fit` minimizes is minimized, and constraints of layers act after every update. A model that diverges
+    runs on; the history says at which step it diverged.
 
-    Raises UserError for data that do not go with the model or its loss.
+    Args:
+        model: any built Keras model of one output.
+        x: inputs, (n, ...).
+        y: targets, (n, ...).
+        steps: number of updates.
+        optimizer: see :func:`as_optimizer`.
+        loss: as in :class:`dlhw.training.Trainer`.
+        compiled: False runs `train_step` as plain Python.
+        chunk: most steps of one compiled call.
+        progress: called with steps done, all steps and the latest loss.
+
+    Returns:
+        The history, with `steps` + 1 losses.
+
+    Raises:
+        UserError: for data that do not fit the model or its loss.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import models, training
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> net = models.mlp((4,), activation="tanh", seed=0)
+        >>> training.fit(net, x, np.sin(3 * x), steps=5, optimizer="sgd").loss.shape
+        (6,)
     """
     check_trainable(model)
     function = ExampleLoss(loss, model)

@@ -21,7 +21,7 @@ class History:
 
     loss: NDArray[np.floating]  # (T + 1,) of the loss that is minimised; nan after a divergence
     gradient_norm: NDArray[np.floating] | None  # (T,) Euclidean norm over all trainable tensors; nan after a divergence
-    layer_gradient_norms: NDArray[np.floating] | None  # (T, layers) the same, a layer each; squares add up
+    layer_gradient_norms: NDArray[np.floating] | None  # (T, layers) the same per layer; squares add up
     diverged_at: int | None  # first k whose loss is not finite or over the limit; None: never
     seconds: float  # of wall time in steps, compilation left out; nets of one stack share it
     compile_seconds: float  # of wall time in tracing and compilation
@@ -41,7 +41,7 @@ class Curves:
     """
 
     train_loss: NDArray[np.floating]  # (E + 1,) mean of the loss, regularizers left out; nan after a divergence
-    train_accuracy: NDArray[np.floating]  # (E + 1,) share of examples in [0, 1]; nan where labels are no classes
+    train_accuracy: NDArray[np.floating]  # (E + 1,) share of examples in [0, 1]; nan where targets are not class labels
     test_loss: NDArray[np.floating]  # (E + 1,)
     test_accuracy: NDArray[np.floating]  # (E + 1,)
     diverged_at: int | None  # first epoch after which the training loss was not finite or over the limit

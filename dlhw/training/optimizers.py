@@ -127,7 +127,24 @@ class Optimizer:
 
 
 def optimizer(name: str, learning_rate: float, momentum: float = 0.0) -> Optimizer:
-    """The optimizer called `name`, one of :data:`OPTIMIZERS`; other settings are Keras's defaults."""
+    """The optimizer called `name`; other settings are Keras's defaults.
+
+    Args:
+        name: one of :data:`OPTIMIZERS`: sgd, nesterov, adam, rmsprop.
+        learning_rate: step size.
+        momentum: of sgd and nesterov, in [0, 1).
+
+    Returns:
+        The optimizer, a pure function of tensors.
+
+    Raises:
+        UserError: for an unknown name, and values out of range.
+
+    Example:
+        >>> from dlhw.training import optimizer
+        >>> optimizer("sgd", 0.1, 0.9).momentum
+        0.9
+    """
     require(name in OPTIMIZERS, f"optimizer {name!r} is unknown; use {', '.join(OPTIMIZERS)}")
     require(learning_rate > 0, f"learning rate {learning_rate:g} must be positive")
     require(0 <= momentum < 1, f"momentum {momentum:g} must lie in [0, 1)")

@@ -160,7 +160,7 @@ class Stack:
         return whole.hexdigest()[:16]
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything that :meth:`restore` needs to go on, as arrays."""
+        """Return everything that :meth:`restore` needs to resume, as arrays."""
         arrays = {"done": np.array(self.done), "alive": self.alive.numpy(), "table": np.concatenate(self.blocks)}
         arrays["seconds"] = np.array([self.seconds, self.compile_seconds])
         arrays |= {f"kept-{step}": rows for step, rows in self.kept.items()}
@@ -168,7 +168,7 @@ class Stack:
         return arrays | {f"tensor-{k}-{i}": t.numpy() for k, group in enumerate(tensors) for i, t in enumerate(group)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to where :meth:`state` was taken."""
+        """Restore the state that :meth:`state` returned."""
 
         def group(k: int) -> list[Tensor]:
             return [tf.constant(state[f"tensor-{k}-{i}"]) for i in range(len(self.parameters))]

@@ -50,19 +50,42 @@ def fit_many(
     keep: Sequence[int] = (),
     callback: StepCallback | None = None,
 ) -> list[History]:
-    """Train every model in place on the whole batch (x, y), mean squared error, and return a History each.
+    """Train many small dense nets at once, each on the full batch (x, y) with mean squared error, as if it were alone.
 
-    models: chains of Dense layers (functional or Sequential), any shapes; those of equal shape and activations
-    train as one stack. x (batch, inputs), y (batch, outputs). `workers` threads (default: one a core) run the stacks.
-    `device` is TensorFlow's name of one, such as "/GPU:0" (default: TensorFlow's choice).
-    `progress` is called at chunk borders, at most `chunk` steps and about half a second apart, with all steps of all
-    stacks. In `parts` the state of every stack is kept every ten seconds, at its end and when the training is broken
-    off; a later call with equal models, data, optimizer and number of workers goes on from there and ends with the
-    same bytes. A net whose loss leaves :func:`divergence_limit` is frozen there and the others are not touched.
-    keep: steps after which the weights go into the History. `callback` is called for every net at chunk borders.
-    Each net equals the one trained alone by :func:`fit` up to rounding.
+    Nets of equal shape and activations train as one stack; each net equals the one trained alone by :func:`fit` up to
+    rounding.
 
-    Raises UserError for a model that is not such a chain, or holds frozen layers, regularizers or constraints.
+    Args:
+        models: chains of Dense layers (functional or Sequential), of any shapes; trained in place.
+        x: inputs, (batch, inputs).
+        y: targets, (batch, outputs).
+        steps: number of updates.
+        optimizer: see :func:`as_optimizer`.
+        gradient_norm: record the gradient norms of every step.
+        chunk: most steps between two calls of `progress`, which are about half a second apart.
+        workers: threads that run the stacks; default: one per core.
+        device: TensorFlow's name of one, such as "/GPU:0"; default: TensorFlow's choice.
+        progress: called with steps done, all steps of all stacks, and the median loss.
+        checkpoints: where the state of every stack is stored every ten seconds, at its end, and when the training is
+            interrupted; a later call with equal models, data, optimizer and number of workers resumes from there and
+            ends with the same bytes.
+        keep: steps after which the weights go into the History.
+        callback: called for every net, about every two seconds and at the end.
+
+    Returns:
+        One History per model. A net whose loss exceeds a million times its scale is frozen there.
+
+    Raises:
+        UserError: for a model that is not such a chain, or has frozen layers, regularizers or constraints.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlhw import models, training
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> nets = [models.mlp((4,), activation="tanh", seed=s) for s in range(3)]
+        >>> histories = training.fit_many(nets, x, np.sin(3 * x), steps=50, optimizer="sgd")
+        >>> all(h.loss[-1] < h.loss[0] for h in histories)
+        True
     """
     workers, rule = workers or os.cpu_count() or 1, as_optimizer(optimizer)
     groups: dict[Any, list[int]] = {}

@@ -24,12 +24,12 @@ BLOCK = 100
 class Settings(FunctionSettings):
     """Settings of `dlhw gradient-norm`."""
 
-    epochs: int = option(5000, "Training steps: of a function an epoch each, for its batch is full.")
+    epochs: int = option(5000, "Training steps; on a function, one step is one epoch, because the batch is full.")
     model: str = option("middle", "Net: deep, middle, shallow, or hidden widths such as 10-18-15-4.")
     data: Literal["function", "mnist", "fashion-mnist", "cifar10", "digits", "mnist-5k"] = option(
-        "function", "function: the points of `func`; else a data set of images, with cross entropy."
+        "function", "function: fit `func` with squared error; else a data set of images, with cross entropy."
     )
-    batch_size: int = option(64, "Images of one step; of a function all points are.")
+    batch_size: int = option(64, "Images per step; on a function, all points.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -40,16 +40,16 @@ class Settings:
         "path: principal directions of the training; random: two random directions; three-points: through three nets. "
         "Lines: start-end, from start to end of the training; line, one random direction.",
     )
-    nets: tuple[str, ...] = option((), "Nets to train and compare; none: that of the experiment.")
-    norm: Norm = option("filter", "What a random direction is scaled by.")
+    nets: tuple[str, ...] = option((), "Nets to train and compare; default: that of the experiment.")
+    norm: Norm = option("filter", "How a random direction is scaled.")
     span: float = option(
         0.0,
-        "Half the width of the grid, or how far start-end goes beyond both; 0: 1 for random directions, 0.5 for "
-        "start-end, else what holds path or nets.",
+        "Half the width of the grid, or how far start-end goes beyond both ends; 0: 1 for random directions, 0.5 for "
+        "start-end, else what covers the path or the nets.",
     )
-    grid: int = option(51, "Points a side.")
+    grid: int = option(51, "Points per side of the grid.")
     subset: int = option(5000, "Training examples on which the loss is measured, the same at every point.")
-    curvature: int = option(0, "Points a side of a map of |smallest / largest eigenvalue|; 0: none.")
+    curvature: int = option(0, "Points per side of a map of |smallest / largest eigenvalue|; 0: none.")
     data: str = option(
         "mnist",
         "Set of images; for PATH.keras also an .npz file with arrays x and y, or x_test and y_test.",
@@ -57,16 +57,16 @@ class Settings:
     )
     loss: str = option(
         "auto",
-        "Loss of PATH.keras by its Keras name; auto: that it was compiled with, else cross entropy or squared error, "
-        "by its targets.",
+        "Loss of PATH.keras by its Keras name; auto: the one that it was compiled with, else cross entropy or squared "
+        "error, depending on the targets.",
     )
     func: str = option("sinc", "Target of `of` simulate.")
     examples: int = option(0, "Training examples, a stratified subset; 0 takes all.")
     epochs: int = option(0, "Epochs of the training; 0: those of the experiment.")
-    batch_size: int = option(0, "Examples of one step; 0: that of the experiment.")
+    batch_size: int = option(0, "Examples per step; 0: that of the experiment.")
     learning_rate: float = option(0.0, "Step size; 0: that of the experiment.")
     activation: Activation = option("relu", "Activation of the hidden layers.")
-    every: int = option(1, "Epochs between two points of the path; that of simulate has points of its own.")
+    every: int = option(1, "Epochs between two points of the path; simulate has its own points.")
     seed: int = option(0, "Base seed; net s, and its random directions, use seed + s.")
     seeds: int = option(1, "Number of trainings, or of random planes at PATH.keras.")
 
@@ -117,7 +117,7 @@ class Settings:
         require(three, f"`plane` three-points: `of` names {count}, not three")
         known = self.data in datasets.DATASETS or Path(self.data).is_file()
         sets = ", ".join(datasets.DATASETS)
-        require(known, f"`data` {self.data!r} is no file; use {sets}, or an .npz of x and y")
+        require(known, f"`data` {self.data!r} is not a file; use {sets}, or an .npz of x and y")
         require(not self.nets, "`nets` are trained, and `of` names files; leave one out")
         of_training = ("examples", "epochs", "batch_size", "learning_rate", "activation", "func", "every")
         refuse_changed(self, of_training, "applies to a training, and `of` names files")

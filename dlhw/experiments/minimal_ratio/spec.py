@@ -33,23 +33,23 @@ class Settings(FunctionSettings):
     epochs: int = option(3000, "Steps of the longest training.")
     optimizer: OptimizerName = option("adam", "Optimizer of the training.")
     activation: Activation = option(
-        "tanh", "Activation of the hidden layers; the Hessian of a relu net misses its kinks."
+        "tanh", "Activation of the hidden layers; the Hessian of a relu net does not see its kinks."
     )
     seeds: int = option(100, "Number of nets, seed to seed + n - 1.", also=("--runs",))
     net: str = option("10-10", "Hidden widths, such as 10-10, or deep, middle, shallow.")
     lengths: Literal["spread", "equal"] = option(
         "spread", "spread: each net trains for 1 to `epochs` steps, evenly in the logarithm; equal: all for `epochs`."
     )
-    arrival: float = option(1e-8, "A net has arrived where the gradient norm is below this.")
-    hessians: int = option(220, "Exact Hessians that the search may take for each net.")
+    arrival: float = option(1e-8, "Gradient norm below which a net has reached a critical point.")
+    hessians: int = option(220, "Largest number of exact Hessians per net.")
     stop: Literal["critical", "gradient-norm"] = option(
-        "critical", "gradient-norm: show beside it the points where training first came under `threshold`."
+        "critical", "gradient-norm: also show the points where the gradient norm first fell below `threshold`."
     )
     threshold: float = option(1e-3, "Gradient norm of `stop` gradient-norm.")
     precision: Literal["float64", "float32"] = option("float64", "float32 shows what rounding makes of the spectrum.")
     strict: bool = option(
         False,
-        "In figures and trends count every eigenvalue above 0, those of rounding too; the table has both.",
+        "In figures and trends, count every eigenvalue above 0, including rounding; the table has both.",
         flags="--strict/--tolerant",
     )
 

@@ -1,4 +1,4 @@
-"""Which machines a run spans, as TF_CONFIG or Slurm say it. Needs no TensorFlow, so that a mistake is told at once."""
+"""The machines of a run, from TF_CONFIG or Slurm. Needs no TensorFlow, so that mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def _from_tf_config(text: str) -> Cluster | None:
     try:
         config: Any = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"TF_CONFIG is no JSON ({error.msg} at character {error.pos}); {_SHAPE}") from None
-    require(isinstance(config, dict), f"TF_CONFIG is no object; {_SHAPE}")
+        raise UserError(f"TF_CONFIG is not JSON ({error.msg} at character {error.pos}); {_SHAPE}") from None
+    require(isinstance(config, dict), f"TF_CONFIG is not an object; {_SHAPE}")
     cluster, task = config.get("cluster"), config.get("task")
     if not cluster:
         return None
