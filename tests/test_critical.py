@@ -187,7 +187,7 @@ def test_a_gradient_that_rounding_keeps_from_zero_has_arrived():
 
 
 def test_a_slow_search_far_above_rounding_has_not_arrived():
-    """(x - 1)^30 / 30: Newton's method on its derivative gains little a step, and 1e-8 is no rounding."""
+    """(x - 1)^30 / 30: Newton's method on its derivative gains little a step, and 1e-8 is not rounding."""
     found = critical_point(Powers(30), np.array([1.9, 0.0]), hessians=12)
     assert found.ended == "budget"
 

@@ -80,7 +80,7 @@ def test_damaged_files_are_named(tmp_path):
         (whole[:-30], "is damaged"),
         (b"no gzip", "is damaged"),
         (gzip.compress(idx(small[0])[:-5]), "holds 2347 bytes of data, not 2352"),
-        (gzip.compress(b"\x00\x00\x0d\x01" + bytes(8)), "no IDX file of unsigned bytes"),
+        (gzip.compress(b"\x00\x00\x0d\x01" + bytes(8)), "not an IDX file of unsigned bytes"),
     ]:
         images.write_bytes(damage)
         with pytest.raises(UserError, match=says) as caught:

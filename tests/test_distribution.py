@@ -226,14 +226,14 @@ def test_what_the_machine_cannot_give_is_refused(gpus, asked, says, monkeypatch)
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ("{", "no JSON"),
-        ("[1]", "no object"),
+        ("{", "not JSON"),
+        ("[1]", "not an object"),
         ('{"cluster": {"worker": ["a:1"]}}', "lacks cluster or task"),
         ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "the job ps"),
         ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "list of host:port"),
         ('{"cluster": {"worker": ["a:x"]}, "task": {"type": "worker", "index": 0}}', "list of host:port"),
         ('{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}', "twice"),
-        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}', '"worker" 2 is none of'),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}', '"worker" 2 is not one of'),
     ],
 )
 def test_a_malformed_tf_config_is_one_line(config, says):

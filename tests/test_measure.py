@@ -610,7 +610,7 @@ def test_inputs_that_have_no_gradient_are_refused(softmax):
     with pytest.raises(UserError, match="floats"):
         measure.sensitivity(model, cross_entropy, x.astype(int), y)
     ends = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
-    with pytest.raises(UserError, match="outputs of the model are probabilities already"):
+    with pytest.raises(UserError, match="already outputs probabilities"):
         measure.jacobian_norm(ends, x)
     with pytest.raises(UserError, match="equally many"):
         measure.Objective(model, cross_entropy, x[:4], y)

@@ -161,7 +161,7 @@ def test_a_surface_leaves_the_graph_of_the_model_alone():
     before = [len(layer._outbound_nodes) for layer in model.layers]
     measure.surface(model, plane, "mse", x, y, A, B)
     assert [len(layer._outbound_nodes) for layer in model.layers] == before
-    fit_many([model], x, y, steps=3, optimizer=optimizer("sgd", 0.01))  # refuses what is no plain chain
+    fit_many([model], x, y, steps=3, optimizer=optimizer("sgd", 0.01))  # refuses what is not a plain chain
 
 
 def test_a_model_of_two_outputs_is_refused_as_everywhere():
@@ -404,7 +404,7 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
             2,
         ],
         "must be finite": [*of, "--data", tmp_path / "nan.npz"],
-        "is no file": [*of, "--data", tmp_path / "other.npz"],
+        "is not a file": [*of, "--data", tmp_path / "other.npz"],
         "'huber2' is unknown": [*of, "--data", data, "--loss", "huber2"],
         "not three": ["--plane", "three-points", "--of", file, "--data", data],
         "--nets are trained": [*of, "--data", data, "--nets", "5"],

@@ -165,7 +165,7 @@ def test_small_nets_train_on_the_chief_alone(tmp_path):
 @pytest.mark.parametrize(
     ("words", "environment", "says"),
     [
-        (COMMAND, {"TF_CONFIG": "{"}, "TF_CONFIG is no JSON"),
+        (COMMAND, {"TF_CONFIG": "{"}, "TF_CONFIG is not JSON"),
         ([*COMMAND, "--strategy", "multi-worker"], {}, "neither TF_CONFIG nor Slurm"),
         ([*COMMAND, "--strategy", "mirrored"], {}, "--replicas 2 splits it"),
         ([*COMMAND, "--strategy", "mirrored", "--replicas", 3, "--batch-size", 2], {}, "smaller than the 3 replicas"),

@@ -168,9 +168,9 @@ class ExampleLoss:
         if self.from_logits is False:
             whole = self.base is _BINARY or are_probabilities(z, tolerance)
             if z.min() < 0 or z.max() > 1 + tolerance or not whole:
-                warn(f"{name} takes outputs for probabilities, and they are none; use from_logits=True")
+                warn(f"{name} expects probabilities, and the outputs are not; use from_logits=True")
         elif self.from_logits and self.base is not _BINARY and are_probabilities(z, tolerance):
-            warn(f"{name} takes outputs for logits, and they are probabilities; use from_logits=False")
+            warn(f"{name} expects logits, and the outputs are probabilities; use from_logits=False")
 
 
 def are_probabilities(z: np.ndarray, tolerance: float = 1e-4) -> bool:

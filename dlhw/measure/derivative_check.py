@@ -99,11 +99,12 @@ def check_second_derivatives(objective: Objective) -> None:
         if comparison.agrees and symmetric:
             return
         if wide and (comparison.is_smooth or not symmetric):
-            raise _named(small, "has second derivatives that are not those of its gradient, as where one is stopped")
+            reason = "has second derivatives that do not match its gradient, as happens where a gradient is stopped"
+            raise _named(small, reason)
     why = "kinks lie closer to the weights than the step" if wide else "float32 is too coarse to tell why"
     warn(
-        f"a Hessian product of {objective.model.name!r} differs from the difference of its gradients: {why}. The "
-        "Hessian is that of the smooth piece in which the weights lie"
+        f"a Hessian-vector product of {objective.model.name!r} differs from the difference of its gradients: {why}. "
+        "The Hessian is that of the smooth piece in which the weights lie"
     )
 
 
@@ -138,13 +139,13 @@ def _eager(objective: Objective, name: str, *vectors: Array) -> list[Array]:
 
 
 def _named(objective: Objective, what: str) -> UserError:
-    """The error, with the layer whose own second derivatives are at fault."""
+    """Return the error, naming the layer whose own second derivatives are wrong."""
     layer = faulty_layer(objective.model, objective.data[0])
-    where = (
-        f"layer {layer.name!r} ({type(layer).__name__})" if layer is not None else "the loss, or an op outside layers,"
-    )
+    where = "the loss, or an operation outside the layers,"
+    if layer is not None:
+        where = f"layer {layer.name!r} ({type(layer).__name__})"
     return UserError(
-        f"model {objective.model.name!r}: {where} {what}, so no Hessian of it can be measured; leave that layer out"
+        f"model {objective.model.name!r}: {where} {what}, so its Hessian cannot be computed; remove that layer"
     )
 
 

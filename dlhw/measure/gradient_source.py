@@ -16,15 +16,15 @@ from dlhw.models.state import intercepted, layers_of, leaves_of
 
 
 class GradientSource:
-    """What a gradient is taken by: the inputs of the model, or what one of its layers gives."""
+    """The tensor to differentiate with respect to: the inputs of the model, or the output of one of its layers."""
 
     def __init__(self, model: keras.Model, x: Tensor, at: str | None) -> None:
         self.model, self.at, self.layer = model, at, None
         if at is None:
             require(
                 not isinstance(x, (tuple, list, dict)) and x.dtype.is_floating,
-                "a gradient by the inputs needs one array of floats as x, not whole numbers or several inputs; name "
-                f'the layer by whose output it is taken, such as at="{_suggestion(model)}"',
+                "a gradient with respect to the inputs needs x to be one array of floats, not integers or several "
+                f'inputs; name a layer whose output to differentiate by, such as at="{_suggestion(model)}"',
             )
             return
         names = [layer.name for layer in layers_of(model)]
@@ -34,7 +34,7 @@ class GradientSource:
         self.layer = next(layer for layer in layers_of(model) if layer.name == at)
 
     def forward(self, tape: tf.GradientTape, x: Tensor) -> tuple[Any, Callable[[], Any]]:
-        """The output of the model, and a function that gives the tensor that `tape` watches."""
+        """Return the output of the model, and a function that returns the tensor that `tape` watches."""
         if self.layer is None:
             x = tf.identity(x)
             tape.watch(x)
@@ -46,7 +46,7 @@ class GradientSource:
                 given = call(*args, **kwargs)
                 require(
                     tf.is_tensor(given) and given.dtype.is_floating and given.shape[0] == length(x),
-                    f"at={self.at!r}: the layer gives no single array of floats with the examples first",
+                    f"at={self.at!r}: the output of the layer is not one array of floats, examples first",
                 )
                 value = tf.identity(given)
                 if (mask := getattr(given, "_keras_mask", None)) is not None:
@@ -63,18 +63,18 @@ class GradientSource:
         return z, lambda: outputs[0]
 
     def reached(self, gradient: Tensor) -> Tensor:
-        """`gradient`, unless there is none."""
+        """Return `gradient`, or refuse if it is None."""
         where = "x" if self.at is None else f"the output of layer {self.at!r}"
         require(
             gradient is not None,
-            f"no gradient reaches {where}: the output does not depend on it, or through whole numbers or steps alone; "
-            f'name a later layer, such as at="{_suggestion(self.model)}"',
+            f"no gradient reaches {where}: the output does not depend on it, or only through integers or step "
+            f'functions; name a later layer, such as at="{_suggestion(self.model)}"',
         )
         return tf.convert_to_tensor(gradient)
 
 
 def _suggestion(model: keras.Model) -> str:
-    """An embedding of the model, or its first layer with weights."""
+    """Return the name of an embedding of the model, or of its first layer with weights."""
     leaves = leaves_of(model)
     embeddings = [layer.name for layer in leaves if isinstance(layer, keras.layers.Embedding)]
     weighted = [layer.name for layer in leaves if layer.weights]

@@ -167,7 +167,7 @@ def jacobian_norm(
         Norms in units of f per unit of x.
 
     Raises:
-        UserError: for of="softmax" of a model whose outputs are probabilities already, or that has one output; where no
+        UserError: for of="softmax" if the model already outputs probabilities or has one output; where no
             gradient reaches x, x is integer or several inputs, or an output depends on other examples.
 
     Example:
@@ -189,7 +189,7 @@ def jacobian_norm(
     )
     require(
         of == "output" or not behaviour.probabilities,
-        'the outputs of the model are probabilities already: use of="output", or a softmax is taken of them',
+        'the model already outputs probabilities, and this would be the softmax of a softmax; use of="output"',
     )
     require(of == "output" or behaviour.classes > 1, 'the softmax of one output is constant; use of="output"')
 

@@ -79,7 +79,7 @@ def copied(
         raise
     except (NotImplementedError, TypeError, ValueError, AttributeError, KeyError, tf.errors.OpError) as error:
         unable = "Unable to revive" in str(error)
-        reason = "its class has no get_config that makes it again" if unable else first_line(error)
+        reason = "its class has no get_config that recreates it" if unable else first_line(error)
         raise UserError(
             f"{model.name} cannot be copied; use a functional Keras model of layers with get_config, and kernels for "
             f"its precision ({reason})"

@@ -151,7 +151,7 @@ def _tried_loss(
         if isinstance(error, UserError):
             raise
         raise UserError(
-            f"the loss cannot be taken of targets {tuple(y.shape)} and outputs {('n', *z.shape[1:])}: "
+            f"the loss cannot be computed from targets {tuple(y.shape)} and outputs {('n', *z.shape[1:])}: "
             f"{first_line(error)}"
         ) from None
     entries = int(np.prod(terms.shape[1:]))

@@ -178,7 +178,7 @@ def _check_loss(settings: Settings, path: str, saved: SavedModel) -> None:
     if isinstance(saved.loss, str) and saved.loss.endswith("categorical_crossentropy"):
         require(
             are_probabilities(_outputs(path, saved.model, saved.x), 1e-3),
-            f"`of` {path}: {saved.loss} expects probabilities, and the outputs are none; compile the model with "
+            f"`of` {path}: {saved.loss} expects probabilities, and the outputs are not; compile the model with "
             "from_logits=True, or leave it uncompiled",
         )
     try:

@@ -63,7 +63,8 @@ def _from_tf_config(text: str) -> Cluster | None:
     require(len(set(addresses)) == len(addresses), "TF_CONFIG names an address twice; every worker needs its own")
     mine = task.get("type"), task.get("index")
     among = ", ".join(f"{job} {k}" for job, k in places)
-    require(mine in places, f"TF_CONFIG: task {json.dumps(mine[0])} {json.dumps(mine[1])} is none of {among or 'none'}")
+    task_name = f"{json.dumps(mine[0])} {json.dumps(mine[1])}"
+    require(mine in places, f"TF_CONFIG: task {task_name} is not one of {among or 'none'}")
     return Cluster(len(places), places.index(mine), "TF_CONFIG")
 
 
