@@ -21,7 +21,7 @@ from dlhw.runs.settings import option
 PANEL = "Run"
 Out = Annotated[Path, typer.Option("--out", help="Folder of all runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-DataDir = Annotated[str, typer.Option("--data-dir", help="Folder of data sets, read in place.")]
+DataDir = Annotated[str, typer.Option("--data-dir", help="Folder that holds the data sets.")]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Output:
     """Options of every experiment beside those of :class:`dlhw.runs.context.Context`."""
 
     out: Path = option(Path("artifacts"), "Folder of all runs.")
-    overwrite: bool = option(False, "Replace whatever is in the run folder.")
+    overwrite: bool = option(False, "Replace what is in the run folder.")
     quiet: bool = option(False, "Print nothing but errors.")
     json: bool = option(False, "Print one JSON object, run folder and all numbers, and nothing else.")
 

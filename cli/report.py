@@ -32,16 +32,16 @@ def report(
     ] = None,
     from_runs: Annotated[
         Path | None,
-        typer.Option("--from-runs", help="Compose from the runs stored in this folder; nothing is trained."),
+        typer.Option("--from-runs", help="Build the report from the runs stored in this folder, without training."),
     ] = None,
     data: Annotated[
-        str, typer.Option("--data", help="Data set of images in place of the preset's, such as mnist.")
+        str, typer.Option("--data", help="Image data set to use instead of that of the preset, such as mnist.")
     ] = "",
     data_dir: options.DataDir = "",
     out: Annotated[
         Path, typer.Option("--out", help="Folder of all runs; the report goes into its folder report.")
     ] = Path("artifacts"),
-    jobs: Annotated[int, typer.Option("--jobs", help="Trainings side by side; 0: one per core.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", help="Number of trainings run in parallel; 0: one per core.")] = 0,
     device: Annotated[Literal["auto", "cpu", "gpu"], typer.Option("--device", help="auto takes GPUs.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json: Json = False,
@@ -54,7 +54,7 @@ def report(
     for name in names:
         registry.get(name)
     output = Output(out, quiet=quiet, json=json)
-    together = "`preset` chooses runs to be made, and `from_runs` takes those stored; leave one out"
+    together = "`preset` trains, and `from_runs` uses stored runs; give only one of them"
     require(preset is None or from_runs is None, together)
     if from_runs is not None:
         runs, reduced, folder = _stored(from_runs, names, data, out), None, out / "report"
@@ -79,7 +79,7 @@ def _stored(folder: Path, names: list[str], data: str, out: Path) -> list[Run]:
     from dlhw import report as library
     from dlhw.runs.run import load
 
-    require(not data, "`data` belongs to a preset; `from_runs` takes the runs as they are")
+    require(not data, "`data` applies to a preset; `from_runs` uses the runs as stored")
     return [load(path) for path in library.stored_runs(folder, names)]
 
 

@@ -19,7 +19,7 @@ RunFolder = Annotated[
 
 
 def design(
-    params: Annotated[int, typer.Option("--params", help="Number of parameters to come close to.")] = 571,
+    params: Annotated[int, typer.Option("--params", help="Target number of parameters.")] = 571,
     layers: Annotated[
         list[str] | None, typer.Option("--layers", help="Numbers of weight layers. [default: 2,5,8]")
     ] = None,
@@ -149,7 +149,7 @@ def draw(
     style: Annotated[
         str, typer.Option("--style", help="paper, or slides: larger text and lines, in files NAME-slides.")
     ] = "paper",
-    animate: Annotated[bool, typer.Option("--animate", help="Write the GIF too, of runs that have one.")] = False,
+    animate: Annotated[bool, typer.Option("--animate", help="Also write the GIF of runs that have one.")] = False,
 ) -> None:
     """Draw the figures of a stored run, or of all runs in a folder, again; without training and without TensorFlow."""
     from dlhw.present import render

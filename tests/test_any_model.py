@@ -642,7 +642,7 @@ def test_data_of_other_kinds_is_taken_or_refused_in_a_line(tmp_path):
         ):
             with pytest.raises(UserError, match=r"^x (is of type|holds values of type)"):
                 call()
-    with pytest.raises(UserError, match="y holds texts"):
+    with pytest.raises(UserError, match="y holds strings"):
         measure.Objective(model, "mse", x, np.array(["a"] * 9))
 
 

@@ -177,12 +177,12 @@ def test_no_network_and_no_cache_names_the_three_ways_out(monkeypatch, tmp_path)
 
 
 def test_a_folder_that_was_named_is_never_replaced_by_a_download(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="holds no mnist; it reads"):
+    with pytest.raises(UserError, match="does not contain mnist; expected"):
         datasets.load("mnist", folder=tmp_path)
     with pytest.raises(UserError, match="is not a folder"):
         datasets.load("mnist", folder=tmp_path / "nowhere")
     monkeypatch.setenv("DLHW_DATA_DIR", str(tmp_path))
-    with pytest.raises(UserError, match="holds no fashion-mnist"):
+    with pytest.raises(UserError, match="does not contain fashion-mnist"):
         datasets.load("fashion-mnist")
 
 

@@ -70,7 +70,7 @@ def test_pairs_are_parsed_or_refused_with_a_reason():
     for wrong, why in [
         ("batch-size=64", "1 values"),
         ("batch-size=64,64", "the same"),
-        ("batch-size=1.5,2", "whole"),
+        ("batch-size=1.5,2", "must be integers"),
         ("learning-rate=0,1", "positive"),
         ("learning-rate=inf,1", "finite"),
         ("momentum=0,1", "unknown"),

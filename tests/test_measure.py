@@ -367,7 +367,7 @@ def test_spectral_density_counts_eigenvalues():
 
 
 def test_a_density_finer_than_its_grid_is_refused():
-    with pytest.raises(UserError, match="width=1e-05 is under the step"):
+    with pytest.raises(UserError, match="width=1e-05 is below the grid step"):
         measure.spectral_density(MATRIX, width=1e-5)
 
 
@@ -528,7 +528,7 @@ def test_barriers_that_are_known():
     values = np.array([[100.0, 1.0, 5.0, 2.0, 100.0], [0.0, 1.0, 1.0, 2.0, 9.0]])
     np.testing.assert_allclose(measure.barrier_over_mean(alphas, values), [3.5, 0.5])
     np.testing.assert_allclose(measure.barrier_over_chord(alphas, values), [3.5, 0.0])
-    with pytest.raises(UserError, match="alphas hold no 0"):
+    with pytest.raises(UserError, match="alphas do not contain 0"):
         measure.barrier_over_mean(np.array([0.5, 1.0]), np.ones(2))
     for wrong in (np.nan, np.inf):
         with pytest.raises(UserError, match="finite"):
@@ -612,5 +612,5 @@ def test_inputs_that_have_no_gradient_are_refused(softmax):
     ends = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     with pytest.raises(UserError, match="already outputs probabilities"):
         measure.jacobian_norm(ends, x)
-    with pytest.raises(UserError, match="equally many"):
+    with pytest.raises(UserError, match="the same number"):
         measure.Objective(model, cross_entropy, x[:4], y)

@@ -238,7 +238,7 @@ def test_planes_through_paths_and_points():
     np.testing.assert_allclose([plane.first @ plane.first, plane.first @ plane.second], [1, 0], atol=1e-12)
     line, _ = path_plane(steps[[0, -1]])
     assert line.first @ line.second == pytest.approx(0, abs=1e-12)
-    with pytest.raises(UserError, match="not moved"):
+    with pytest.raises(UserError, match="does not move"):
         path_plane(np.ones((3, 4)))
     nets = RNG.normal(size=(3, 6))
     through = three_point_plane(*nets)
@@ -341,7 +341,7 @@ def test_the_map_of_curvature_is_that_of_the_hessian():
     loose = result.eigenvalues.copy()
     loose[0, 0, 0, 2] = 1e9
     text = " ".join(LANDSCAPE.summary(done.settings, dataclasses.replace(result, eigenvalues=loose)).sentences)
-    assert "1 of 25 points of the map of curvature did not converge" in text
+    assert "1 of 25 points of the curvature map did not converge" in text
 
 
 @pytest.fixture
@@ -381,7 +381,7 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
     for said, args in {
         "no such file": ["--of", tmp_path / "other.keras"],
         "cannot be loaded": ["--plane", "random", "--of", tmp_path / "text.keras", "--data", data],
-        "no path of training": ["--of", file, "--data", data],
+        "no training path": ["--of", file, "--data", data],
         r"\(5,\), --data has \(3,\)": [*of, "--data", tmp_path / "narrow.npz"],
         "arrays x and y": [*of, "--data", tmp_path / "nothing.npz"],
         "plain.npy must be an .npz": [*of, "--data", tmp_path / "plain.npy"],
@@ -407,7 +407,7 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
         "is not a file": [*of, "--data", tmp_path / "other.npz"],
         "'huber2' is unknown": [*of, "--data", data, "--loss", "huber2"],
         "not three": ["--plane", "three-points", "--of", file, "--data", data],
-        "--nets are trained": [*of, "--data", data, "--nets", "5"],
+        "--nets are trained here": [*of, "--data", data, "--nets", "5"],
         "--epochs applies to a training": [*of, "--data", data, "--epochs", "5"],
     }.items():
         _, told = inside("landscape", *args, "--out", tmp_path / "out", expect=2)

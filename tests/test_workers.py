@@ -121,7 +121,7 @@ def test_a_worker_that_dies_ends_the_others_with_one_line_and_a_rerun_goes_on(vi
     both[victim].communicate()
     status, out, err = ended(both[1 - victim], 60)
     assert (status, out, err.count("\n")) == (1, "", 1), err
-    assert f"worker {1 - victim} of 2 has lost another" in err
+    assert f"worker {1 - victim} of 2 lost the connection to another" in err
     (kept,) = tmp_path.glob("artifacts/classify/*/parts/5 seed 0-*.npz")
     if victim == 0:
         return

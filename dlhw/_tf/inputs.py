@@ -93,7 +93,7 @@ def _tensor(a: Tensor, name: str, floats: tf.DType, *, texts: bool, in_memory: b
         raise _refused(name, a, "give a dense array of one shape (tf.sparse.to_dense, .to_tensor())")
     require(len(array.shape) > 0, f"{name} is the single number {array}; give an array with an axis of examples")
     if kind == tf.string:
-        require(texts, f"{name} holds texts; give numbers, such as class labels")
+        require(texts, f"{name} holds strings; give numbers, such as class labels")
         return tf.convert_to_tensor(array, tf.string)
     dtype = floats if kind.is_floating or kind.is_bool else tf.int32 if kind.size <= 2 or kind == tf.int32 else tf.int64
     on_disk = isinstance(array, np.memmap) and not in_memory
@@ -146,7 +146,8 @@ def length(data: Tensor) -> int:
     """Number of examples; UserError unless every array of the structure has as many, and at least one."""
     sizes = {int(a.shape[0]) for a in tf.nest.flatten(data)}
     require(
-        len(sizes) == 1 and min(sizes) > 0, f"inputs have {sorted(sizes)} examples; give equally many, at least one"
+        len(sizes) == 1 and min(sizes) > 0,
+        f"the inputs have {sorted(sizes)} examples; all arrays need the same number, at least one",
     )
     return sizes.pop()
 
@@ -173,7 +174,7 @@ def check_labels(y: Tensor, classes: int, *, ignored: int | None = None) -> None
     """
     require(
         classes >= 2,
-        "a model of one output has no classes; use binary cross entropy in place of the sparse categorical one",
+        "a model of one output has no classes; use binary instead of sparse categorical cross entropy",
     )
     labels = np.asarray(y.array if isinstance(y, ChunkedArray) else y)
     wrong = (labels < 0) | (labels >= classes) | (labels != np.floor(labels))
@@ -182,5 +183,5 @@ def check_labels(y: Tensor, classes: int, *, ignored: int | None = None) -> None
     require(
         not wrong.any(),
         f"label {reprlib.repr(labels[wrong].flat[0].item()) if wrong.any() else ''} is not a class of a model with "
-        f"{classes} outputs; labels are whole numbers in 0..{classes - 1}",
+        f"{classes} outputs; labels are integers in 0..{classes - 1}",
     )

@@ -115,15 +115,15 @@ class ExampleLoss:
             UserError: unless the loss gives at least one value per example; a loss that takes its own mean does not.
         """
         mask = getattr(y_pred, "_keras_mask", None)
-        require(y_pred.dtype.is_floating, f"the model gives outputs of type {y_pred.dtype.name}; a loss needs floats")
+        require(y_pred.dtype.is_floating, f"the model returns outputs of type {y_pred.dtype.name}; a loss needs floats")
         z = tf.cast(y_pred, wide_dtype(y_pred.dtype))
         raw = self.function(self._targets(y_true, z), z)
         losses = tf.convert_to_tensor(raw)
         shape, wanted = losses.shape.as_list(), z.shape.as_list()
         require(
             len(shape) > 0 and shape == wanted[: len(shape)],
-            f"the loss gives an array of shape {_shape(shape)} for outputs of shape {_shape(wanted)}; it must give one "
-            "loss per example, (n,) or (n, ...): leave out its own mean",
+            f"the loss returns an array of shape {_shape(shape)} for outputs of shape {_shape(wanted)}; it must return "
+            "one loss per example, (n,) or (n, ...), without taking the mean",
         )
         own = getattr(raw, "_keras_mask", None)
         mask = own if mask is None else mask if own is None else mask & own

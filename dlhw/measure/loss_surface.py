@@ -56,7 +56,9 @@ class PlaneLoss:
         self.objective = Objective(model, loss, x, y, batch_size=batch_size)
         self.plane = plane
         size = self.objective.size
-        require(len(plane.origin) == size, f"the plane lies among {len(plane.origin)} weights; the model trains {size}")
+        require(
+            len(plane.origin) == size, f"the plane has {len(plane.origin)} weights; the model has {size} trainable ones"
+        )
         plain = self.objective.probe
         simple = not (plain.masked or plain.moving or plain.added or plain.at_once)
         self._first = first_layer(model, plane, self.objective.data[0], batch_size) if simple else None

@@ -84,7 +84,7 @@ class Objective:
         if not self.probe.masked:
             return float(self.n * self.probe.entries)
         (count,) = self._sum(self._valid)
-        require(bool(count > 0), "the mask leaves out every example")
+        require(bool(count > 0), "the mask excludes every example")
         return float(count)
 
     @property
@@ -151,7 +151,8 @@ class Objective:
         same = len(self._trainable()) == len(self.variables)
         same = same and all(a is b for a, b in zip(self._trainable(), self.variables, strict=True))
         require(
-            same, "the model trains other weights than it did (a layer was frozen or unfrozen); make a new objective"
+            same,
+            "the trainable weights of the model have changed (a layer was frozen or unfrozen); create a new Objective",
         )
         total: list[Any] = []
         before = [v.numpy() for v in self.probe.moving]

@@ -214,6 +214,6 @@ def spectral_density(
     require(sigma > 0, f"width={sigma} must be positive")
     grid = np.linspace(at[0] - 4 * sigma, at[-1] + 4 * sigma, points)
     step = (grid[-1] - grid[0]) / (points - 1)
-    require(sigma >= step, f"width={sigma:g} is under the step of the grid, {step:.2g}: give more than {points} points")
+    require(sigma >= step, f"width={sigma:g} is below the grid step {step:.2g}; use more than {points} points")
     bells = np.exp(-0.5 * ((grid[:, None] - at) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
     return Density(at, share, grid, bells @ share, sigma)

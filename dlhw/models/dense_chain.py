@@ -18,18 +18,18 @@ def dense_layers(model: keras.Model, who: str = "fit_many") -> list[keras.layers
     links = [layer.output for layer in layers[:-1]] == [layer.input for layer in layers[1:]] if chain else False
     if wrong or not layers or not links:
         name = type(wrong[0]).__name__ if wrong else "a branch"
-        raise UserError(f"{who} takes plain chains of Dense layers with bias; {model.name!r} holds {name}")
+        raise UserError(f"{who} supports plain chains of Dense layers with bias; {model.name!r} contains {name}")
     rank = len(model.inputs[0].shape)
-    require(rank == 2, f"{who} takes inputs (batch, features); {model.name!r} takes inputs of {rank} axes")
+    require(rank == 2, f"{who} supports inputs of shape (batch, features); {model.name!r} has inputs of {rank} axes")
     for layer in layers:
         what = _extra(layer)
-        require(not what, f"{who} takes plain chains; {layer.name!r} of {model.name!r} is {what}")
+        require(not what, f"{who} supports plain chains; {layer.name!r} of {model.name!r} is {what}")
         require(
             layer.activation is not keras.activations.softmax and layer.activation is not keras.activations.log_softmax,
             f"{who} needs elementwise activations; {layer.name!r} of {model.name!r} has softmax",
         )
     require(len({layer.compute_dtype for layer in layers} | {model.compute_dtype}) == 1,
-            f"{who} takes nets of one precision; {model.name!r} has several")  # fmt: skip
+            f"{who} supports nets of one precision; {model.name!r} has several")  # fmt: skip
     return layers
 
 

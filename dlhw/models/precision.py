@@ -42,7 +42,7 @@ def as_float64(model: keras.Model, x: Data = None) -> keras.Model:
         layer.compute_dtype for layer in layers_of(copy) if layer.weights and hasattr(layer, "compute_dtype")
     }
     narrow = sorted(k for k in kinds if k in _NARROW)
-    require(not narrow, f"some layers of {model.name} stay {', '.join(narrow)}; they do not follow `dtype`")
+    require(not narrow, f"some layers of {model.name} stay {', '.join(narrow)}; they ignore `dtype`")
     return copy
 
 

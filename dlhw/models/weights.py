@@ -92,7 +92,7 @@ def layer_parts(model: keras.Model) -> dict[str, slice]:
         own = sorted(at.pop(id(v)) for v in layer.trainable_variables if id(v) in at)
         if own:
             together = own == list(range(own[0], own[-1] + 1))
-            require(together, f"the weights of layer {layer.name} do not stand together in those of the model")
+            require(together, f"the weights of layer {layer.name} are not contiguous in those of the model")
             parts[layer.name] = slice(ends[own[0]], ends[own[-1] + 1])
     return parts
 

@@ -92,7 +92,7 @@ def _table(
         rows += _readings(curves, wanted, [found[0] if found else None for found in same])
     versions = {str(run.environment["versions"].get("dlhw")) for run in runs}
     devices = {str(run.environment["device"]) for run in runs}
-    texts = ["Median over seeds, with minimum and maximum; where ranges overlap, nothing is separated."]
+    texts = ["Median over seeds, with minimum and maximum; where ranges overlap, no difference is claimed."]
     if not differing:
         texts.append("All settings are the same.")
     if len(versions) > 1 or len(devices) > 1:

@@ -39,16 +39,16 @@ class Context:
 
     progress: ProgressReport | None = None
     checkpoints: CheckpointStore = field(default_factory=MemoryCheckpoints)
-    device: Device = option("auto", "auto takes GPUs, if there are any.")
+    device: Device = option("auto", "auto uses GPUs if there are any.")
     strategy: Strategy = option(
-        "auto", "Split each training over devices or machines; `dlhw devices` says what auto takes."
+        "auto", "Split each training over devices or machines; `dlhw devices` shows what auto selects."
     )
     replicas: int = option(0, "Number of devices to use; 0: all. Splits a CPU with `strategy` mirrored.")
     xla: Xla = option("auto", "Compile trainings on images with XLA; auto: where it is faster on a CPU.")
     scheduler: str = option("", "Send trainings on images to a Dask cluster: tcp://HOST:PORT.")
-    jobs: int | None = option(None, "Trainings side by side; one per core was measured fastest.")
-    data_dir: Path | None = option(None, "Folder of data sets, read in place; else DLHW_DATA_DIR, else Keras's cache.")
-    animate: bool = option(False, "Write a GIF too: of the fit over the epochs, or of the growing path.")
+    jobs: int | None = option(None, "Number of trainings run in parallel; one per core was measured to be fastest.")
+    data_dir: Path | None = option(None, "Folder of the data sets; default: DLHW_DATA_DIR, then the Keras cache.")
+    animate: bool = option(False, "Also write a GIF, of the fit over the epochs or of the growing path.")
     tensorboard: Path | None = option(None, "Folder for TensorBoard: scalars and histograms while training.")
     provenance: Provenance = field(default_factory=Provenance)
 

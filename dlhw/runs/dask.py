@@ -74,8 +74,8 @@ class Cluster:
                 ) from None
             except KilledWorker:
                 raise RunError(
-                    f"the workers of {self.address} died over one training again and again (memory?); finished "
-                    "trainings are stored, and the same command resumes from them"
+                    f"the workers of {self.address} died repeatedly during the same training (out of memory?); "
+                    "finished trainings are stored, and the same command resumes from them"
                 ) from None
             finally:
                 for future, name in pending.items():

@@ -44,7 +44,7 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
         raise UserError(f"`out`: {path} cannot be used ({error.strerror}); choose another place") from None
     if not visible:
         return
-    require("run.json" in visible, f"{path} holds files but no run; choose another `out`, or use `overwrite`")
+    require("run.json" in visible, f"{path} contains files but no run; choose another `out`, or use `overwrite`")
     try:
         stored = read_json(path)["settings"]
     except UserError as error:
@@ -135,7 +135,7 @@ def read_json(path: Path) -> dict[str, Any]:
     file = path / "run.json"
     try:
         require(path.is_dir(), f"{path} is not a folder; give the folder of a run, such as artifacts/simulate/default")
-        require(file.is_file(), f"{path} is not a run: it holds no run.json")
+        require(file.is_file(), f"{path} is not a run: it contains no run.json")
         record = json.loads(file.read_text())
     except UserError:
         raise

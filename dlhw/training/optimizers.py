@@ -196,11 +196,11 @@ def as_optimizer(value: Tensor) -> Optimizer:
     config = value.get_config()
     for name, off in _UNSUPPORTED.items():
         set_to = config.get(name, off)
-        require(set_to in (off, None), f"the Keras optimizer has {name}={set_to}; leave it out, no rule here has it")
+        require(set_to in (off, None), f"the Keras optimizer has {name}={set_to}; it is not supported, leave it out")
     rate = config["learning_rate"]
     require(isinstance(rate, (int, float)), "the Keras optimizer has a schedule of the learning rate; use a number")
     name, momentum = kinds[type(value)], float(config.get("momentum", 0.0))
-    require(name == "sgd" or momentum == 0, f"RMSprop has momentum={momentum:g}; leave it out, no rule here has it")
+    require(name == "sgd" or momentum == 0, f"RMSprop has momentum={momentum:g}; it is not supported, leave it out")
     more: dict[str, Any] = {key: float(config[key]) for key in ("beta_1", "beta_2", "rho", "epsilon") if key in config}
     rule = optimizer("nesterov" if config.get("nesterov") else name, float(rate), momentum)
     return dataclasses.replace(rule, **more)

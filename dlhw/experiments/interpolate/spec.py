@@ -22,11 +22,11 @@ class Settings(BatchSettings):
     net: str = option("10c5-p2-20c5-p2-50", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
     by: tuple[str, ...] = option(
         ("batch-size=64,512", "learning-rate=0.001,0.01"),
-        "What A and B differ in: batch-size=A,B or learning-rate=A,B; may be repeated.",
+        "How A and B differ: batch-size=A,B or learning-rate=A,B; may be repeated.",
         whole=True,
     )
     own_start: bool = option(
-        True, "Start A and B from weights of their own, or from shared ones.", flags="--own-start/--shared-start"
+        True, "Start A and B from different initial weights, or from the same.", flags="--own-start/--shared-start"
     )
     alphas: tuple[float, ...] = option(
         tuple(round(-1 + 0.05 * k, 2) for k in range(61)),
@@ -74,7 +74,7 @@ def parse(text: str) -> tuple[str, tuple[float, float]]:
     require(valid, f"`by` {text!r}: both values must be positive and finite")
     require(numbers[0] != numbers[1], f"`by` {text!r}: A and B are the same; {example}")
     whole = all(v == int(v) for v in numbers)
-    require(key != "batch-size" or whole, f"`by` {text!r}: batch sizes are whole numbers")
+    require(key != "batch-size" or whole, f"`by` {text!r}: batch sizes must be integers")
     return key, (numbers[0], numbers[1])
 
 

@@ -114,12 +114,12 @@ def _three_nets(result: Result, m: int) -> Finding:
 
 
 def _curvature(result: Result) -> list[Finding]:
-    """How many points of the map of curvature have converged."""
+    """How many points of the curvature map have converged."""
     if not (result.eigenvalues.size and np.isfinite(result.eigenvalues).any()):
         return []
     points = np.isfinite(result.eigenvalues[..., 2])
     loose = int((~view.converged(result.eigenvalues) & points).sum())
     if not loose:
-        return [Finding("curvature-map", f"Map of curvature: all {int(points.sum())} points have converged.")]
-    what = f"of {int(points.sum())} points of the map of curvature"
+        return [Finding("curvature-map", f"Curvature map: all {int(points.sum())} points converged.")]
+    what = f"of {int(points.sum())} points of the curvature map"
     return findings.not_converged(loose, what, "they are left white")

@@ -52,7 +52,7 @@ class Settings:
     curvature: int = option(0, "Points per side of a map of |smallest / largest eigenvalue|; 0: none.")
     data: str = option(
         "mnist",
-        "Set of images; for PATH.keras also an .npz file with arrays x and y, or x_test and y_test.",
+        "Image data set; for PATH.keras also an .npz file with arrays x and y, or x_test and y_test.",
         paths=True,
     )
     loss: str = option(
@@ -84,7 +84,9 @@ class Settings:
         for name in ("epochs", "batch_size", "learning_rate", "examples"):
             require(getattr(self, name) >= 0, f"`{name}` {getattr(self, name):g} must be positive, or 0")
         shown = self.seeds * (len(self.of) if self.saved else len(self.net_names()))
-        require(shown <= MOST, f"{shown} surfaces are too many side by side; at most {MOST}: fewer `nets` or `seeds`")
+        require(
+            shown <= MOST, f"{shown} surfaces are too many for one figure (at most {MOST}); reduce `nets` or `seeds`"
+        )
         if self.plane not in ("random", "line"):
             refuse_changed(self, ("norm",), f"applies to random directions, and `plane` is {self.plane}")
         if self.saved:
@@ -110,7 +112,7 @@ class Settings:
 
     def _check_files(self) -> None:
         planes = ("random", "three-points", "line")
-        no_path = f"`plane` {self.plane}: a file holds no path of training; use {', '.join(planes)}"
+        no_path = f"`plane` {self.plane}: a saved model has no training path; use {', '.join(planes)}"
         require(self.plane in planes, no_path)
         three = self.plane != "three-points" or len(self.of) == 3
         count = f"{len(self.of)} file{'s' * (len(self.of) > 1)}"
@@ -118,9 +120,9 @@ class Settings:
         known = self.data in datasets.DATASETS or Path(self.data).is_file()
         sets = ", ".join(datasets.DATASETS)
         require(known, f"`data` {self.data!r} is not a file; use {sets}, or an .npz of x and y")
-        require(not self.nets, "`nets` are trained, and `of` names files; leave one out")
+        require(not self.nets, "`nets` are trained here, and `of` names saved models; give only one of them")
         of_training = ("examples", "epochs", "batch_size", "learning_rate", "activation", "func", "every")
-        refuse_changed(self, of_training, "applies to a training, and `of` names files")
+        refuse_changed(self, of_training, "applies to a training, and `of` names saved models")
         one = self.plane != "three-points" or self.seeds == 1
         require(one, f"`seeds` {self.seeds}: there is one plane through three files; leave it out")
 

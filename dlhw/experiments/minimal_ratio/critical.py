@@ -16,7 +16,8 @@ def critical_points(settings: Settings, result: Result, mask: NDArray[np.bool_])
     """How many searches reached a critical point, and what these are; mask: (S,) which did."""
     n = int(mask.sum())
     reached = (
-        f"{n} of {settings.seeds} nets reached a critical point: |g| < {settings.arrival:g}, followed to rounding."
+        f"{n} of {settings.seeds} nets reached a critical point: |g| < {settings.arrival:g}, reduced to the level of "
+        "rounding."
     )
     if not n:
         return [Finding("critical-points", reached)]
@@ -61,7 +62,7 @@ def _types(eigenvalues: Array, norms: Array) -> Finding:
         "undecided because of rounding": unclear,
     }
     parts = (f"{name}: {int(mask.sum())} of {len(norms)}" for name, mask in counts.items() if mask.any())
-    return Finding("types-of-critical-points", f"What they are: {'; '.join(parts)}.")
+    return Finding("types-of-critical-points", f"Types: {'; '.join(parts)}.")
 
 
 def _constant_output(settings: Settings, loss: Array, positive: Array) -> list[Finding]:

@@ -127,7 +127,7 @@ def _searches(result: Result) -> list[Finding]:
         found.append(Finding("sharpness-searches", f"{text}; the largest is reported."))
     capped = int((known & (result.keskar_settled < 1)).sum())
     what = f"of {int(known.sum())} searches for Keskar's maximum"
-    return found + findings.not_converged(capped, what, "they ended at their cap, still rising")
+    return found + findings.not_converged(capped, what, "they ended at their limit while still increasing")
 
 
 def _saturated(result: Result) -> list[Finding]:

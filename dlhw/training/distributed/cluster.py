@@ -52,7 +52,7 @@ def _from_tf_config(text: str) -> Cluster | None:
         return None
     require(isinstance(cluster, dict) and isinstance(task, dict), f"TF_CONFIG lacks cluster or task; {_SHAPE}")
     strange = sorted(str(job) for job in cluster if job not in ("chief", "worker"))
-    require(not strange, f"TF_CONFIG names the job {', '.join(strange)}; dlhw trains on chief and worker alone")
+    require(not strange, f"TF_CONFIG names the job {', '.join(strange)}; only chief and worker are supported")
     places: list[tuple[str, int]] = []
     for job in ("chief", "worker"):
         hosts = cluster.get(job, [])

@@ -82,6 +82,6 @@ def one_line_errors(plan: Plan) -> Iterator[None]:
             raise
         reason = first_line(error).split(". ")[0]
         raise RunError(
-            f"worker {plan.index} of {plan.workers} has lost another ({reason}); finished trainings are stored, and "
-            "the same command on all workers resumes from them"
+            f"worker {plan.index} of {plan.workers} lost the connection to another ({reason}); finished trainings are "
+            "stored, and the same command on all workers resumes from them"
         ) from None
