@@ -19,13 +19,13 @@ from dlhw.errors import UserError
 from dlhw.experiments.landscape import nets, saved_models, subject, surface
 from dlhw.measure.directions import (
     Plane,
-    coarse_to_fine,
     normalised,
     path_plane,
     random_direction,
     random_plane,
     three_point_plane,
 )
+from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.runs import experiment as registry
 from dlhw.runs import runner
 from dlhw.runs.context import Context

@@ -13,7 +13,7 @@ from dlhw.errors import require
 Array = NDArray[np.floating]
 Norm = Literal["filter", "layer", "weight", "none"]
 Shapes: TypeAlias = Any
-"""A Keras model, or the shapes of its trainable weights: a sequence of tuples of whole numbers."""
+"""A Keras model, or the shapes of its trainable weights: a sequence of tuples of integers."""
 
 
 def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Array:
@@ -120,11 +120,26 @@ class Plane:
     second: Array  # (P,)
 
     def at(self, a: float, b: float) -> Array:
-        """The weights at (a, b), (P,)."""
+        """Return the weights at a point of the plane.
+
+        Args:
+            a: coordinate along `first`.
+            b: coordinate along `second`.
+
+        Returns:
+            origin + a first + b second, (P,).
+        """
         return self.origin + a * self.first + b * self.second
 
     def coordinates(self, points: Array) -> tuple[Array, Array]:
-        """(a, b) of the points of the plane nearest to `points` (n, P), (n, 2), and the distances to them, (n,)."""
+        """Project weights onto the plane.
+
+        Args:
+            points: weights, (n, P) or (P,).
+
+        Returns:
+            Coordinates (a, b) of the nearest points of the plane, (n, 2), and the Euclidean distances to them, (n,).
+        """
         away = np.atleast_2d(np.asarray(points, np.float64)) - self.origin
         basis = np.stack([self.first, self.second], axis=1)
         found = np.linalg.lstsq(basis, away.T, rcond=None)[0].T
@@ -226,24 +241,3 @@ def _orthogonal(row: Array) -> Array:
     other[int(np.abs(row).argmin())] = 1.0
     other -= (other @ row) * row
     return other / np.linalg.norm(other)
-
-
-def coarse_to_fine(rows: int, columns: int) -> list[NDArray[Any]]:
-    """All points of a grid in levels, each an array (n, 2) of row and column: every 2^k-th point first, then between.
-
-    After any level the points so far are a grid of their own, so that a picture can be drawn long before the end. The
-    middle of an odd grid is on every level.
-    """
-    require(rows >= 1 and columns >= 1, f"a grid of {rows} x {columns} points is empty")
-    i, j = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
-    i, j = i - rows // 2, j - columns // 2
-    step = 1
-    while 2 * step <= max(rows, columns) // 2:
-        step *= 2
-    levels, seen = [], np.zeros((rows, columns), bool)
-    while step:
-        new = (i % step == 0) & (j % step == 0) & ~seen
-        seen |= new
-        levels.append(np.argwhere(new))
-        step //= 2
-    return levels

@@ -18,8 +18,9 @@ from dlhw._tf.inputs import chunks
 from dlhw._tf.losses import Loss, correct_predictions
 from dlhw._tf.types import Data, Tensor
 from dlhw.errors import require
-from dlhw.measure.directions import Plane, coarse_to_fine
+from dlhw.measure.directions import Plane
 from dlhw.measure.first_layer import first_layer
+from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.measure.objective import BATCH, Objective, Value
 from dlhw.models.state import restore_weights
 
@@ -42,12 +43,13 @@ class Surface:
 class PlaneLoss:
     """Loss and accuracy at points (a, b) of a plane, over all of (x, y).
 
-    Where the first layer is a Dense or Conv2D its outputs are combined from three passes, instead of computed anew at
-    every point: that differs from the plain way by rounding, and takes up to 1 GB. It is held against the plain way on
-    one chunk, and given up if the two differ.
-    Moving statistics of batch normalization stand still, those that `model` holds. The model serves as the place to
-    compute and may hold other weights while this is in use: see :func:`surface`, which restores them. Several threads
-    may call `points`; one at a time may call `at`.
+    If the first layer is a Dense or Conv2D layer, its outputs are combined from three passes instead of computed at
+    every point. The result equals the direct computation up to rounding, and takes up to 1 GB of memory. It is compared
+    with the direct computation on one chunk, and not used if the two differ.
+
+    Moving statistics of batch normalization are fixed at those that `model` holds. The model is used for the
+    computation and may hold other weights meanwhile: see :func:`surface`, which restores them. Several threads may call
+    `points`; only one at a time may call `at`.
     """
 
     def __init__(
@@ -81,16 +83,30 @@ class PlaneLoss:
         return bool(np.isclose(fast[0], plain.loss, rtol=1e-3, equal_nan=True))
 
     def __call__(self, a: float, b: float) -> Value:
-        """At the weights origin + a first + b second."""
+        """Return loss and accuracy at the weights origin + a first + b second."""
         return self.points([(a, b)])[0]
 
     def at(self, theta: Array) -> Value:
-        """At any weights (P,), on the plane or not, the plain way."""
+        """Return loss and accuracy at any weights, on the plane or not, by the direct computation.
+
+        Args:
+            theta: weights, (P,).
+
+        Returns:
+            Loss and accuracy.
+        """
         self.objective.move(theta)
         return self.objective.value()
 
     def points(self, ab: Sequence[tuple[float, float]] | Array) -> list[Value]:
-        """At all points (a, b) of `ab`; fastest eight at a time."""
+        """Return loss and accuracy at several points; eight at a time are fastest.
+
+        Args:
+            ab: coordinates, (n, 2).
+
+        Returns:
+            Loss and accuracy of each point, in order.
+        """
         if self._first is None:
             with self._lock:
                 return [self.at(self.plane.at(a, b)) for a, b in ab]

@@ -34,15 +34,15 @@ class Value:
 
 
 class Objective:
-    """f(theta): the loss that training minimises, over all of (x, y) as one batch: what `keras.Model.evaluate` gives.
+    """f(theta): the loss that training minimizes, over all of (x, y), as `keras.Model.evaluate` reports it.
 
-    The mean over the examples of loss(y, model(x)), or what masks, ignored classes and the reduction of a loss object
-    make of it, plus the losses that layers add. Taken in inference mode, in chunks of `batch_size`, whose size changes
-    nothing but rounding and memory; where the loss of an example depends on the others (contrastive losses, layers
-    that look across the batch) all examples are taken at once. A pass that changes states of the model (seeds of
-    random layers, stateful layers) starts from the same states every time. All calls use the weights that the model
-    holds at that time; vectors are those of :func:`dlhw.measure.flat`, (P,), computed in the precision of the model
-    and returned in float64.
+    It is the mean over the examples of loss(y, model(x)), or what masks, ignored classes and the reduction of a loss
+    object make of it, plus the losses that layers add. The model is evaluated in inference mode, in chunks of
+    `batch_size`, whose size affects only rounding and memory; if the loss of an example depends on the others
+    (contrastive losses, layers that look across the batch), all examples are evaluated at once. A pass that changes
+    states of the model (seeds of random layers, stateful layers) starts from the same states every time. All calls use
+    the weights that the model holds at that time. Vectors are those of :func:`dlhw.measure.flat`, (P,), computed in the
+    precision of the model and returned in float64.
     """
 
     def __init__(self, model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH) -> None:
@@ -93,22 +93,33 @@ class Objective:
         return flat(self.model).astype(np.float64)
 
     def move(self, theta: Array) -> None:
-        """Put `theta` (P,) into the model."""
+        """Set the trainable weights of the model.
+
+        Args:
+            theta: weights, (P,).
+        """
         assign(self.model, theta)
 
     def value(self) -> Value:
-        """Loss and accuracy at the model's weights."""
+        """Return loss and accuracy at the current weights of the model.
+
+        Returns:
+            Loss, and accuracy as a fraction in [0, 1]; nan if targets are not class labels.
+        """
         loss, right = self._sum(self._value)
         return Value(float(loss / self.denominator), float(right / self.n))
 
     def example_losses(self) -> Array:
-        """The loss of every example alone, (n,), what layers add left out.
+        """Return the loss of each example, without what layers add.
 
         Its standard deviation over sqrt(n) is the standard error of the mean loss as an estimate for the population
         that the examples are drawn from.
 
+        Returns:
+            The losses, (n,).
+
         Raises:
-            UserError: where the loss of an example depends on the others.
+            UserError: if the loss of an example depends on the other examples.
         """
         require(self.probe.separable, "the loss of an example depends on the other examples of its batch")
         before, rows = [v.numpy() for v in self.probe.moving], []
@@ -119,15 +130,25 @@ class Objective:
         return np.concatenate(rows)
 
     def gradient(self) -> tuple[float, Array]:
-        """f and its gradient, (P,)."""
+        """Return the loss and its gradient.
+
+        Returns:
+            f and its gradient, (P,).
+        """
         loss, gradient = self._sum(self._gradient)
         return float(loss / self.denominator), np.asarray(gradient / self.denominator)
 
     def product(self, vector: Array) -> Array:
-        """Hessian of f times `vector` (P,), by differentiating the product of gradient and vector (Pearlmutter 1994).
+        """Multiply the Hessian of f with a vector, by differentiating gradient times vector (Pearlmutter 1994).
 
-        Reverse over reverse: on the CPU faster than forward over reverse (2.2 gradients against 2.7 for a small
+        Reverse over reverse: on the CPU this is faster than forward over reverse (2.2 gradients against 2.7 for a small
         convolutional net). A ReLU net is piecewise smooth: this is the Hessian of the piece that theta lies in.
+
+        Args:
+            vector: (P,).
+
+        Returns:
+            Hessian times vector, (P,).
 
         Raises:
             UserError: for a vector of another size, and a layer without second derivatives.
@@ -139,9 +160,12 @@ class Objective:
         return np.asarray(product / self.denominator)
 
     def matrix(self) -> Array:
-        """The whole Hessian of f, (P, P), as it is computed: symmetric up to rounding.
+        """Return the whole Hessian of f as computed, symmetric up to rounding.
 
-        One backward pass a row and chunk, one after the other: the memory is that of one gradient.
+        One backward pass per row and chunk, one after the other, so the memory is that of one gradient.
+
+        Returns:
+            The Hessian, (P, P).
         """
         (matrix,) = self._sum(self._matrix)
         return np.asarray(matrix / self.denominator)

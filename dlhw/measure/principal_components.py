@@ -21,7 +21,15 @@ class PCA:
     mean: Array  # (P,)
 
     def coordinates(self, points: Array, origin: Array | None = None) -> Array:
-        """Return (points - origin) components^T, (n, k); the origin is the mean by default."""
+        """Project points onto the components.
+
+        Args:
+            points: (n, P).
+            origin: (P,); default: the mean.
+
+        Returns:
+            (points - origin) components^T, (n, k).
+        """
         return (points - (self.mean if origin is None else origin)) @ self.components.T
 
 

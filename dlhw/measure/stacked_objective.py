@@ -20,17 +20,24 @@ Array = NDArray[np.floating]
 
 
 class StackedObjective:
-    """f(theta) = mean over the batch of the squared error, for nets of one shape, each a row of theta (S, P).
+    """f(theta) = mean over the batch of the squared error, for nets of the same shape, each a row of theta (S, P).
 
-    Rows are weights in the order of :func:`dlhw.measure.flat`, any number of them at a time; what is computed of a row
-    does not depend on the others. Computed in the precision of the models, compiled by XLA once a block size; several
-    threads may call it.
+    Rows are weights in the order of :func:`dlhw.measure.flat`, any number of them at a time; the result of a row does
+    not depend on the others. Everything is computed in the precision of the models and compiled by XLA once per block
+    size. Several threads may call it.
     """
 
     def __init__(self, models: Sequence[keras.Model], x: Tensor, y: Tensor, *, block: int = 10) -> None:
-        """models: chains of Dense layers; x (n, inputs), y (n, outputs); rows are computed `block` at a time.
+        """Prepare the computation.
 
-        Raises UserError for nets that are not such chains, of unequal shape, or of more than 1000 weights.
+        Args:
+            models: chains of Dense layers of one shape.
+            x: inputs, (n, inputs).
+            y: targets, (n, outputs).
+            block: number of rows computed at once.
+
+        Raises:
+            UserError: for models that are not such chains, differ in shape, or have more than 1000 weights.
         """
         kinds = {shape_of(model, "StackedObjective") for model in models}
         require(len(kinds) == 1, f"a stack needs nets of one shape; these have {len(kinds)}")
@@ -48,18 +55,44 @@ class StackedObjective:
 
     @staticmethod
     def stack(models: Sequence[keras.Model]) -> Array:
-        """The weights of the models, (S, P)."""
+        """Return the weights of several models as rows.
+
+        Args:
+            models: S models of one shape.
+
+        Returns:
+            The weights, (S, P).
+        """
         return np.stack([flat(model) for model in models])
 
     def gradient(self, theta: Array) -> tuple[Array, Array]:
-        """f (S,) and its gradient (S, P) at theta (S, P)."""
+        """Return loss and gradient of every row.
+
+        Args:
+            theta: weights, (S, P).
+
+        Returns:
+            f, (S,), and its gradient, (S, P).
+
+        Raises:
+            UserError: for theta of another shape.
+        """
         found = self._in_blocks(self._gradient, theta)
         return found[0], found[1]
 
     def hessian(self, theta: Array) -> tuple[Array, Array, Array]:
-        """f (S,), gradient (S, P) and Hessian (S, P, P), symmetrised, at theta (S, P).
+        """Return loss, gradient and Hessian of every row.
 
         Row i of all Hessians of a block is one Hessian-vector product (Pearlmutter 1994) with the unit vector e_i.
+
+        Args:
+            theta: weights, (S, P).
+
+        Returns:
+            f, (S,), gradient, (S, P), and Hessian, (S, P, P), symmetrized.
+
+        Raises:
+            UserError: for theta of another shape.
         """
         loss, gradient, matrix = self._in_blocks(self._hessian, theta)
         return loss, gradient, (matrix + np.swapaxes(matrix, 1, 2)) / 2

@@ -136,7 +136,7 @@ def image_net(
 
 
 def initial_weights(sizes: Sequence[int], *, init: Init, seed: int) -> list[np.ndarray]:
-    """Initial weights of an MLP: :func:`draw_weights` of these sizes, input and output included.
+    """Return initial weights of an MLP: :func:`draw_weights` for these layer sizes.
 
     Args:
         sizes: input, hidden and output sizes.
@@ -145,15 +145,20 @@ def initial_weights(sizes: Sequence[int], *, init: Init, seed: int) -> list[np.n
 
     Returns:
         Kernel and bias of every layer, float32.
+
+    Example:
+        >>> from dlhw.models import initial_weights
+        >>> [w.shape for w in initial_weights((1, 3, 2), init="torch", seed=0)]
+        [(1, 3), (3,), (3, 2), (2,)]
     """
     return draw_weights(list(itertools.pairwise(sizes)), init=init, seed=seed)
 
 
 def draw_weights(kernels: Sequence[tuple[int, ...]], *, init: Init, seed: int) -> list[np.ndarray]:
-    """Kernel (..., in, out) and bias (out,) of every layer, float32, drawn by NumPy's PCG64.
+    """Draw kernel (..., in, out) and bias (out,) of every layer, float32, with NumPy's PCG64.
 
-    NumPy draws them, not Keras: one stream for the whole net costs microseconds, where one initializer per tensor costs
-    milliseconds, and it does not change with the version of TensorFlow.
+    NumPy draws them, not Keras: one stream for the whole net takes microseconds where one initializer per tensor takes
+    milliseconds, and the numbers do not change with the version of TensorFlow.
 
     Args:
         kernels: shapes of the kernels.
@@ -162,6 +167,11 @@ def draw_weights(kernels: Sequence[tuple[int, ...]], *, init: Init, seed: int) -
 
     Returns:
         Kernels and biases in turn.
+
+    Example:
+        >>> from dlhw.models import draw_weights
+        >>> [w.shape for w in draw_weights([(3, 3, 1, 8)], init="keras", seed=0)]
+        [(3, 3, 1, 8), (8,)]
     """
     rng = np.random.default_rng(seed)
     weights = []

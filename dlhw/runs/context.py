@@ -64,8 +64,11 @@ class Context:
             trainings: number of independent trainings.
             splittable: whether one training can be split over several devices.
 
+        Returns:
+            The plan: devices, strategy, number of workers, and the reason for the choice.
+
         Raises:
-            UserError: for what this machine does not have.
+            UserError: if this machine does not have what was asked for.
         """
         from dlhw.training.distributed.plan import make_plan
 

@@ -86,7 +86,14 @@ class Run:
         return float(sum(times)) / max(1, int(self.environment.get("jobs", 1)))
 
     def save(self, out: str | Path = "artifacts", overwrite: bool = False) -> Path:
-        """Write run.json, arrays.npz and the figures to out/experiment/name and return that folder.
+        """Write run.json, arrays.npz and the figures to out/experiment/name.
+
+        Args:
+            out: folder of all runs.
+            overwrite: replace what the run folder holds.
+
+        Returns:
+            The run folder.
 
         Raises:
             UserError: if the folder holds something else, is in use, or cannot be written.
@@ -98,7 +105,15 @@ class Run:
         return path
 
     def draw(self, folder: Path, **how: Any) -> list[Path]:
-        """Write all figures (`how`: options of :func:`dlhw.present.render.save`) and pages; return the paths."""
+        """Write all figures and pages into a folder.
+
+        Args:
+            folder: where the files are written; created if missing.
+            **how: options of :func:`dlhw.present.render.save`: formats, dpi, style.
+
+        Returns:
+            The paths of the files.
+        """
         from dlhw.present import render
 
         paths = render.save(self.figures(), folder, **how)
@@ -108,7 +123,11 @@ class Run:
         return paths
 
     def write(self, path: Path) -> None:
-        """Write everything into the folder `path`, whose lock the caller holds."""
+        """Write everything into a run folder whose lock the caller holds.
+
+        Args:
+            path: the run folder.
+        """
         store.save(
             path,
             experiment=self.experiment,
@@ -121,13 +140,24 @@ class Run:
 
 
 def load(path: str | Path) -> Run:
-    """Return a stored run; no TensorFlow is loaded.
+    """Read a stored run, without loading TensorFlow.
 
     Args:
         path: folder of the run.
 
+    Returns:
+        The run, with its settings, result and environment.
+
     Raises:
         UserError: if `path` is not a run of this schema.
+
+    Example:
+        >>> import tempfile
+        >>> import dlhw
+        >>> run = dlhw.run("simulate", models=("2",), epochs=3, points=5, seeds=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     dlhw.load(run.save(folder)).settings.epochs
+        3
     """
     path = Path(path)
     record = store.read_json(path)

@@ -36,7 +36,7 @@ def run(
         context: where and how to compute.
         out: folder of all runs. The run is stored in out/name/<what differs from the defaults>, locked while it runs,
             and resumed if it was interrupted, exactly as the command does. None: nothing is written.
-        overwrite: replace whatever the run folder holds.
+        overwrite: replace what the run folder holds.
         **settings: fields of the experiment's Settings.
 
     Returns:
@@ -44,7 +44,13 @@ def run(
 
     Raises:
         UserError: for unknown names, invalid settings, and a run folder that cannot be used.
-        RunError: where another machine was lost.
+        RunError: if another machine was lost.
+
+    Example:
+        >>> import dlhw
+        >>> run = dlhw.run("simulate", models=("2",), epochs=3, points=5, seeds=1)
+        >>> run.result.loss.shape  # nets, seeds, epochs + 1
+        (1, 1, 4)
     """
     experiment = registry.get(name)
     chosen, context = build(experiment.settings, settings), context or Context()

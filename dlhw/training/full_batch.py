@@ -57,7 +57,7 @@ def train_step(
     x: Data,
     y: Data,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One update of `model` in place, by the book: forward, loss, gradient, norms, optimizer, constraints.
+    """Update `model` once, in place, without shortcuts: forward, loss, gradient, norms, optimizer, constraints.
 
     Works uncompiled, which is the reference of the tests, and inside `tf.function`.
 
@@ -72,6 +72,16 @@ def train_step(
 
     Returns:
         Loss and gradient norm before the update (scalars), the norms of the layers, (layers,), and the new slots.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from dlhw import models, training
+        >>> net, x = models.mlp((4,)), tf.ones((5, 1))
+        >>> rule = training.optimizer("sgd", 0.1)
+        >>> slots = rule.slots(net.trainable_variables)
+        >>> _, _, layers, slots = training.train_step(net, "mse", rule, tf.constant(1), slots, x, x)
+        >>> layers.shape.as_list()
+        [2]
     """
     variables = model.trainable_variables
     loss = loss if isinstance(loss, ExampleLoss) else ExampleLoss(loss, model)
@@ -89,17 +99,23 @@ def train_step(
 
 
 def use_xla(model: keras.Model, steps: int | None = None) -> bool:
-    """Whether XLA is faster on the CPU: for dense nets; not with convolutions or pooling, where its kernels are slow.
+    """Return whether training is faster on a CPU when compiled with XLA.
 
-    It compiles for about two seconds and saves some tenths of a millisecond per step: for fewer than 5000 steps, not
-    even then.
+    It is for dense nets; with convolutions or pooling, for which XLA's kernels are slow, it is not. Compilation takes
+    about two seconds and saves some tenths of a millisecond per step, so it does not pay for fewer than 5000 steps.
 
     Args:
         model: any Keras model.
-        steps: number of steps ahead; None: many.
+        steps: number of steps to train; None: many.
 
     Returns:
         Whether to compile with XLA.
+
+    Example:
+        >>> from dlhw import models
+        >>> from dlhw.training import use_xla
+        >>> use_xla(models.mlp((4,))), use_xla(models.image_net("2c3-p2-4", (8, 8, 1), 3))
+        (True, False)
     """
     if steps is not None and steps < 5000:
         return False

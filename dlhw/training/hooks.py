@@ -21,6 +21,9 @@ def every(k: int, hook: Hook) -> Hook:
         k: number of epochs between two calls.
         hook: called with the epoch and the model.
 
+    Returns:
+        A hook for :meth:`dlhw.training.Trainer.fit`.
+
     Example:
         >>> from dlhw.training import every
         >>> epochs = []

@@ -39,14 +39,27 @@ class Optimizer:
     epsilon: float = 1e-7  # adam and rmsprop
 
     def slots(self, parameters: Tensors) -> tuple[list[Tensor], ...]:
-        """Zeros in the shape of the parameters: one set, or two for adam."""
+        """Return the initial state of the optimizer.
+
+        Args:
+            parameters: trainable tensors of any shapes.
+
+        Returns:
+            Zeros in the shapes of the parameters: one list, or two for adam.
+        """
         return tuple([tf.zeros_like(p) for p in parameters] for _ in range(2 if self.name == "adam" else 1))
 
     def apply(self, count: Tensor, variables: Tensors, gradients: Tensors, slots: Tensors) -> None:
-        """:meth:`step` in place, on tf.Variables; slots are lists of variables too.
+        """Update variables in place, as :meth:`step` does for tensors.
 
-        Where TensorFlow has a fused kernel for the rule it reads and writes every number once; with hundreds of
-        thousands of weights that halves the time of a step.
+        Uses TensorFlow's fused kernel of the rule where there is one. It reads and writes every number once, which
+        halves the time of a step with hundreds of thousands of weights.
+
+        Args:
+            count: number of the update, 1, 2, ..., an integer tensor; only adam uses it.
+            variables: trainable variables.
+            gradients: their gradients.
+            slots: the state, lists of variables with the shapes of :meth:`slots`.
         """
         lr, mu = self.learning_rate, self.momentum
         for k, (v, g) in enumerate(zip(variables, gradients, strict=True)):
@@ -92,7 +105,17 @@ class Optimizer:
         gradients: Tensors,
         slots: tuple[list[Tensor], ...],
     ) -> tuple[list[Tensor], tuple[list[Tensor], ...]]:
-        """Parameters and slots after update number `count` (1, 2, ...; an integer tensor, only adam reads it)."""
+        """Return parameters and state after one update.
+
+        Args:
+            count: number of the update, 1, 2, ..., an integer tensor; only adam uses it.
+            parameters: trainable tensors.
+            gradients: their gradients.
+            slots: the state, see :meth:`slots`.
+
+        Returns:
+            The new parameters and the new state.
+        """
         lr, old = self.learning_rate, slots[0]
         if self.name == "adam":
             return self._adam(count, parameters, gradients, slots)
@@ -167,19 +190,24 @@ _UNSUPPORTED = {  # settings of Keras's optimizers that our rules do not have, a
 
 
 def as_optimizer(value: Tensor) -> Optimizer:
-    """The rule that `value` means.
+    """Return the rule that `value` stands for.
 
     Args:
         value: an :class:`Optimizer`; a name of :data:`OPTIMIZERS`, with Keras's default learning rate; or a Keras
-            optimizer whose rule is one of ours. Of a Keras optimizer only the settings are read: training starts
-            with fresh memory, as always.
+            optimizer whose rule is implemented here. Only the settings of a Keras optimizer are read: training always
+            starts with a fresh state.
 
     Returns:
         The rule.
 
     Raises:
-        UserError: for anything else, and for settings of a Keras optimizer that no rule of ours has, such as weight
-            decay, clipping or a schedule of the learning rate.
+        UserError: for anything else, and for settings of a Keras optimizer that are not supported, such as weight
+            decay, clipping or a learning rate schedule.
+
+    Example:
+        >>> from dlhw.training import as_optimizer
+        >>> as_optimizer("adam").learning_rate
+        0.001
     """
     import keras
 

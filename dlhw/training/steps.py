@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from dlhw._tf.inputs import length, wide_dtype
 from dlhw._tf.layer_norms import layer_groups, norms
 from dlhw._tf.losses import ExampleLoss, added_losses, correct_predictions
 from dlhw._tf.types import Tensor
+from dlhw.models.state import all_variables
 from dlhw.training.distributed.replicas import Replicas
 from dlhw.training.optimizers import Optimizer
 
@@ -39,6 +41,24 @@ class Updates:
         self.variables = [v.value for v in self.model.trainable_variables]
         self.constraints = [getattr(v, "constraint", None) for v in self.model.trainable_variables]
         self.slots = replicas.zeros(optimizer.slots([v.value for v in replicas.original.trainable_variables]))
+
+    def reset(self) -> None:
+        """Set the state of the optimizer to zero."""
+        for variable in tf.nest.flatten(self.slots):
+            variable.assign(tf.zeros_like(variable))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all variables of the model and of the optimizer, which :meth:`restore` reads."""
+        return {name: variable.numpy() for name, variable in self._variables_by_name().items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Set all variables of the model and of the optimizer."""
+        for name, variable in self._variables_by_name().items():
+            variable.assign(state[name])
+
+    def _variables_by_name(self) -> dict[str, tf.Variable]:
+        named = {f"weight {k}": v for k, v in enumerate(all_variables(self.model))}
+        return named | {f"slot {k}": v for k, v in enumerate(tf.nest.flatten(self.slots))}
 
     def train_step(self, count: Tensor, x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         """One step on a replica, on its share of the batch `rows`; with `record` loss and norms, (2 + layers,).

@@ -23,7 +23,6 @@ from dlhw._tf.types import Data, Tensor
 from dlhw.datasets.subsets import EVALUATED, fixed_sample
 from dlhw.errors import UserError, require
 from dlhw.models.probe import Probe, probe
-from dlhw.models.state import all_variables
 from dlhw.seeds import Stream, generator
 from dlhw.training.distributed.replicas import Replicas
 from dlhw.training.full_batch import check_trainable, use_xla
@@ -81,8 +80,7 @@ class Trainer:
         self.xla = (use_xla(model) if xla is None else xla) and self.replicas.count == 1
         self.loss = ExampleLoss(loss, model)
         self.updates = Updates(self.replicas, self.loss, as_optimizer(optimizer), batch_size, record)
-        self.moving: tuple[tf.Variable, ...] = ()  # variables that a measurement changes, and which are put back
-        self.states = all_variables(self.replicas.model), tf.nest.flatten(self.updates.slots)
+        self.moving: tuple[tf.Variable, ...] = ()  # variables that a measurement changes, and which are restored
         self._functions: dict[str, Compiled] = {}
 
     def fit(
@@ -135,8 +133,7 @@ class Trainer:
         schedule = Schedule(n, self.batch_size, epochs, updates)
         rows = fixed_sample(n, train_eval_examples or n)
         sample = (x, y) if len(rows) == n else take((x, y), rows)
-        for variable in self.states[1]:
-            variable.assign(tf.zeros_like(variable))
+        self.updates.reset()
         self.replicas.copy_to_replicas()
         (x, y), sample, test = (self.replicas.replicate(pair) for pair in ((x, y), sample, test))
         compile_seconds = self._compile(n, x, y, sample, test)
@@ -162,7 +159,7 @@ class Trainer:
                 progress(epoch, row[2])
             stopping = epoch < epochs and should_stop()
             if checkpoint is not None and epoch < epochs:
-                checkpoint(lambda: self._state(at), stopping)
+                checkpoint(lambda: at.pack() | self.updates.state(), stopping)
             if stopping:
                 raise Stopped
         recorded = (schedule.total, 2 + len(self.updates.layers)) if self.record else None
@@ -179,22 +176,24 @@ class Trainer:
         at.blocks += [rows[0].numpy()[: full + last]] if self.record else []
         self.replicas.copy_from_replicas()
 
-    def _state(self, at: Position) -> State:
-        """What :meth:`_restore` reads."""
-        state = at.pack()
-        for kind, variables in zip(("weight", "slot"), self.states, strict=True):
-            state |= {f"{kind} {k}": v.numpy() for k, v in enumerate(variables)}
-        return state
-
     def _restore(self, state: State) -> Position:
-        for kind, variables in zip(("weight", "slot"), self.states, strict=True):
-            for k, variable in enumerate(variables):
-                variable.assign(state[f"{kind} {k}"])
+        self.updates.restore(state)
         self.replicas.copy_from_replicas()
         return Position.unpack(state)
 
     def measure(self, x: Data, y: Data) -> tuple[float, float]:
-        """Return mean loss and accuracy on (x, y) in inference mode; accuracy is nan where y are not class labels."""
+        """Return mean loss and accuracy in inference mode.
+
+        Args:
+            x: inputs, (n, ...), or a structure of several.
+            y: targets, (n, ...).
+
+        Returns:
+            Mean loss, and accuracy as a fraction in [0, 1]; nan if y are not class labels.
+
+        Raises:
+            UserError: for data that do not fit the model or its loss.
+        """
         arrays = self._arrays(x, y)
         self._note(probe(self.model, self.loss, *arrays))
         self.replicas.copy_to_replicas()
@@ -207,7 +206,7 @@ class Trainer:
         """Refuse data that do not go with the model before any long work."""
         self._note(probe(self.model, self.loss, x, y))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # said of the training data
+            warnings.simplefilter("ignore")  # already warned about for the training data
             probe(self.model, self.loss, *test)
 
     def _note(self, behaviour: Probe) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dlhw.experiments.landscape.saved_models import architecture, loss_name
 from dlhw.experiments.landscape.spec import Settings
 from dlhw.experiments.landscape.subject import PlaneGrid, TrainedNet
-from dlhw.measure.directions import coarse_to_fine
+from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.runs.context import Context
 from dlhw.runs.executors import Threads
 from dlhw.runs.tasks import Arrays, Task, run_tasks
