@@ -96,7 +96,11 @@ def test_data_that_are_not_there_are_refused_in_one_line(dlhw, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "mnist.npz").write_bytes(b"PK no")
-    for folder, says in (("empty", "holds no mnist"), ("broken", "mnist.npz is damaged"), ("none", "is not a folder")):
+    for folder, says in (
+        ("empty", "does not contain mnist"),
+        ("broken", "mnist.npz is damaged"),
+        ("none", "is not a folder"),
+    ):
         done = dlhw(*words, "--data-dir", folder)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert says in done.stderr

@@ -26,7 +26,7 @@ class ChunkedArray:
 
 
 def float_dtype(model: keras.Model) -> tf.DType:
-    """The precision in which data and losses are kept for `model`: its own, and float32 at the least.
+    """Return the precision in which data and losses are kept for `model`: its own, and float32 at the least.
 
     Targets in half precision would be rounded (1001 to 1000) or overflow before the loss is taken.
     """
@@ -34,7 +34,7 @@ def float_dtype(model: keras.Model) -> tf.DType:
 
 
 def wide_dtype(dtype: tf.DType) -> tf.DType:
-    """`dtype`, or float32 in place of a half precision."""
+    """Return `dtype`, or float32 in place of a half precision."""
     return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
 
 
@@ -51,7 +51,7 @@ def is_several(model: keras.Model, data: Tensor) -> bool:
 
 
 def input_tensors(model: keras.Model, x: Tensor, *, in_memory: bool = False) -> Tensor:
-    """Inputs (one array, or a tuple, list or dict of them) as tensors, each with the examples on its first axis.
+    """Return inputs (one array, or a tuple, list or dict of them) as tensors, each with the examples on its first axis.
 
     Whole numbers stay whole (int32 or int64), others become floats of :func:`float_dtype`, texts stay texts. A list is
     several inputs where the model has several. Memory maps stay on disk (:class:`ChunkedArray`) unless `in_memory`.
@@ -66,7 +66,7 @@ def input_tensors(model: keras.Model, x: Tensor, *, in_memory: bool = False) -> 
 
 
 def target_tensor(model: keras.Model, y: Tensor, *, in_memory: bool = False) -> Tensor:
-    """Targets as one tensor, (n, ...); a list, tuple or dict of one array is that array.
+    """Return targets as one tensor, (n, ...); a list, tuple or dict of one array is that array.
 
     Raises UserError for the targets of several outputs, and for what :func:`input_tensors` refuses.
     """
@@ -101,7 +101,7 @@ def _tensor(a: Tensor, name: str, floats: tf.DType, *, texts: bool, in_memory: b
 
 
 def _array(a: Tensor, name: str) -> np.ndarray:
-    """`a` as a NumPy array."""
+    """Return `a` as a NumPy array."""
     if isinstance(a, (tf.SparseTensor, tf.RaggedTensor)) or hasattr(a, "tocoo"):
         raise _refused(name, a, "give a dense array of one shape (.toarray(), .to_tensor())")
     if isinstance(a, (tf.data.Dataset, keras.utils.PyDataset)) or (hasattr(a, "__next__") and not hasattr(a, "shape")):
@@ -134,7 +134,7 @@ _KERAS = "Exception encountered when calling "
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line of at most 200 characters: of Keras's the layer and the cause."""
+    """Return an error message in one line of at most 200 characters; of a Keras error, the layer and the cause."""
     lines = [_NOISE.sub("", line).strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line] or [type(error).__name__]
     if lines[0].startswith(_KERAS) and len(lines) > 1:
@@ -143,7 +143,7 @@ def first_line(error: BaseException) -> str:
 
 
 def length(data: Tensor) -> int:
-    """Number of examples; UserError unless every array of the structure has as many, and at least one."""
+    """Return the number of examples; UserError unless every array of the structure has as many, and at least one."""
     sizes = {int(a.shape[0]) for a in tf.nest.flatten(data)}
     require(
         len(sizes) == 1 and min(sizes) > 0,
@@ -153,13 +153,13 @@ def length(data: Tensor) -> int:
 
 
 def chunks(data: Tensor, size: int) -> Iterator[Any]:
-    """`data`, a structure of tensors, in runs of `size` examples; the last may be smaller."""
+    """Yield `data`, a structure of tensors, in chunks of `size` examples; the last may be smaller."""
     for start in range(0, length(data), size):
         yield tf.nest.map_structure(lambda a: a[start : start + size], data)  # noqa: B023
 
 
 def take(data: Tensor, rows: np.ndarray) -> Tensor:
-    """The examples `rows` of a structure of tensors, in that order."""
+    """Select the examples `rows` of a structure of tensors, in that order."""
 
     def gather(a: Tensor) -> Tensor:
         return tf.cast(a.array[rows], a.dtype) if isinstance(a, ChunkedArray) else tf.gather(a, rows)

@@ -13,7 +13,7 @@ from dlhw._tf.types import Tensor, Tensors
 def norms(
     gradients: Tensors, groups: Sequence[Sequence[int]], axis: Sequence[int] | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Euclidean norm over all tensors, and stacked last over each group of them.
+    """Return the Euclidean norm over all tensors, and stacked last over each group of them.
 
     `axis` names the axes summed in a stack of nets; None sums all. Accumulated in the dtype of the gradients.
     """
@@ -23,7 +23,7 @@ def norms(
 
 
 def layer_groups(model: keras.Model) -> list[list[int]]:
-    """Which of `model.trainable_variables` belong to each layer with weights, in order; last those of no layer."""
+    """Return which trainable variables belong to each layer with weights, in order; last those of no layer."""
     at = {id(v): i for i, v in enumerate(model.trainable_variables)}
     groups = [[at.pop(id(v)) for v in layer.trainable_variables if id(v) in at] for layer in model.layers]
     return [group for group in (*groups, list(at.values())) if group]

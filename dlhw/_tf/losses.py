@@ -97,7 +97,7 @@ class ExampleLoss:
         return bool(self.arguments.get("from_logits", usual))
 
     def __call__(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Each example's own loss, (n,): the value that `evaluate` gives for that example alone."""
+        """Return the loss of each example, (n,): the value that `evaluate` gives for that example alone."""
         losses, mask = self.terms(y_true, y_pred)
         rows = tf.reshape(losses, [tf.shape(losses)[0], -1])
         if mask is not None:
@@ -107,7 +107,7 @@ class ExampleLoss:
         return tf.reduce_sum(rows, 1) if self.is_sum else tf.reduce_mean(rows, 1)
 
     def sums(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-        """Numerator and denominator of the loss over these examples; both add up over chunks."""
+        """Return numerator and denominator of the loss over these examples; both add up over chunks."""
         losses, mask = self.terms(y_true, y_pred)
         if mask is None:
             return tf.reduce_sum(losses), tf.cast(tf.size(losses), losses.dtype)
@@ -115,7 +115,7 @@ class ExampleLoss:
         return tf.reduce_sum(losses * kept), tf.reduce_sum(kept)
 
     def value(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """The loss of one batch, a scalar, as Keras minimises it; what layers add is left out."""
+        """Return the loss of one batch, a scalar, as Keras minimizes it, without what layers add."""
         losses, mask = self.terms(y_true, y_pred)
         if mask is None:
             return tf.reduce_sum(losses) if self.is_sum else tf.reduce_mean(losses)
@@ -124,7 +124,7 @@ class ExampleLoss:
         return total if self.is_sum else tf.math.divide_no_nan(total, tf.reduce_sum(kept))
 
     def terms(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-        """All losses, (n,) or (n, ...), and the mask of those that count, of the same shape, or None.
+        """Return all losses, (n,) or (n, ...), and the mask of those that count, of the same shape, or None.
 
         Raises:
             UserError: unless the loss gives at least one value per example; a loss that takes its own mean does not.
@@ -152,7 +152,7 @@ class ExampleLoss:
         return (losses * tf.cast(self.weight, losses.dtype) if self.weight != 1 else losses), mask
 
     def _targets(self, y: Tensor, z: Tensor) -> Tensor:
-        """Targets with the rank of the outputs, and as floats where they are no class labels."""
+        """Return targets with the rank of the outputs, and as floats unless they are class labels."""
         if not hasattr(y, "shape"):
             return y
         labels = y.dtype.is_integer and (self.is_sparse or (y.shape.rank < z.shape.rank and z.shape[-1] != 1))
@@ -196,7 +196,7 @@ def are_probabilities(z: np.ndarray, tolerance: float = 1e-4) -> bool:
 
 
 def per_example(loss: Loss, model: keras.Model | None = None) -> ExampleLoss:
-    """Any Keras loss as a function (y_true, y_pred) -> (n,), one loss per example.
+    """Return a Keras loss as a function (y_true, y_pred) -> (n,), one loss per example.
 
     A loss object reduces to one number when it is called; here it does not. Targets (n,) meet outputs (n, 1) as they
     do in `fit`. Trailing axes of the losses are averaged, those that a mask excludes left out.
@@ -208,17 +208,17 @@ def per_example(loss: Loss, model: keras.Model | None = None) -> ExampleLoss:
 
 
 def _shape(shape: list[int]) -> str:
-    """A shape whose first axis is that of the examples, as text."""
+    """Format a shape whose first axis is that of the examples."""
     return f"({', '.join(['n', *map(str, shape[1:])])}{',' if len(shape) == 1 else ''})" if shape else "()"
 
 
 def added_losses(model: keras.Model, dtype: tf.DType) -> list[Tensor]:
-    """What the layers of `model` added in its last call, regularizers among them, as scalars of `dtype`."""
+    """Return what the layers of `model` added in its last call, regularizers among them, as scalars of `dtype`."""
     return [tf.reduce_sum(tf.cast(a, dtype)) for a in model.losses]
 
 
 def _compiled_loss(model: keras.Model | None) -> tuple[Any, float]:
-    """The loss that `model` was compiled with and its weight."""
+    """Return the loss that `model` was compiled with and its weight."""
     compiled = model is not None and getattr(model, "compiled", False)
     loss = getattr(model, "loss", None) if compiled else None
     require(loss is not None, "loss=None means the loss that the model was compiled with, and it has none; name one")

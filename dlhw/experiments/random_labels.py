@@ -87,7 +87,7 @@ def _label(noise: float) -> str:
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`curves`: loss and accuracy against epoch, every noise level, training solid, test dashed, chance dotted."""
+    """Return the figures. `curves`: loss and accuracy against epoch for every noise level; chance is dotted."""
     labels = [_label(noise) + diverged_note(result.diverged_at[k]) for k, noise in enumerate(settings.noise)]
     title = f"{settings.net} net ({settings.parameters(settings.net):,} parameters), labels true and shuffled"
     chance, statistic = 1 / settings.info.classes, statistic_of_figures(settings.seeds)
@@ -101,12 +101,12 @@ def epochs_to_fit(result: Result) -> np.ndarray:
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Training accuracy against epoch, one line per noise level."""
+    """Return the training accuracy against epoch, one line per noise level."""
     return curves.comparison([_label(noise) for noise in settings.noise], result, "train_accuracy")
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row per noise level: how far the labels were learned, and what that was worth on the test set."""
+    """Return the table, one row per noise level: how far the labels were learned, and the test accuracy."""
     final, fitted, seconds = curves.final_values(result), epochs_to_fit(result), result.seconds_by_row()
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     rows = []

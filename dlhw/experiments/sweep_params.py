@@ -108,7 +108,7 @@ def run(settings: Settings, context: Context) -> Result:
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`generalization`: loss, accuracy and their gaps at the end against the number of parameters."""
+    """Return the figures. `generalization`: final loss, accuracy and their gaps against the number of parameters."""
     fig, axes = plot.figure(4, height=8.6, heights=(1.3, 1.3, 1.0, 1.0))
     x, final = result.parameters, curves.final_values(result)
     for panel, kind, scale in ((axes[0], "loss", 1.0), (axes[1], "accuracy", 100.0)):
@@ -129,7 +129,7 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Test loss at the end against the number of parameters."""
+    """Return the test loss at the end against the number of parameters."""
     order = np.argsort(result.parameters, kind="stable")
     values = curves.final_values(result)["test_loss"][order].T
     lines = (Curve("test loss", result.parameters[order], values),)
@@ -137,7 +137,7 @@ def series(settings: Settings, result: Result) -> ComparisonCurves:
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row per net, by number of parameters; the rank correlation of size with test loss and gap."""
+    """Return the table, one row per net by size, and the rank correlation of size with test loss and gap."""
     final, seconds = curves.final_values(result), result.seconds_by_row()
     gap = final["test_loss"] - final["train_loss"]
     numbers: dict[str, Any] = {}
@@ -167,7 +167,7 @@ def summary(settings: Settings, result: Result) -> Summary:
 def _findings(
     settings: Settings, result: Result, final: dict[str, np.ndarray], gap: np.ndarray
 ) -> tuple[list[findings.Finding], dict[str, Any]]:
-    """What the seeds show, and the rank correlations as numbers."""
+    """Return the findings, and the rank correlations as numbers."""
     found = findings.lowest(settings.nets, final["test_loss"], "test loss")
     resolved, on_the_gap = findings.generalization_gap(gap, result.gap_error)
     numbers: dict[str, Any] = {}

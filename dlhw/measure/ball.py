@@ -56,7 +56,7 @@ def random_ball(
     seed: int = 0,
     batch_size: int = BATCH,
 ) -> BallRise:
-    """Rise of the loss at points drawn uniformly from the sphere of `radius` around the weights.
+    """Return the rise of the loss at points drawn uniformly from the sphere of `radius` around the weights.
 
     Every point is measured from the weights themselves, not from the previous point (that would be a random walk), and
     directions are uniform in all of space (normalized Gaussians), not in the positive orthant. They come in opposite

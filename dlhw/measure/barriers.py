@@ -23,7 +23,7 @@ class LineProfile:
 
 
 def alpha_grid(alphas: Sequence[float] | Array) -> Array:
-    """Sorted points of a line, each once, with 0 and 1 among them.
+    """Return sorted points of a line, each once, with 0 and 1 among them.
 
     Args:
         alphas: any numbers.
@@ -46,7 +46,7 @@ def alpha_grid(alphas: Sequence[float] | Array) -> Array:
 
 
 def barrier_over_mean(alphas: Array, values: Array) -> Array:
-    """Height of a barrier: largest value in [0, 1] minus the mean of the two ends.
+    """Return the height of a barrier: largest value in [0, 1] minus the mean of the two ends.
 
     Frankle et al. 2020 (Linear mode connectivity and the lottery ticket hypothesis) define it in this way for the
     classification error; it can be applied to the loss too. It is positive even without a barrier where the ends
@@ -73,7 +73,7 @@ def barrier_over_mean(alphas: Array, values: Array) -> Array:
 
 
 def barrier_over_chord(alphas: Array, values: Array) -> Array:
-    """Height of a barrier: largest excess in [0, 1] over the straight line between the two ends.
+    """Return the height of a barrier: largest excess in [0, 1] over the straight line between the two ends.
 
     max of L(alpha) - ((1 - alpha) L(0) + alpha L(1)): Entezari et al. 2022, The role of permutation invariance in
     linear mode connectivity. It is never negative, and 0 where the loss is convex along the line.

@@ -113,7 +113,7 @@ def critical_point(
 
 
 def _end(objective: StackedObjective, at: _Point, spent: bool) -> Literal["rounding", "budget", "overflow"] | None:
-    """Why the search ends here, if it does."""
+    """Return why the search ends here; None if it does not."""
     if not np.isfinite(at.size):
         return "overflow"
     if at.size <= _rounding(objective, at):
@@ -128,7 +128,7 @@ def _creeps(objective: StackedObjective, at: _Point, sizes: list[float]) -> bool
 
 
 def _rounding(objective: StackedObjective, at: _Point) -> float:
-    """|g| that rounding alone makes: of the weights, eps |theta| times the largest curvature, and of the sum over the
+    """Return |g| due to rounding: of the weights, eps |theta| times the largest curvature, and of the sum over the
     examples, eps times the size of its terms.
 
     Of a mean of squared residuals r the terms are 2 r dr/dtheta, in the mean at most 2 sqrt(f mean |dr/dtheta|^2), and
@@ -160,10 +160,10 @@ def _at(objective: StackedObjective, theta: Array) -> _Point:
 
 
 def _step(objective: StackedObjective, at: _Point, mu: float) -> tuple[Array, float] | None:
-    """The next weights and damping; None where no damping gives a point of smaller |g|."""
+    """Return the next weights and damping; None if no damping gives a point of smaller |g|."""
 
     def solve(right: Any) -> Array:
-        """-(H^2 + mu)^-1 H right."""
+        """Return -(H^2 + mu)^-1 H right."""
         return np.asarray(-at.vectors @ (at.values / (at.values**2 + mu) * (at.vectors.T @ right)))
 
     for _ in range(MOST_TRIALS):

@@ -109,7 +109,7 @@ def check_second_derivatives(objective: Objective) -> None:
 
 
 def _in_float64(objective: Objective) -> Objective | None:
-    """The objective on a copy in float64; None where that cannot be had."""
+    """Return the objective on a float64 copy; None if the model cannot be copied."""
     if objective.dtype == tf.float64:
         return _few(objective, objective.model)
     try:
@@ -129,7 +129,7 @@ def _few(objective: Objective, model: keras.Model) -> Objective:
 
 
 def _eager(objective: Objective, name: str, *vectors: Array) -> list[Array]:
-    """A function of the objective over all of its examples, without the seconds that compiling it takes."""
+    """Evaluate a function of the objective over all of its examples, uncompiled, which is faster for a single call."""
     before = [v.numpy() for v in objective.probe.moving]
     more = [tf.constant(v, objective.dtype) for v in vectors]
     parts = getattr(objective, name)(*objective.data, *more)
@@ -150,7 +150,7 @@ def _named(objective: Objective, what: str) -> UserError:
 
 
 def faulty_layer(model: keras.Model, x: Data) -> keras.layers.Layer | None:
-    """The first leaf layer whose own second derivatives, by inputs and weights, are not those of its gradient."""
+    """Return the first leaf layer whose second derivatives do not match its gradient."""
     calls: list[tuple[keras.layers.Layer, Any, Any, Any]] = []
 
     def wrap(layer: keras.layers.Layer, call: Any) -> Callable[..., Tensor]:
@@ -210,5 +210,5 @@ def _is_faulty(layer: keras.layers.Layer, call: Any, args: Any, kwargs: Any) -> 
 
 
 def _numbers(o: Tensor) -> Array:
-    """Fixed weights of different size and sign for the entries of a tensor."""
+    """Return fixed weights of different size and sign for the entries of a tensor."""
     return np.random.default_rng(2).normal(size=o.shape)

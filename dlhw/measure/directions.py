@@ -17,7 +17,7 @@ Shapes: TypeAlias = Any
 
 
 def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Array:
-    """A Gaussian direction at `theta`, scaled by :func:`normalised`.
+    """Return a Gaussian direction at `theta`, scaled by :func:`normalised`.
 
     Args:
         theta: weights, (P,).
@@ -43,7 +43,7 @@ def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", see
 
 
 def normalised(direction: Array, theta: Array, shapes: Shapes, *, norm: Norm = "filter") -> Array:
-    """`direction` with the size of the weights `theta`, tensor by tensor.
+    """Return `direction` with the size of the weights `theta`, tensor by tensor.
 
         filter  d_j <- d_j |theta_j| / |d_j| for every filter or neuron j (:func:`dlhw.measure.filter_axes` says which
                 slices those are; of a list of shapes, the last axis of every kernel is taken)
@@ -102,7 +102,7 @@ def normalised(direction: Array, theta: Array, shapes: Shapes, *, norm: Norm = "
 
 
 def _tensors(shapes: Shapes) -> list[tuple[tuple[int, ...], tuple[int, ...] | None]]:
-    """The shape of every tensor and the axes over which a filter of it is summed; None: it has none."""
+    """Return the shape of every tensor and the axes over which a filter of it is summed; None: it has none."""
     if hasattr(shapes, "trainable_variables"):
         from dlhw.measure.filters import filter_axes
 
@@ -147,7 +147,7 @@ class Plane:
 
 
 def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Plane:
-    """The plane through `theta` along two random directions (Li et al. 2018), nearly orthogonal in high dimensions.
+    """Return the plane through `theta` along two random directions (Li et al. 2018), nearly orthogonal for large P.
 
     Args:
         theta: weights, (P,).
@@ -174,7 +174,7 @@ def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: i
 
 
 def path_plane(path: Array) -> tuple[Plane, Array]:
-    """The plane of the first two principal components of a path of training, with its last point as the origin.
+    """Return the plane of the first two principal components of a path of training, with its last point as the origin.
 
     Args:
         path: weights along the training, (n, P).
@@ -203,7 +203,7 @@ def path_plane(path: Array) -> tuple[Plane, Array]:
 
 
 def three_point_plane(a: Array, b: Array, c: Array) -> Plane:
-    """The plane through three points, with orthonormal directions: a is the origin, and b is on the first axis.
+    """Return the plane through three points, with orthonormal directions: a is the origin, and b is on the first axis.
 
     Garipov et al. 2018, Loss surfaces, mode connectivity, and fast ensembling of DNNs.
 
@@ -236,7 +236,7 @@ def three_point_plane(a: Array, b: Array, c: Array) -> Plane:
 
 
 def _orthogonal(row: Array) -> Array:
-    """A unit vector orthogonal to `row`."""
+    """Return a unit vector orthogonal to `row`."""
     other = np.zeros_like(row)
     other[int(np.abs(row).argmin())] = 1.0
     other -= (other @ row) * row

@@ -31,7 +31,7 @@ class Inertia:
 
 
 def inertia(eigenvalues: ArrayLike, tolerance: float | None = None) -> Inertia:
-    """Number of positive, zero and negative eigenvalues of symmetric matrices (Sylvester 1852).
+    """Return the number of positive, zero and negative eigenvalues of symmetric matrices (Sylvester 1852).
 
     Args:
         eigenvalues: (..., P).
@@ -67,7 +67,7 @@ def inertia(eigenvalues: ArrayLike, tolerance: float | None = None) -> Inertia:
 
 
 def resolution(eigenvalues: ArrayLike, gradient_norm: ArrayLike) -> Array:
-    """Curvature below which a sign means nothing where the gradient does not vanish exactly.
+    """Return curvature below which a sign means nothing where the gradient does not vanish exactly.
 
     10 sqrt(|g| max|eigenvalue|), an order of magnitude. Where a direction is flat to second order and cubic, g = c s^2
     / 2 and its curvature is c s = sqrt(2 c |g|), at a distance s from the point at which it is 0: far above |g| itself,
@@ -94,7 +94,7 @@ def resolution(eigenvalues: ArrayLike, gradient_norm: ArrayLike) -> Array:
 
 
 def effective_rank(eigenvalues: ArrayLike) -> Array:
-    """exp of the entropy of the fractions |eigenvalue| / sum |eigenvalue|, in [1, P].
+    """Return exp of the entropy of the fractions |eigenvalue| / sum |eigenvalue|, in [1, P].
 
     Roy and Vetterli 2007, The effective rank: a measure of effective dimensionality. It needs no threshold: it is P for
     equal magnitudes, and 1 for one direction.
@@ -121,7 +121,7 @@ def effective_rank(eigenvalues: ArrayLike) -> Array:
 
 
 def gradient_flatness(hessian: ArrayLike, gradient: ArrayLike) -> Array:
-    """|H g| / |g|, the test for gradient-flat points.
+    """Return |H g| / |g|, the test for gradient-flat points.
 
     The gradient of 1/2 |g|^2 is H g: where it vanishes and g does not, minimizing |g|^2 stops, however far from a
     critical point (Frye et al. 2021, Critical point-finding methods reveal gradient-flat regions of deep network
@@ -150,7 +150,7 @@ def gradient_flatness(hessian: ArrayLike, gradient: ArrayLike) -> Array:
 
 
 def chance_curvature(eigenvalues: ArrayLike) -> Array:
-    """|H u| / |u| of a random direction u, as its root mean square: sqrt(mean eigenvalue^2).
+    """Return |H u| / |u| of a random direction u, as its root mean square: sqrt(mean eigenvalue^2).
 
     What :func:`gradient_flatness` has to be compared with: E |H u|^2 = |u|^2 trace(H^2) / P for u uniform on a sphere.
     Compared with the largest eigenvalue instead, any vector seems flat where few eigenvalues are large: a random one

@@ -12,7 +12,7 @@ _NO_KERNELS = ("bias", "gamma", "beta", "alpha", "scale")
 
 
 def filter_axes(model: keras.Model) -> list[tuple[int, ...] | None]:
-    """The axes over which the norm of a filter is taken, for every trainable weight of `model`.
+    """Return the axes over which the norm of a filter is taken, for every trainable weight of `model`.
 
     A filter is what one neuron sees (Li et al. 2018, Visualizing the loss landscape of neural nets):
 

@@ -41,7 +41,7 @@ class FirstLayer:
     rest: keras.Model  # from there to the output
 
     def outputs(self, passes: Tensor, a: Tensor, b: Tensor) -> list[Tensor]:
-        """What the rest of the net gets at the points a, b (T,), from passes (3, q, n, m): T tensors (n, ...)."""
+        """Return the inputs of the other layers at points a, b (T,), from passes (3, q, n, m): T tensors (n, ...)."""
         # For XLA: point by point, so that nothing but the end of each is written to memory; place by place, for a
         # reduction over an axis is not vectorised; all numbers in one row, for an axis of 10 channels is too short.
         rows = tf.reshape(passes, [*passes.shape[:2], -1])
@@ -54,7 +54,7 @@ class FirstLayer:
 
 
 def first_layer(model: keras.Model, plane: Plane, x: Tensor, batch_size: int) -> FirstLayer | None:
-    """The first layer over `plane`, its passes computed; None for a model where that is not possible.
+    """Return the first layer over `plane` with its passes computed; None if the model does not allow it.
 
     It is where the first layer with weights is a Dense or Conv2D, all of it is trained, the input reaches the one
     output through it alone, its activation is of `BY_ITSELF`, no layer adds a loss, and the passes take at most 1 GB.
@@ -98,7 +98,7 @@ def first_layer(model: keras.Model, plane: Plane, x: Tensor, batch_size: int) ->
 
 
 def _copy(model: keras.Model, x: Tensor) -> keras.Model | None:
-    """A copy whose graph may be cut; None for a model that is more than its graph, or whose layers add losses."""
+    """Return a copy whose graph can be cut; None for a model that is not just a graph, or whose layers add losses."""
     empty = keras.Input((1,))
     functional = type(keras.Model(empty, keras.ops.abs(empty)))  # the class has no public name
     graph = type(model).call in (functional.call, keras.Sequential.call)
@@ -119,7 +119,7 @@ def _split(row: Array, variables: Tensor) -> list[Tensor]:
 
 
 def _linear(layer: keras.layers.Layer, h: Tensor, kernel: Tensor, bias: list[Any]) -> Tensor:
-    """The layer without its activation, with other weights."""
+    """Apply the layer without its activation, with other weights."""
     if isinstance(layer, keras.layers.Dense):
         z = keras.ops.matmul(h, kernel)
     else:
@@ -138,7 +138,7 @@ def _linear(layer: keras.layers.Layer, h: Tensor, kernel: Tensor, bias: list[Any
 
 
 def _pool_after(model: keras.Model, layer: keras.layers.Layer) -> Tensor:
-    """The max-pool that alone takes what `layer` gives, if it has neither overlap nor padding nor a rest."""
+    """Return the max-pool that is the only consumer of `layer`, if it has no overlap, padding or remainder."""
     nodes = layer._outbound_nodes
     pool: Any = nodes[0].operation if len(nodes) == 1 and len(layer._inbound_nodes) == 1 else None
     if type(pool) is not keras.layers.MaxPooling2D or pool not in model.layers:
@@ -150,7 +150,7 @@ def _pool_after(model: keras.Model, layer: keras.layers.Layer) -> Tensor:
 
 
 def _apart(z: Tensor, pool: keras.layers.Layer) -> Tensor:
-    """(n, ...) -> (q, n, m): the places under a pool on an axis of their own, one without a pool."""
+    """Reshape (n, ...) to (q, n, m): the positions under a pool on the first axis, one if there is no pool."""
     if pool is None:
         return tf.reshape(z, [1, z.shape[0], -1])
     n, h, w, c = z.shape

@@ -12,7 +12,7 @@ from dlhw.measure.objective import Objective
 
 
 def gap_standard_error(model: keras.Model, loss: Loss, train: tuple[Any, Any], test: tuple[Any, Any]) -> float:
-    """Standard error of the generalization gap: mean loss on test examples minus mean loss on training examples.
+    """Return the standard error of the generalization gap, mean test loss minus mean training loss.
 
     sqrt(var(train losses) / n + var(test losses) / m): the error from evaluating on finitely many examples. All
     trainings that are evaluated on the same examples share it, so that more seeds do not lower it.

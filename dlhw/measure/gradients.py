@@ -15,7 +15,7 @@ Array = NDArray[np.floating]
 
 
 def gradient_norm(model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH) -> tuple[float, Array]:
-    """Norm of the gradient of the mean loss over all of (x, y), of the whole model and of each layer.
+    """Return the norm of the gradient of the mean loss over all of (x, y), of the whole model and of each layer.
 
     |g| = sqrt(sum over trainable tensors of squared entries), of the loss that is minimized: the mean over the examples
     plus what layers add (regularizers). It is not the mean of the norms of batches, which is larger.

@@ -21,7 +21,7 @@ LARGEST_MATRIX = 5000
 def hessian(
     model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH, check: bool = True
 ) -> LinearOperator:
-    """Hessian of the loss over all of (x, y) at the weights of the model, as a symmetric operator of shape (P, P).
+    """Return the Hessian of the loss over all of (x, y) at the weights of the model, as an operator of shape (P, P).
 
     H v costs about two gradients over the data set (Pearlmutter 1994). Vectors are in the order of
     :func:`dlhw.measure.flat`; rounding is that of the precision of the model: for small curvatures use
@@ -60,7 +60,7 @@ def hessian(
 
 
 def operator(objective: Objective) -> LinearOperator:
-    """The Hessian of an :class:`Objective` as an operator."""
+    """Return the Hessian of an :class:`Objective` as an operator."""
     size = objective.size
     product = lambda v: objective.product(np.ravel(v))  # noqa: E731
     return LinearOperator((size, size), matvec=product, rmatvec=product, dtype=np.float64)
@@ -69,7 +69,7 @@ def operator(objective: Objective) -> LinearOperator:
 def hessian_matrix(
     model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH, check: bool = True
 ) -> Array:
-    """The whole Hessian, for models of at most some thousand weights; symmetric up to rounding, and symmetrized.
+    """Return the whole Hessian, for models of at most some thousand weights, symmetrized.
 
     Args:
         model: any built Keras model of one output.

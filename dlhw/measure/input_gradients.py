@@ -48,7 +48,7 @@ class Norms:
 def sensitivity(
     model: keras.Model, loss: Loss, x: Data, y: Data, *, at: str | None = None, batch_size: int = BATCH
 ) -> Norms:
-    """Input-gradient sensitivity: |d loss_i / d x_i|, Frobenius norm, one gradient per example; its mean is the number.
+    """Return the input-gradient sensitivity: the mean of |d loss_i / d x_i|, Frobenius norm, one gradient per example.
 
     It is not the gradient of a batch mean, which carries a factor 1/B (:func:`batch_mean_sensitivity`). In inference
     mode the examples of a batch do not influence each other, so that the gradient of the *sum* of their losses holds
@@ -88,7 +88,7 @@ def sensitivity(
 def batch_mean_sensitivity(
     model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int, at: str | None = None
 ) -> Norms:
-    """The popular mistake: |d (mean loss of the batch) / d x_i|, which is :func:`sensitivity` over the batch size.
+    """Return the popular mistake |d (mean loss of the batch) / d x_i|: :func:`sensitivity` divided by the batch size.
 
     Evaluated with batches of the size B that the net was trained with, it falls with the batch size whatever the net
     does: the mean over n examples carries ceil(n / B) / n, which is 1/B where B divides n. It is here so that the
@@ -152,7 +152,7 @@ def jacobian_norm(
     at: str | None = None,
     batch_size: int = BATCH,
 ) -> Norms:
-    """Input-output Jacobian: |d f(x_i) / d x_i|, Frobenius norm over outputs and inputs, for each example.
+    """Return the Frobenius norm of the input-output Jacobian, |d f(x_i) / d x_i|, for each example.
 
     Args:
         model: any built Keras model of one output.

@@ -24,7 +24,7 @@ class Lanczos:
         self.basis[0] = self._unit(self.rng.normal(size=a.shape[0]))
 
     def step(self) -> None:
-        """One product. Where the space is used up (beta = 0) the basis goes on from a new random direction."""
+        """Do one product. If the space is exhausted (beta = 0), continue from a new random direction."""
         m = len(self.alpha)
         q = self.basis[m]
         w = self.a.matvec(q)
@@ -39,13 +39,13 @@ class Lanczos:
             self.basis[m + 1] = w / beta if beta else self._fresh(m + 1)
 
     def tridiagonal(self) -> Array:
-        """T, (m, m), after m steps."""
+        """Return t, (m, m), after m steps."""
         m = len(self.alpha)
         off = np.diag(self.beta[: m - 1], 1)
         return np.diag(self.alpha) + off + off.T
 
     def _orthogonal(self, w: Array, m: int) -> Array:
-        """w without its part in the first m vectors; twice is enough (Kahan, in Parlett, The Symmetric Eigenvalue
+        """Orthogonalize w to the first m vectors; twice is enough (Kahan, in Parlett, The Symmetric Eigenvalue
         Problem, 1998, section 6.9)."""
         for _ in range(2):
             w = w - self.basis[:m].T @ (self.basis[:m] @ w)

@@ -39,7 +39,7 @@ def line(
     batch_size: int = BATCH,
     progress: Callable[[int, float], None] | None = None,
 ) -> LineProfile:
-    """Loss and accuracy at (1 - alpha) start + alpha end, each computed from `start` and `end` themselves.
+    """Return loss and accuracy at (1 - alpha) start + alpha end, each computed from `start` and `end` themselves.
 
     Weights that do not train, such as the moving statistics of batch normalization, are interpolated too
     ("interpolate"), or computed anew from x at every alpha ("recompute"): interpolated statistics are not those of the
@@ -113,7 +113,7 @@ def line_curvature(
     batch_size: int = BATCH,
     check: bool = True,
 ) -> Array:
-    """Second derivative of the loss along a line with respect to alpha, d^T H d with d = end - start, at both ends.
+    """Return the second derivative of the loss along a line by alpha, d^T H d with d = end - start, at both ends.
 
     One Hessian-vector product each; moving statistics are those of the end.
 
@@ -160,7 +160,7 @@ def line_curvature(
 
 
 def _weights(objective: Objective, given: Weights, name: str) -> list[Array]:
-    """The weights of one end, those that do not train among them."""
+    """Return the weights of one end, including those that are not trained."""
     model = objective.model
     if isinstance(given, np.ndarray) and given.ndim == 1:
         with restore_weights(model):  # what does not train stays as the model holds it
@@ -206,7 +206,7 @@ class _Statistics:
         )
 
     def recompute(self) -> None:
-        """Mean and variance of what enters each layer: over all examples, not a mean over batches."""
+        """Return mean and variance of the inputs of each layer over all examples, not a mean over batches."""
 
         def in_training(layer: keras.layers.Layer, call: Callable[..., Any]) -> Callable[..., Tensor]:
             return lambda *args, **kwargs: call(*args, **{**kwargs, "training": True})

@@ -121,7 +121,7 @@ class PlaneLoss:
         return found
 
     def _together(self, ab: Array, only: int | None = None) -> Array:
-        """(T, 2) points -> (T, 2) sums of loss and hits; over the first `only` chunks, or all."""
+        """Return sums of loss and correct predictions, (T, 2), at points (T, 2), over `only` chunks or all."""
         first, objective = self._first, self.objective
         assert first is not None
         kind = objective.variables[0].dtype
@@ -134,7 +134,7 @@ class PlaneLoss:
         return total
 
     def _sums(self, passes: Tensor, y: Tensor, a: Tensor, b: Tensor, rows: Tensor) -> Tensor:
-        """Sums over a chunk of loss and hits at points a, b (T,), other weights `rows` (T, P'), (T, 2) in float64."""
+        """Return sums of loss and correct predictions, (T, 2), at a, b (T,), with other weights `rows` (T, P')."""
         first, objective = self._first, self.objective
         assert first is not None
         variables = first.rest.trainable_variables
@@ -169,7 +169,7 @@ def surface(
     batch_size: int = BATCH,
     progress: Callable[[int, float], None] | None = None,
 ) -> Surface:
-    """Loss and accuracy at origin + a first + b second for all pairs of `a` and `b`, coarse grid first.
+    """Return loss and accuracy at origin + a first + b second for all pairs of `a` and `b`, coarse grid first.
 
     Li et al. 2018, Visualizing the loss landscape of neural nets.
 

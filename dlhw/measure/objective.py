@@ -78,7 +78,7 @@ class Objective:
         return [v.value for v in self.model.trainable_variables]
 
     def _count(self) -> float:
-        """What the sum of all losses is divided by: the number of losses that count, or one for a sum."""
+        """Return what the sum of all losses is divided by: the number of losses that count, or one for a sum."""
         if self.loss.is_sum:
             return 1.0
         if not self.probe.masked:
@@ -171,7 +171,7 @@ class Objective:
         return np.asarray(matrix / self.denominator)
 
     def _sum(self, function: Callable[..., Any], *more: Any) -> list[Tensor]:
-        """Sums of `function` over the chunks, in float64."""
+        """Return sums of `function` over the chunks, in float64."""
         same = len(self._trainable()) == len(self.variables)
         same = same and all(a is b for a, b in zip(self._trainable(), self.variables, strict=True))
         require(
@@ -202,7 +202,7 @@ class Objective:
         return self._functions[function.__name__]
 
     def _losses(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum over the chunk of all losses, in the precision of the weights, and the outputs."""
+        """Return the sum over the chunk of all losses, in the precision of the weights, and the outputs."""
         z, wide = forward(self.model, x), self.dtype
         n = length(x)
         numerator, _ = self.loss.sums(y, z)

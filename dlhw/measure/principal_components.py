@@ -34,7 +34,7 @@ class PCA:
 
 
 def pca(points: Array, components: int = 2) -> PCA:
-    """Principal components of points about their mean, by scikit-learn's exact singular value decomposition.
+    """Return the principal components of points about their mean, by scikit-learn's exact singular value decomposition.
 
     The sign of a component is arbitrary; it is chosen so that its entry of largest magnitude is positive. Components of
     (nearly) equal variance are arbitrary up to a rotation, which no convention removes: look at `explained`.
@@ -72,7 +72,7 @@ def pca(points: Array, components: int = 2) -> PCA:
 
 
 def random_walk_shares(points: int) -> Array:
-    """Fractions of variance along the principal components of a random walk in many dimensions.
+    """Return the fractions of variance along the principal components of a random walk in many dimensions.
 
     The fraction of component k is proportional to 1 / sin^2(pi k / 2n) for n points about their mean, which tends to
     6/(pi k)^2 for long walks (Antognini and Sohl-Dickstein 2018, PCA of high dimensional random walks). A path without

@@ -28,14 +28,14 @@ def _register(name: str, gradient: Callable[[Any, Any], Any]) -> None:
 
 
 def _softsign_grad(op: Any, upstream: Tensor) -> Tensor:
-    """Gradient of dy / (1 + |x|)^2 by dy and x."""
+    """Return the gradient of dy / (1 + |x|)^2 with respect to dy and x."""
     dy, x = op.inputs
     slope = 1 / tf.square(1 + tf.abs(x))
     return upstream * slope, -2 * upstream * dy * tf.sign(x) * slope / (1 + tf.abs(x))
 
 
 def _resize_gradient(resize: Any, adjoint: Any) -> Callable[[Any, Any], Any]:
-    """Gradient of a resize op, which is linear: its adjoint, whose own gradient is the resize again."""
+    """Return the gradient of a resize op: its adjoint, whose own gradient is the resize again."""
 
     def gradient(op: Any, upstream: Tensor) -> Tensor:
         image = op.inputs[0]
@@ -82,7 +82,7 @@ _register("ScaleAndTranslateGrad", _scale_and_translate_grad)
 
 
 def _moments(x: Tensor, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> Tensor:
-    """Mean and variance of `x` over `axes`, as `tf.nn.moments`, and differentiable as often as wanted."""
+    """Return mean and variance of `x` over `axes`, as `tf.nn.moments` does, with correct higher derivatives."""
     with tf.name_scope(name or "moments"):
         wide = tf.cast(x, tf.float32) if x.dtype == tf.float16 else x
         mean = tf.reduce_mean(wide, axes, keepdims=True)

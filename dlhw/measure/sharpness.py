@@ -53,7 +53,7 @@ def keskar(
     seed: int = 0,
     batch_size: int = BATCH,
 ) -> Sharpness:
-    """Keskar's sharpness: phi = 100 (max f(theta + A z) - f) / (1 + f) over a box around the weights.
+    """Return Keskar's sharpness: phi = 100 (max f(theta + A z) - f) / (1 + f) over a box around the weights.
 
     Keskar et al. 2017, On large-batch training for deep learning. The maximum is sought in the box |z_i| <= epsilon
     (|(A^+ theta)_i| + 1) by SciPy's L-BFGS-B from random points of the box (at z = 0 of a trained net the gradient
@@ -105,7 +105,7 @@ def keskar(
     evaluations = 1
 
     def rise(u: Array) -> tuple[float, Array]:
-        """f(theta + A (u size)) - f(theta) at a point u of the unit cube, and its gradient by u."""
+        """Return f(theta + A (u size)) - f(theta) at a point u of the unit cube, and its gradient with respect to u."""
         nonlocal evaluations
         evaluations += 1
         step = u * size
@@ -139,13 +139,13 @@ class _Progress:
             self.largest = max(self.largest, float(value))
 
     def settled(self) -> bool:
-        """End an iteration; whether the last ten have added less than 1 %."""
+        """End an iteration; return whether the last ten have added less than 1 %."""
         self.history.append(self.largest)
         return len(self.history) > WINDOW and self.history[-1 - WINDOW] >= (1 - GROWTH) * self.largest
 
 
 def _climb(rise: Callable[[Array], tuple[float, Array]], start: Array, iterations: int) -> tuple[float, bool]:
-    """The largest rise that L-BFGS-B meets in the unit cube from `start`, and whether it settled."""
+    """Return the largest rise that L-BFGS-B finds in the unit cube from `start`, and whether it settled."""
     from scipy.optimize import minimize
 
     progress = _Progress()
@@ -169,7 +169,7 @@ def _climb(rise: Callable[[Array], tuple[float, Array]], start: Array, iteration
 
 
 def _corners(rise: Callable[[Array], tuple[float, Array]], start: Array, iterations: int) -> tuple[float, bool]:
-    """The largest rise met on the way from corner to corner of the unit cube, and whether it settled."""
+    """Return the largest rise found on a walk over corners of the unit cube, and whether it settled."""
     progress, u = _Progress(), start
     for _ in range(iterations):
         value, gradient = rise(u)
@@ -191,7 +191,7 @@ def sam(
     adaptive: bool = False,
     batch_size: int = BATCH,
 ) -> Sharpness:
-    """One-step sharpness: f(theta + e) - f(theta), where e is the step of SAM of length `rho`.
+    """Return the one-step sharpness: f(theta + e) - f(theta), where e is the step of SAM of length `rho`.
 
     e = rho g / |g| (Foret et al. 2021); adaptive: e = rho T^2 g / |T g| with T = diag |theta| (Kwon et al. 2021), which
     does not change when the weights of ReLU layers are rescaled.

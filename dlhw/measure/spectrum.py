@@ -37,7 +37,7 @@ def eigenpairs(
     tolerance: float = 1e-4,
     seed: int = 0,
 ) -> Eigenpairs:
-    """The k largest eigenvalues (not by magnitude), the k smallest, or k of both ends, by Lanczos's method.
+    """Return the k largest eigenvalues (not by magnitude), the k smallest, or k of both ends, by Lanczos's method.
 
     With full re-orthogonalization. `converged` says that a pair is an eigenpair; it cannot say that none was missed: an
     eigenvalue of multiplicity is found again only after the space of the start vector is exhausted. Memory 8 steps P
@@ -88,7 +88,7 @@ def eigenpairs(
 
 
 def _ends(m: int, k: int, which: str) -> NDArray[np.integer]:
-    """Indices into m ascending values."""
+    """Return the indices of the wanted ones of m ascending values."""
     low, high = np.arange(k), np.arange(m - k, m)
     return {"largest": high, "smallest": low, "both": np.concatenate([low, high])}[which]
 
@@ -169,7 +169,7 @@ class Density:
 def spectral_density(
     operator: Any, *, steps: int = 60, probes: int = 8, points: int = 1000, width: float | None = None, seed: int = 0
 ) -> Density:
-    """Density of the eigenvalues by stochastic Lanczos quadrature (Lin, Saad and Yang 2016; Ghorbani et al. 2019).
+    """Estimate the spectral density by stochastic Lanczos quadrature (Lin, Saad and Yang 2016; Ghorbani et al. 2019).
 
     For each of `probes` random vectors, `steps` of Lanczos; nodes are the eigenvalues of T, weights the squared *first*
     entries of its eigenvectors; their mean over the probes is smoothed by Gaussians. Extreme eigenvalues are sharp; the

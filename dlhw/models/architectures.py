@@ -20,7 +20,7 @@ NETS: dict[str, tuple[int, ...]] = {
 
 
 def parse(net: str) -> tuple[int, ...]:
-    """Hidden widths of `net`: a name of :data:`NETS`, or widths joined by hyphens such as "10-18-15-4"."""
+    """Return the hidden widths of `net`: a name of :data:`NETS`, or widths joined by hyphens such as "10-18-15-4"."""
     if net in NETS:
         return NETS[net]
     if not re.fullmatch(r"[0-9]+(-[0-9]+)*", net):
@@ -32,7 +32,7 @@ def parse(net: str) -> tuple[int, ...]:
 
 
 def count(widths: Sequence[int], inputs: int = 1, outputs: int = 1) -> int:
-    """Number of parameters, sum over layers of (fan_in + 1) fan_out: weights and biases."""
+    """Return the number of parameters: sum over layers of (fan_in + 1) fan_out: weights and biases."""
     sizes = (inputs, *widths, outputs)
     return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
 
@@ -52,7 +52,7 @@ class Design:
 
 
 def design(params: int, layers: int, inputs: int = 1, outputs: int = 1, tolerance: float = 0.002) -> Design:
-    """The most even MLP with a given number of weight layers and nearly a given number of parameters.
+    """Return the most even MLP with a given number of weight layers and nearly a given number of parameters.
 
     Widths start equal, the largest even net within the budget; the remainder is spent by an exhaustive search over nets
     near it, in which inner layers are one unit wider and the first and the last hidden layer differ by up to 40. Even
@@ -104,7 +104,7 @@ def design(params: int, layers: int, inputs: int = 1, outputs: int = 1, toleranc
 
 
 def _around(width: int, hidden: int) -> list[tuple[int, ...]]:
-    """Nets near the even one: k inner layers one wider, the first and last moved by up to 40."""
+    """Yield nets near the even one: k inner layers one wider, the first and last moved by up to 40."""
     if hidden == 1:
         return [(w,) for w in (width, width + 1)]
     reach = range(-min(40, width - 1), 41)
@@ -136,7 +136,7 @@ class Layer:
 
 
 def parse_layers(net: str) -> tuple[Layer, ...]:
-    """Layers of `net`: a name of :data:`IMAGE_NETS`, or layers joined by hyphens, the last one (classes) left out.
+    """Parse the layers of `net`: a name of :data:`IMAGE_NETS`, or layers joined by hyphens, without the last (classes).
 
     20c3: convolution of 20 filters of 3x3; p2: max pooling over 2x2; 700: dense layer of 700 units.
     """
@@ -159,7 +159,7 @@ def parse_layers(net: str) -> tuple[Layer, ...]:
 
 
 def kernels(net: str, shape: tuple[int, int, int], classes: int) -> list[tuple[int, ...]]:
-    """Kernel shapes of the layers with weights, the last one included: (k, k, in, out) or (in, out).
+    """Return the kernel shapes of the layers with weights, the last one included: (k, k, in, out) or (in, out).
 
     Raises UserError where a layer no longer fits images of `shape`, naming it and a net that would.
     """
@@ -188,7 +188,7 @@ def kernels(net: str, shape: tuple[int, int, int], classes: int) -> list[tuple[i
 
 
 def _that_fits(layers: Sequence[Layer], shape: tuple[int, int, int]) -> str:
-    """The net without the layers that do not fit."""
+    """Return the net without the layers that do not fit."""
     side, kept = min(shape[:2]), []
     for layer in layers:
         reach = layer.kernel or layer.size
@@ -201,5 +201,5 @@ def _that_fits(layers: Sequence[Layer], shape: tuple[int, int, int]) -> str:
 
 
 def count_image(net: str, shape: tuple[int, int, int], classes: int) -> int:
-    """Number of parameters of a net for images: kernels and one bias for each of their outputs."""
+    """Return the number of parameters of a net for images: kernels and one bias for each of their outputs."""
     return sum(math.prod(kernel) + kernel[-1] for kernel in kernels(net, shape, classes))

@@ -29,7 +29,7 @@ def mlp(
     dtype: str = "float32",
     name: str | None = None,
 ) -> keras.Model:
-    """A multilayer perceptron with linear output and `activation` on hidden layers.
+    """Build a multilayer perceptron with linear output and `activation` on hidden layers.
 
     The same seed gives the same weights, whatever else the process has drawn. float64 weights are the float32 ones
     widened, so that both precisions start at the same point.
@@ -86,7 +86,7 @@ def image_net(
     seed: int = 0,
     dtype: str = "float32",
 ) -> keras.Model:
-    """A net for images by its string, such as "20c3-p2-100" (:func:`dlhw.models.architectures.parse_layers`).
+    """Build a net for images from its string, such as "20c3-p2-100" (:func:`dlhw.models.architectures.parse_layers`).
 
     The output holds logits, without softmax: cross entropy from logits does not overflow. Convolutions and pools have
     no padding; `activation` follows every convolution and hidden dense layer.

@@ -37,7 +37,7 @@ def copied(
     config: Callable[[Any], Any] = lambda c: c,
     prepare: Callable[[keras.Model], None] = lambda m: None,
 ) -> keras.Model:
-    """An independent copy of `model` with all of its state, checked to equal it on a few examples.
+    """Return an independent copy of `model` with all of its state, checked to equal it on a few examples.
 
     The copy is made from the configuration, after `config` has changed it; then come the variables, and the state that
     is not in variables (the statistics of an adapted Normalization, the vocabulary of a lookup).
@@ -88,7 +88,7 @@ def copied(
 
 
 def len_of(x: Tensor) -> int:
-    """Number of examples of raw inputs."""
+    """Return the number of examples of raw inputs."""
     return min(len(a) if not hasattr(a, "shape") else int(a.shape[0]) for a in tf.nest.flatten(x)[:1])
 
 
@@ -141,7 +141,7 @@ def custom_objects(model: keras.Model) -> Iterator[None]:
 
 
 def _unsafe() -> Any:
-    """Lambda layers are made again from objects of this process, which is as safe as the process."""
+    """Allow Lambda layers to be recreated: they come from objects of this process."""
     try:
         from keras.src.saving.serialization_lib import SafeModeScope
     except ImportError:
@@ -150,7 +150,7 @@ def _unsafe() -> Any:
 
 
 def random_inputs(model: keras.Model) -> Tensor:
-    """Random inputs of the shapes that the model says; None where it says none."""
+    """Return random inputs of the shapes that the model declares; None if it declares none."""
     structure = getattr(model, "_inputs_struct", None)
     structure = getattr(model, "inputs", None) if structure is None else structure
     if structure is None or (isinstance(structure, list) and not structure):

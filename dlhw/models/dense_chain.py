@@ -10,7 +10,7 @@ from dlhw.models.state import require_built
 
 
 def dense_layers(model: keras.Model, who: str = "fit_many") -> list[keras.layers.Dense]:
-    """The Dense layers of a chain, in order, each with its activation; `who` refuses other models."""
+    """Return the Dense layers of a chain, in order, each with its activation; `who` refuses other models."""
     require_built(model)
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     wrong = [layer for layer in layers if type(layer) is not keras.layers.Dense or not layer.use_bias]
@@ -34,7 +34,7 @@ def dense_layers(model: keras.Model, who: str = "fit_many") -> list[keras.layers
 
 
 def _extra(layer: keras.layers.Dense) -> str:
-    """What a stack would leave out of a layer, in a word."""
+    """Return what a layer has that a stack does not support, as text; empty if nothing."""
     if not layer.trainable:
         return "frozen"
     if any(getattr(layer, f"{kind}_regularizer") is not None for kind in ("kernel", "bias", "activity")):
@@ -47,5 +47,5 @@ def _extra(layer: keras.layers.Dense) -> str:
 
 
 def shape_of(model: keras.Model, who: str = "fit_many") -> tuple[Tensor, ...]:
-    """What nets of one stack have in common."""
+    """Return the key of the stack that a net belongs to: dtype, layer shapes and activations."""
     return (model.compute_dtype, *((tuple(d.kernel.shape), d.activation) for d in dense_layers(model, who)))

@@ -16,7 +16,7 @@ _NARROW = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 
 def as_float64(model: keras.Model, x: Data = None) -> keras.Model:
-    """A copy of a model in float64, with the same weights and state, whatever is nested in it.
+    """Return a copy of a model in float64, with the same weights and state, whatever is nested in it.
 
     Second derivatives need it: near-zero eigenvalues drown in the rounding of float32. The copy is checked to give the
     outputs of the model on a few examples, up to the rounding of the precision of the model.
@@ -54,7 +54,7 @@ def _float64_inputs(copy: keras.Model) -> None:
 
 
 def _float64_config(config: Any) -> Tensor:
-    """The configuration with every float precision named in it made float64."""
+    """Return the configuration with every float precision replaced by float64."""
     if isinstance(config, dict):
         if config.get("class_name") == "DTypePolicy" and config["config"]["name"] in _NARROW:
             return "float64"

@@ -89,7 +89,7 @@ def probe(model: keras.Model, loss: ExampleLoss | None, x: Tensor, y: Tensor = N
 
 
 def forward(model: keras.Model, x: Tensor) -> Tensor:
-    """The output of the model in inference mode, (n, ...).
+    """Return the output of the model in inference mode, (n, ...).
 
     Raises:
         UserError: if it has several outputs, or cannot be computed from x.
@@ -111,19 +111,19 @@ def _floats(array: np.ndarray) -> bool:
 
 
 def _rows(model: keras.Model, x: Tensor) -> np.ndarray:
-    """Which examples are tried, one often if there are few; as many as the model insists on."""
+    """Return which examples are tried: repeated if there are few, as many as the model requires."""
     n = int(tf.nest.flatten(x)[0].shape[0])
     return np.resize(np.arange(min(n, EXAMPLES)), _fixed_batch(model) or EXAMPLES)
 
 
 def _fixed_batch(model: keras.Model) -> int | None:
-    """The number of examples that the model takes at a time, if it says one."""
+    """Return the fixed batch size of the model, if it has one."""
     inputs = getattr(model, "inputs", None) or ()
     return next((int(i.shape[0]) for i in inputs if i.shape and i.shape[0] is not None), None)
 
 
 def _kind(whole: float, parts: list[float]) -> str:
-    """How a loss that a layer adds depends on its batch."""
+    """Return how a loss added by a layer depends on the batch."""
     if not parts:
         return "whole"
 

@@ -15,12 +15,12 @@ from dlhw.errors import require
 
 
 def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
-    """The model and all layers in it, whatever is nested, each once, in an order that a copy shares."""
+    """Return the model and all layers nested in it, each once, in an order that a copy shares."""
     return list(dict.fromkeys(model._flatten_layers()))
 
 
 def all_variables(model: keras.Model) -> list[Tensor]:
-    """Every variable of the model: weights, seeds of random layers, and those that Keras does not list.
+    """Return every variable of the model: weights, seeds of random layers, and those that Keras does not list.
 
     Keras lists neither the states of stateful recurrent layers nor a `tf.Variable` that a layer holds as an attribute.
     """
@@ -91,7 +91,7 @@ def intercepted(
 
 
 def leaves_of(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers that hold no other layer."""
+    """Return the layers without sublayers."""
     return [
         layer
         for layer in layers_of(model)
@@ -100,7 +100,7 @@ def leaves_of(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def layer_outputs(model: keras.Model, x: Tensor) -> list[tuple[keras.layers.Layer, Any]]:
-    """Every call of a leaf layer on `x` in inference mode, with its output, in the order of the calls."""
+    """Return every call of a leaf layer on `x` in inference mode, with its output, in the order of the calls."""
     calls: list[tuple[keras.layers.Layer, Any]] = []
 
     def wrap(layer: keras.layers.Layer, call: Any) -> Callable[..., Tensor]:
@@ -117,7 +117,7 @@ def layer_outputs(model: keras.Model, x: Tensor) -> list[tuple[keras.layers.Laye
 
 
 def first_difference(one: list[tuple[Any, Any]], other: list[tuple[Any, Any]]) -> str:
-    """The name of the first layer whose outputs differ between two lists of :func:`layer_outputs`."""
+    """Return the name of the first layer whose outputs differ between two lists of :func:`layer_outputs`."""
     for (layer, a), (_, b) in zip(one, other, strict=False):
         pairs = zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=False)
         if any(tf.is_tensor(p) and not agree(p, q) for p, q in pairs):

@@ -18,7 +18,7 @@ Array = NDArray[np.floating]
 
 
 def flat(model: keras.Model) -> Array:
-    """All trainable weights of a Keras model as one vector, in the order of `model.trainable_variables`.
+    """Return all trainable weights of a Keras model as one vector, in the order of `model.trainable_variables`.
 
     Args:
         model: any built Keras model.
@@ -68,7 +68,7 @@ def assign(model: keras.Model, vector: Array) -> None:
 
 
 def layer_parts(model: keras.Model) -> dict[str, slice]:
-    """Where the trainable weights of each layer are in the vector of :func:`flat`.
+    """Return where the trainable weights of each layer are in the vector of :func:`flat`.
 
     Args:
         model: any built Keras model.
@@ -98,7 +98,7 @@ def layer_parts(model: keras.Model) -> dict[str, slice]:
 
 
 def layer_span(kernels: Sequence[tuple[int, ...]], layer: int) -> slice:
-    """Where the kernel and bias of a layer are in a flat vector.
+    """Return where the kernel and bias of a layer are in a flat vector.
 
     Args:
         kernels: shapes of the kernels of all layers.

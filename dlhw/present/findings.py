@@ -35,14 +35,14 @@ class Finding:
 
 
 def one_seed(seeds: int, what: str = "training") -> list[Finding]:
-    """With one seed, no difference can be told from chance."""
+    """State that one seed shows nothing; no finding with several."""
     if seeds > 1:
         return []
     return [Finding("one-seed", f"One {what} only: with one seed, nothing can be concluded.")]
 
 
 def diverged(names: Sequence[str], diverged_at: NDArray[np.integer]) -> list[Finding]:
-    """Trainings that diverged; diverged_at: (rows, seeds), -1 where a training did not."""
+    """State which trainings diverged; diverged_at: (rows, seeds), -1 where a training did not."""
     seeds = diverged_at.shape[1]
     return [
         Finding("diverged", f"{n} of {seeds} trainings of {name} diverged and are excluded from all numbers.")
@@ -54,7 +54,7 @@ def diverged(names: Sequence[str], diverged_at: NDArray[np.integer]) -> list[Fin
 def lowest(
     names: Sequence[str], values: Array, quantity: str, *, standard_errors: Sequence[float] | None = None
 ) -> list[Finding]:
-    """Which of `names` has the lowest `quantity`, and whether the seeds separate it from the others.
+    """State which of `names` has the lowest `quantity`, and whether the seeds separate it from the others.
 
     It counts as separated only where no training diverged, the whole range of the first lies below that of every
     other, and the medians differ by more than :data:`RESOLVED` standard errors. With one seed nothing is claimed.
@@ -89,7 +89,7 @@ def _not_separated(
     standard_errors: Sequence[float] | None,
     names: Sequence[str],
 ) -> str:
-    """Why the first of the ranking is not separated from the others; "" if it is."""
+    """Return why the first of the ranking is not separated from the others; "" if it is."""
     best, mine = ranked[0]
     if any(len(v) < seeds for _, v in finite):
         return "some trainings diverged"
@@ -111,7 +111,7 @@ def _not_separated(
 def rank_correlation(
     a: str, b: str, interval: Interval, n: int, unit: str, *, seeds: int = 2, higher: str = "", lower: str = ""
 ) -> list[Finding]:
-    """Spearman's rank correlation of `a` and `b` over n units (trainings, nets), with what its interval supports.
+    """State Spearman's rank correlation of `a` and `b` over n units (trainings, nets), and what its interval supports.
 
     Args:
         a: name of one quantity.
@@ -161,12 +161,12 @@ def generalization_gap(gap: Array, standard_error: Array | None) -> tuple[bool, 
 
 
 def not_converged(count: int, what: str, consequence: str) -> list[Finding]:
-    """Iterations that ended before they converged: how many, of what, and what the numbers are then."""
+    """State how many iterations ended before they converged, and what this means for the numbers."""
     return [Finding("not-converged", f"{count} {what} did not converge: {consequence}.")] if count else []
 
 
 def not_fitted(best_accuracy: float, epochs: int) -> list[Finding]:
-    """No net fits its training set, so that speed of learning is compared, not capacity."""
+    """State that no net fits its training set, so that speed of learning is compared and not capacity."""
     if not best_accuracy < FITTED:
         return []
     return [
@@ -179,7 +179,7 @@ def not_fitted(best_accuracy: float, epochs: int) -> list[Finding]:
 
 
 def range_of_ends(name: str, values: Array, labels: Sequence[object], what: str) -> list[Finding]:
-    """A quantity at the first and the last row of a sweep: separated, or with overlapping ranges.
+    """Compare a quantity at the first and the last row of a sweep: separated, or with overlapping ranges.
 
     Args:
         name: of the quantity.
@@ -198,7 +198,7 @@ def range_of_ends(name: str, values: Array, labels: Sequence[object], what: str)
 
 
 def not_monotone(values: Array, labels: Sequence[object], first: int, last: int) -> list[Finding]:
-    """Where a quantity (rows, seeds) has its largest or smallest median between the ends of a sweep."""
+    """State whether a quantity (rows, seeds) has its largest or smallest median between the ends of a sweep."""
     finite = np.asarray(np.isfinite(values).any(axis=1))
     if not finite.any():
         return []

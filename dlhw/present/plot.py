@@ -24,7 +24,7 @@ def figure(
     right: bool = False,
     head: float = 0.35,
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure, style.WIDTH by `height` inches, with `rows` panels that share the horizontal axis.
+    """Return an empty figure, style.WIDTH by `height` inches, with `rows` panels that share the horizontal axis.
 
     right: leave room for a second vertical axis (:func:`twin`); head: inches above the panels (:func:`header`).
     """
@@ -44,7 +44,7 @@ def figure(
 
 
 def panels(columns: int, *, height: float = 3.9, right: bool = False, head: float = 0.35) -> tuple[Figure, list[Axes]]:
-    """An empty figure with `columns` panels side by side, each with axes of its own; the rest as in :func:`figure`."""
+    """Return an empty figure with `columns` panels side by side, each with its own axes; see :func:`figure`."""
     with style.house_style():
         fig = Figure(figsize=(style.WIDTH * max(1.0, 0.68 * columns), height))
         FigureCanvasAgg(fig)
@@ -56,7 +56,7 @@ def panels(columns: int, *, height: float = 3.9, right: bool = False, head: floa
 
 
 def twin(axes: Axes, label: str, k: int) -> Axes:
-    """A second vertical axis on the right, without grid; both axes are coloured like their curves, 0 and `k`."""
+    """Add a second vertical axis on the right, without grid; both axes are coloured like their curves, 0 and `k`."""
     with style.house_style():
         right = axes.twinx()
     right.grid(False)
@@ -69,14 +69,14 @@ def twin(axes: Axes, label: str, k: int) -> Axes:
 
 
 def labelled_vline(axes: Axes, x: float, text: str) -> None:
-    """A dotted vertical line at x with `text` at its foot."""
+    """Draw a dotted vertical line at x with `text` at its foot."""
     axes.axvline(x, color=style.TRUTH, linewidth=0.8, linestyle=":")
     where: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "xytext": (3, 2)}
     axes.annotate(text, (x, 0.0), fontsize=style.scaled(8.2), color=style.TRUTH, **where)
 
 
 def thin(x: NDArray[Any], values: Array, most: int = 700) -> tuple[NDArray[Any], Array, int]:
-    """At most `most` points of a long curve: medians over equal runs of `width` points along the last axis.
+    """Return at most `most` points of a long curve: medians over equal runs of `width` points along the last axis.
 
     Returns x and values thinned, and width; a short curve comes back as it is, with width 1.
     """
@@ -89,7 +89,7 @@ def thin(x: NDArray[Any], values: Array, most: int = 700) -> tuple[NDArray[Any],
 
 
 def band(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **look: Any) -> None:
-    """Median over the first axis of `values` (seeds, n), with the band from min to max; nan rows end where they end.
+    """Plot the median over the first axis of `values` (seeds, n) and the band from minimum to maximum.
 
     Colour and dashes are those of the k-th curve, unless `look` says otherwise.
     """
@@ -106,7 +106,7 @@ def band(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **l
 
 
 def scatter_with_median(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **look: Any) -> None:
-    """Every seed a dot, the median over seeds a line: x (n,), values (n, seeds), drawn in order of x; nan left out.
+    """Plot seeds as dots and their median as a line: x (n,), values (n, seeds), drawn in order of x; nan left out.
 
     linestyle="" draws the medians as bars, for things that no line should join; markersize=0 leaves out the dots.
     """
@@ -123,7 +123,7 @@ def scatter_with_median(axes: Axes, x: NDArray[Any], values: Array, label: str, 
 
 
 def rolling_median(values: Array, width: int) -> Array:
-    """Running median of odd `width` along the last axis, (..., n) -> (..., n - width + 1)."""
+    """Return the running median of odd `width` along the last axis, (..., n) -> (..., n - width + 1)."""
     windows = np.lib.stride_tricks.sliding_window_view(values, width, axis=-1)
     block = max(1, 4_000_000 // (width * (values.size // values.shape[-1])))  # np.median copies what it sorts
     starts = range(0, windows.shape[-2], block)
@@ -140,7 +140,7 @@ def legend(axes: Axes, note: str = "", **where: Any) -> None:
 
 
 def header(fig: Figure, title: str, note: str, axes: Sequence[Axes], columns: int = 2) -> None:
-    """Title, note and one legend of the curves of `axes` above all panels, where curves leave no room for it."""
+    """Place title, note and one legend for the curves of `axes` above all panels, so that it covers no curve."""
     height, left = fig.get_figheight(), fig.subplotpars.left
     with style.house_style():
         fig.text(
@@ -158,5 +158,5 @@ def header(fig: Figure, title: str, note: str, axes: Sequence[Axes], columns: in
 
 
 def header_height(labels: int, columns: int = 2, title: bool = False) -> float:
-    """Inches above the panels that :func:`header` needs for a legend of so many labels; title: panels have titles."""
+    """Return the inches above the panels that :func:`header` needs for its legend; title: panels have titles."""
     return 0.62 + 0.2 * -(-labels // columns) + (0.25 if title else 0.0)

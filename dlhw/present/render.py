@@ -17,7 +17,7 @@ FORMS = ("png", "svg", "pdf")
 
 
 def render(fig: Figure, form: str, dpi: int = 130) -> bytes:
-    """The bytes of the figure as png, svg or pdf; without date, so that the same arrays give the same bytes."""
+    """Return the bytes of the figure as png, svg or pdf; without date, so that the same arrays give the same bytes."""
     buffer = io.BytesIO()
     with style.house_style():
         metadata = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}[form]
@@ -47,7 +47,7 @@ def save(
 
 
 def gif(draw: Callable[[int], Figure], frames: int, dpi: int = 90, milliseconds: int = 90) -> bytes:
-    """The figures draw(0), ..., draw(frames - 1) as an endless GIF that rests on the last, by Pillow."""
+    """Return the figures draw(0), ..., draw(frames - 1) as a looping GIF that pauses on the last."""
     from PIL import Image
 
     pictures = [Image.open(io.BytesIO(render(draw(k), "png", dpi))).convert("RGB") for k in range(frames)]

@@ -17,13 +17,13 @@ Array = NDArray[np.floating]
 
 
 def ticks_at(axes: Axes, x: NDArray[Any]) -> None:
-    """Ticks at the values x themselves on a logarithmic horizontal axis, such as batch sizes."""
+    """Set ticks at the values x themselves on a logarithmic horizontal axis, such as batch sizes."""
     axes.set_xticks(list(x), labels=[f"{v:g}" for v in x])
     axes.xaxis.set_minor_locator(NullLocator())
 
 
 def positive_log(axes: Axes, low: float) -> None:
-    """A logarithmic vertical axis whose lower end is `low` or above the smallest value drawn.
+    """Set a logarithmic vertical axis whose lower end is `low` or above the smallest value drawn.
 
     Where nothing that is drawn is positive the axis stays linear.
     """
@@ -43,7 +43,7 @@ def positive_log(axes: Axes, low: float) -> None:
 
 
 def decades(axes: Axes) -> None:
-    """Plain numbers, powers of ten where there are many, on the logarithmic vertical axis of `axes`."""
+    """Label the logarithmic vertical axis with plain numbers, or powers of ten if there are many."""
     low, high = axes.get_ylim()
     if high < 5 * low:
         axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -57,7 +57,7 @@ def decades(axes: Axes) -> None:
 
 
 def signed_decades(axes: Axes, floor: float) -> None:
-    """Ticks of a symmetric logarithmic vertical axis that is linear within `floor`: 0 and about four powers a side."""
+    """Set the ticks of a symmetric logarithmic vertical axis: 0 and about four powers of ten a side."""
     low, high = axes.get_ylim()
     top = max(abs(low), abs(high))
     first, last = np.ceil(np.log10(floor)), np.floor(np.log10(top))
@@ -70,7 +70,7 @@ def signed_decades(axes: Axes, floor: float) -> None:
 
 
 def sequential(values: Array) -> NDArray[np.floating]:
-    """Colours of values in [0, 1], (n, 4): viridis, even in lightness and colour-blind safe."""
+    """Return colours of values in [0, 1], (n, 4): viridis, even in lightness and colour-blind safe."""
     return np.asarray(matplotlib.colormaps["viridis"](np.asarray(values)))
 
 
@@ -95,7 +95,7 @@ def colorbar_in(fig: Figure, side: Axes, scale: Any, label: str, *, log: bool = 
 
 
 def power_of_ten(value: float) -> str:
-    """10⁻³ for 0.001, "" between powers: plain text; Matplotlib's formula text takes a tenth of a second to start."""
+    """Format 0.001 as 10⁻³, as plain text: Matplotlib's math text takes a tenth of a second to start."""
     exponent = np.log10(value)
     whole = round(float(exponent))
     if abs(exponent - whole) > 1e-9:
@@ -104,5 +104,5 @@ def power_of_ten(value: float) -> str:
 
 
 def whole_numbers(axes: Axes) -> None:
-    """No ticks between whole numbers on the horizontal axis, such as epochs."""
+    """Set ticks at integers only on the horizontal axis, such as epochs."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

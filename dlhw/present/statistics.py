@@ -11,7 +11,7 @@ Interval = tuple[float, float, float]  # estimate, lower, upper
 
 
 def spearman(a: NDArray[Any], b: NDArray[Any], *, block: int = 1, resamples: int = 300, seed: int = 0) -> Interval:
-    """Spearman's rank correlation with a percentile bootstrap 95 % interval.
+    """Return Spearman's rank correlation with a percentile bootstrap 95 % interval.
 
     Args:
         a: (n,).

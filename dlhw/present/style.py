@@ -59,7 +59,7 @@ def enlarged() -> bool:
 
 
 def scaled(value: float) -> float:
-    """Points of text, or inches of a margin, in the style that is set."""
+    """Scale points of text, or inches of a margin, to the current style."""
     return value * _scale.get()
 
 
@@ -73,5 +73,5 @@ def house_style() -> Iterator[None]:
 
 
 def curve_style(k: int) -> dict[str, Any]:
-    """Colour and dashes of the k-th curve."""
+    """Return colour and dashes of the k-th curve."""
     return {"color": COLORS[k % len(COLORS)], "linestyle": DASHES[k % len(DASHES)]}

@@ -54,7 +54,7 @@ class Threads:
 
 
 def limit_threads(jobs: int) -> None:
-    """Share the cores among `jobs` tasks, unless TensorFlow has been initialized, after which it refuses to change."""
+    """Divide the cores among `jobs` tasks, unless TensorFlow has been initialized, after which it refuses to change."""
     import tensorflow as tf
 
     try:

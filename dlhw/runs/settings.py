@@ -15,7 +15,7 @@ _LONGEST_NAME = 80
 
 
 def option(default: Any, help: str, **metadata: Any) -> Any:
-    """A field of a Settings class with its default and help.
+    """Declare a field of a Settings class with its default and help.
 
     positional=True makes it arguments, not an option; whole=True keeps commas within a value of a list;
     flags="--yes/--no" names both sides of a bool; shown="..." is what help shows as the default;
@@ -26,7 +26,7 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
 
 
 def build(cls: type, values: dict[str, Any]) -> Any:
-    """An instance of the Settings class `cls`; UserError for a name it does not have."""
+    """Build an instance of the Settings class `cls`; UserError for a name it does not have."""
     names = [f.name for f in dataclasses.fields(cls)]
     for name in values:
         close = difflib.get_close_matches(name, names, n=1)
@@ -36,7 +36,7 @@ def build(cls: type, values: dict[str, Any]) -> Any:
 
 
 def check(settings: Any) -> None:
-    """Hold every field to its annotation (numbers finite, choices among the allowed); lists become tuples."""
+    """Check every field against its annotation (finite numbers, allowed choices); lists become tuples."""
     hints = get_type_hints(type(settings))
     for field in dataclasses.fields(settings):
         value = _convert(hints[field.name], getattr(settings, field.name), field.name)
@@ -65,14 +65,14 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy scalar as the number, bool or text that it is, and an array of one axis as a list."""
+    """Convert a NumPy scalar to a Python one, and an array of one axis to a list."""
     if type(value).__module__ != "numpy" or not hasattr(value, "tolist") or getattr(value, "ndim", 0) > 1:
         return value
     return value.tolist()
 
 
 def changed(settings: Any) -> dict[str, Any]:
-    """The fields that differ from their defaults."""
+    """Return the fields that differ from their defaults."""
     return {
         f.name: getattr(settings, f.name)
         for f in dataclasses.fields(settings)
@@ -81,7 +81,7 @@ def changed(settings: Any) -> dict[str, Any]:
 
 
 def run_name(settings: Any) -> str:
-    """The folder of a run: `epochs=3_func=sign`, or `default`; characters a path dislikes, or length, end in a hash."""
+    """Return the name of a run: `epochs=3_func=sign`, or `default`; with a hash if too long or not valid in a path."""
     parts = [f"{k}={text(v)}" for k, v in sorted(changed(settings).items())]
     if not parts:
         return "default"
@@ -101,11 +101,11 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def text(value: Any, between: str = ",") -> str:
-    """A value as words: a list joined by `between`."""
+    """Format a value: a list is joined by `between`."""
     return between.join(text(v) for v in value) if isinstance(value, tuple) else str(value)
 
 
 def digest(settings: Any) -> str:
-    """Eight hexadecimal digits of the SHA-256 of all fields."""
+    """Return eight hexadecimal digits of the SHA-256 of all fields."""
     whole = json.dumps(dataclasses.asdict(settings), sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()[:8]

@@ -21,7 +21,7 @@ SCHEMA = 1
 
 
 def folder(out: Path, experiment: str, settings: Any) -> Path:
-    """Where a run with these settings lives: out/experiment/name."""
+    """Return the folder of a run with these settings: out/experiment/name."""
     return out / experiment / run_name(settings)
 
 
@@ -118,7 +118,7 @@ def save(
 
 
 def runs_in(path: Path) -> list[Path]:
-    """`path` itself if it is a run, else the runs one or two folders below it, in order; UserError if there is none."""
+    """Return `path` if it is a run, else the runs one or two folders below it; UserError if there are none."""
     try:
         if (path / "run.json").is_file():
             return [path]
@@ -131,7 +131,7 @@ def runs_in(path: Path) -> list[Path]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """run.json of a run folder, checked: UserError if it is not there, not JSON, or of another schema."""
+    """Read run.json of a run folder; UserError if it is missing, not JSON, or of another schema."""
     file = path / "run.json"
     try:
         require(path.is_dir(), f"{path} is not a folder; give the folder of a run, such as artifacts/simulate/default")

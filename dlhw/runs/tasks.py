@@ -53,7 +53,7 @@ class Progress:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def update(self, name: str, done: float, loss: float = np.nan) -> None:
-        """Note how far a task is, and report the sum over all tasks."""
+        """Record how far a task is, and report the sum over all tasks."""
         with self.lock:
             self.done[name] = done
             if np.isfinite(loss):

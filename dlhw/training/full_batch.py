@@ -32,7 +32,7 @@ class Pace:
         self.most, self.steps = most, min(most, 16)
 
     def took(self, steps: int, seconds: float) -> None:
-        """Learn from the last call."""
+        """Adjust the chunk to the time of the last call."""
         self.steps = max(1, min(self.most, int(0.5 * steps / max(seconds, 1e-6))))
 
 
@@ -200,7 +200,7 @@ def fit(
 
 
 def _bound_step(model: keras.Model, loss: ExampleLoss, rule: Optimizer) -> Callable[..., Tensor]:
-    """`train_step` of one model, its slots kept in variables: (count, x, y) -> loss, norm, norms of the layers."""
+    """Return `train_step` of one model with its slots in variables: (count, x, y) -> loss, norm, layer norms."""
     slots = rule.slots([v.value for v in model.trainable_variables])
     kept = tuple([tf.Variable(s, trainable=False) for s in group] for group in slots)
 
@@ -216,7 +216,7 @@ def _bound_step(model: keras.Model, loss: ExampleLoss, rule: Optimizer) -> Calla
 
 
 def _compiled(model: keras.Model, step: Callable[..., Any], length: int) -> Callable[..., Tensor]:
-    """At most `length` steps in one graph: (steps done, n, x, y) -> rows of loss, norm, norms of the layers."""
+    """Do at most `length` steps in one graph: (steps done, n, x, y) -> rows of loss, norm, norms of the layers."""
     width, dtype = 2 + len(layer_groups(model)), wide_dtype(model.trainable_variables[0].value.dtype)
 
     def run(start: Tensor, n: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -53,11 +53,11 @@ class Curves:
 
 
 def first_divergence(loss: NDArray[np.floating], limit: float) -> int | None:
-    """The first index at which `loss` is not finite or exceeds `limit`; None if there is none."""
+    """Return the first index at which `loss` is not finite or exceeds `limit`; None if there is none."""
     bad = ~(loss <= limit)  # nan compares false
     return int(np.argmax(bad)) if bad.any() else None
 
 
 def divergence_limit(first_loss: float, target_power: float) -> float:
-    """A million times the scale of the problem, mean(y^2) + the first loss: nothing that learns comes near."""
+    """Return a million times the scale of the problem, mean(y^2) + the first loss, far above any useful loss."""
     return 1e6 * (first_loss + target_power + float(np.finfo(np.float32).tiny))

@@ -150,7 +150,7 @@ class Optimizer:
 
 
 def optimizer(name: str, learning_rate: float, momentum: float = 0.0) -> Optimizer:
-    """The optimizer called `name`; other settings are Keras's defaults.
+    """Return the optimizer called `name`; other settings are Keras's defaults.
 
     Args:
         name: one of :data:`OPTIMIZERS`: sgd, nesterov, adam, rmsprop.

@@ -29,14 +29,14 @@ LANES = 16
 
 
 def _columns(a: Tensor, dtype: str) -> Tensor:
-    """(batch, features) -> (1, features, batch), padded with zeros to whole lanes."""
+    """Transpose (batch, features) to (1, features, batch), padded with zeros to whole lanes."""
     columns = np.asarray(a).T[None]
     return tf.constant(np.pad(columns, ((0, 0), (0, 0), (0, -columns.shape[2] % LANES))), dtype)
 
 
 @tf.custom_gradient
 def _narrow_dense(w: Tensor, b: Tensor, h: Tensor) -> Tensor:
-    """w h + b for many small nets: w (S, out, in), b (S, out, 1), h (S or 1, in, batch), whole lanes.
+    """Return w h + b for many small nets: w (S, out, in), b (S, out, 1), h (S or 1, in, batch), whole lanes.
 
     Its gradient by w, sum over the batch of d h^T, is three times faster as a multiplication and a sum in lanes than
     as the matrix product of (S, out, batch) and (S, batch, in), of which XLA on the CPU runs one net at a time.
@@ -114,7 +114,7 @@ class Stack:
         self._call = tf.function(self._chunk, jit_compile=True, autograph=False)
 
     def advance(self, end: int) -> None:
-        """Go on towards step `end`, at most `length` steps and for about half a second."""
+        """Continue towards step `end`, at most `length` steps and for about half a second."""
         border = min([end, *(step for step in self.keep if step > self.done)])
         with tf.device(self.device):
             if 0 in self.keep and self.done == 0:
@@ -151,7 +151,7 @@ class Stack:
         self.pace.took(n, took)
 
     def _digest(self, start: list[np.ndarray]) -> str:
-        """What decides the training: weights at the start, data, optimizer, activations, what is recorded."""
+        """Return a digest of what determines the training: initial weights, data, optimizer, activations, recording."""
         names = [getattr(a, "__qualname__", repr(a)) for a in self.activations]
         text = f"{self.rule} {names} {self.record_norm} {self.x.dtype}" + (f" {self.keep}" if self.keep else "")
         whole = hashlib.sha256(text.encode())
@@ -180,7 +180,7 @@ class Stack:
         self.kept = {int(k.removeprefix("kept-")): rows for k, rows in state.items() if k.startswith("kept-")}
 
     def _losses(self, parameters: list[Tensor], x: Tensor = None, y: Tensor = None) -> Tensor:
-        """Mean squared error of each net, (S,)."""
+        """Return the mean squared error of each net, (S,)."""
         h = self.x if x is None else x
         for k, activation in enumerate(self.activations):
             w, b = parameters[2 * k], parameters[2 * k + 1]
@@ -223,7 +223,7 @@ class Stack:
         return tf.while_loop(lambda i, *_: i < n, body, state)[1:]
 
     def histories(self) -> list[History]:
-        """Histories of the S nets; the models get the trained weights."""
+        """Return the histories of the S nets, and set the trained weights of the models."""
         table = np.concatenate(self.blocks)
         loss = np.concatenate([table[:, 0], self._losses(self.parameters).numpy()[None]])
         trained = [p.numpy() for p in self.parameters]
@@ -243,6 +243,6 @@ class Stack:
 
 
 def _stacked(models: list[keras.Model]) -> list[np.ndarray]:
-    """Kernel (S, out, in) and bias (S, out, 1) of every layer."""
+    """Return the kernel (S, out, in) and bias (S, out, 1) of every layer."""
     weights = zip(*(model.get_weights() for model in models), strict=True)
     return [np.stack([w.T if w.ndim == 2 else w[:, None] for w in tensors]) for tensors in weights]

@@ -114,7 +114,7 @@ class _Callback:
         self.due = [0.0] * len(stacks)
 
     def call(self, k: int) -> None:
-        """The newest numbers of every net of stack k: the loss before the last step, its norm, the weights."""
+        """Report the latest numbers of every net of stack k: the loss before the last step, its norm, the weights."""
         stack, now = self.stacks[k], time.perf_counter()
         if self.callback is None or (now < self.due[k] and stack.done < self.steps):
             return

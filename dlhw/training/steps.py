@@ -61,7 +61,7 @@ class Updates:
         return named | {f"slot {k}": v for k, v in enumerate(tf.nest.flatten(self.slots))}
 
     def train_step(self, count: Tensor, x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
-        """One step on a replica, on its share of the batch `rows`; with `record` loss and norms, (2 + layers,).
+        """Do one step on a replica's share of the batch `rows`; with `record`, return loss and norms, (2 + layers,).
 
         Every replica takes its part of one mean, sum of its losses / size of the whole batch, so that the sum of the
         gradients is the gradient of the mean however uneven the shares are. A last batch of fewer examples than there
@@ -91,7 +91,7 @@ class Updates:
         return row if self.record else tf.constant(0)
 
     def _batch_loss(self, tape: tf.GradientTape, x: Tensor, y: Tensor, size: int, repeats: int) -> Tensor:
-        """What is minimised, or this replica's share of it, so that the sum over the replicas is the whole.
+        """Return the loss of the batch, or this replica's share of it; the sum over the replicas is the whole.
 
         size: examples of the whole batch; repeats: replicas that hold the same examples.
         """
@@ -114,7 +114,7 @@ class Updates:
     def train_epoch(
         self, done: Tensor, steps: Tensor, remainder: Tensor, x: Tensor, y: Tensor, order: Tensor
     ) -> Tensor:
-        """`steps` full batches and, if `remainder`, the smaller last one; with `record` a row for each of them."""
+        """Do `steps` full batches and, if `remainder`, the smaller last one; with `record`, return a row for each."""
         n, size = int(order.shape[0]), self.batch_size
         rest = n % size
         empty = tf.zeros((-(-n // size), 2 + len(self.layers)), self.variables[0].dtype)
@@ -133,11 +133,11 @@ class Updates:
         return state[1:] or tf.constant(0)
 
     def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sum of losses, number of losses, number of correct_predictions, over all replicas, in inference mode."""
+        """Return sum and number of losses and number of correct predictions, over all replicas, in inference mode."""
         return self.replicas.reduce_sum(self.replicas.run(self.sums, x, y))
 
     def sums(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sum of losses, their number and number of hits over a replica's share of the examples."""
+        """Return the sum of losses, their number and the number of correct predictions on a replica's examples."""
         first, n = self.replicas.share(length((x, y)))
         size, wide = n if self.at_once else min(n, _MEASURE_BATCH), wide_dtype(self.variables[0].dtype)
 

@@ -241,7 +241,7 @@ class Trainer:
         return time.perf_counter() - began
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Tensor:
-        """`function` of tensors, compiled once for their shapes."""
+        """Call `function` on tensors, compiled once for their shapes."""
         if not self.compiled:
             return function(*arguments)
         if function.__name__ not in self._functions:

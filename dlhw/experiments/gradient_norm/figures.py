@@ -16,12 +16,12 @@ WINDOW = 101  # iterations of the rolling median
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`gradient-norm`: norm above loss against iteration. `layers`: the norm of each layer; both of one seed."""
+    """Return the figures. `gradient-norm`: norm and loss per iteration. `layers`: the norm of each layer."""
     return {"gradient-norm": _norm_figure(settings, result), "layers": _layer_figure(settings, result)}
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Gradient norm against iteration."""
+    """Return the gradient norm against iteration."""
     x, values, _ = plot.thin(np.arange(settings.epochs), result.gradient_norm)
     return ComparisonCurves("iteration", "gradient norm", (Curve("gradient norm", x, values),), log_y=True)
 

@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row per seed, and whether norm and loss go together."""
+    """Return the table and findings: one row per seed, and whether norm and loss go together."""
     good = result.diverged_at < 0
     norm, loss = (np.where(good[:, None], v.astype(np.float64), np.nan) for v in (result.gradient_norm, result.loss))
     tail = max(1, round(0.05 * settings.epochs))

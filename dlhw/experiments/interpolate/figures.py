@@ -12,7 +12,7 @@ from dlhw.present.tables import statistic_of_figures
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`line`: loss (log, left) and accuracy (right) against alpha, one panel per pair, training solid, test dashed."""
+    """Return the figures. `line`: loss (log, left) and accuracy (right) against alpha, one panel per pair."""
     fig, axes = plot.panels(len(settings.by), height=4.6, right=True, head=1.2)
     twins = []
     for r, (text, left) in enumerate(zip(settings.by, axes, strict=True)):
@@ -37,6 +37,6 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Training loss against alpha, one line per pair."""
+    """Return the training loss against alpha, one line per pair."""
     lines = tuple(Curve(text, result.alphas, result.train_loss[k]) for k, text in enumerate(settings.by))
     return ComparisonCurves("α", "training cross entropy (nats)", lines, log_y=True, at=(0.0, 0.5, 1.0))

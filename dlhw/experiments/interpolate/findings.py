@@ -34,7 +34,7 @@ COLUMNS = {
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row per pair: the ends, the barrier by both definitions, the curvature along the line at both ends."""
+    """Return the table, one row per pair: ends, barrier by both definitions, curvature at both ends."""
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     rows: list[tuple[str, ...]] = []
     found: list[Finding] = []
@@ -105,7 +105,7 @@ def _barrier(text: str, values: dict[str, Array]) -> list[Finding]:
 
 
 def _curvature(settings: Settings, text: str, values: dict[str, Array]) -> list[Finding]:
-    """The curvature along the line at both ends, and what it does not say."""
+    """State the curvature along the line at both ends, and what it does not show."""
     a, b = values["curvature_at_a"], values["curvature_at_b"]
     if not (np.isfinite(a).any() or np.isfinite(b).any()):
         return []

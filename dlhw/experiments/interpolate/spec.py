@@ -61,7 +61,7 @@ class Settings(BatchSettings):
 
 
 def parse(text: str) -> tuple[str, tuple[float, float]]:
-    """ "batch-size=64,512" -> ("batch-size", (64, 512))."""
+    """Parse "batch-size=64,512" -> ("batch-size", (64, 512))."""
     key, _, values = text.partition("=")
     example = "use batch-size=64,512 or learning-rate=1e-3,1e-2"
     require(key in ("batch-size", "learning-rate"), f"`by` {text!r}: {key!r} is unknown; {example}")

@@ -18,7 +18,7 @@ def check_animation(settings: Settings) -> None:
 
 
 def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figure], int]:
-    """The path of the first net growing over the filled contour; UserError if there is no path."""
+    """Animate the path of the first net over the filled contour; UserError if there is no path."""
     if result.frames is None:
         raise UserError(f"`plane` {settings.plane} has no path that could grow; `plane` path has one")
     return lambda k: growing_path(settings, result, k), len(result.frames)

@@ -19,7 +19,7 @@ PATH = "#D55E00"
 
 
 def loss_scale(result: Result) -> tuple[Any, np.ndarray]:
-    """Colour scale and levels of the loss, the same for all nets: logarithmic where every loss is positive."""
+    """Return colour scale and levels of the loss, the same for all nets: logarithmic where every loss is positive."""
     low, high = view.loss_range(result.loss)
     if low > 0 and high > 1.5 * low:
         return LogNorm(low, high), np.geomspace(low, high, LEVELS)
@@ -71,13 +71,13 @@ def contours(
 
 
 def label_panel(axes: Axes, result: Result, m: int) -> None:
-    """Title the panel of net m."""
+    """Set the title of the panel of net m."""
     diverged = f": diverged at epoch {result.diverged_at[m]}" if result.diverged_at[m] >= 0 else ""
     axes.set_title(result.labels[m] + diverged)
 
 
 def mark(settings: Settings, axes: Axes, result: Result, m: int, scale: Any, last: int | None = None) -> None:
-    """The path, its markers coloured by the true loss on the scale of the contour; or the nets."""
+    """Plot the path, its markers coloured by the true loss on the scale of the contour; or the nets."""
     at = result.marks[m]
     if settings.plane == "path":
         at = at if last is None else at[: last + 1]
@@ -103,7 +103,7 @@ def mark(settings: Settings, axes: Axes, result: Result, m: int, scale: Any, las
 
 
 def growing_path(settings: Settings, result: Result, k: int) -> Figure:
-    """The path of the first net that did not diverge, up to its point k, over the filled contour."""
+    """Plot the path of the first net that did not diverge, up to its point k, over the filled contour."""
     m = int(np.flatnonzero(result.diverged_at < 0)[0])
     fig, (axes,) = plot.panels(1, height=4.6, head=0.8, right=True)
     scale, levels = loss_scale(result)

@@ -18,7 +18,7 @@ from dlhw.present.section import ComparisonCurves, Curve
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`contour`, `filled`, `surface`, and `accuracy`, `path`, `curvature` where there are any; of a line `line`."""
+    """Return the figures: `contour`, `filled`, `surface`, if any `accuracy`, `path`, `curvature`; `line` for a line."""
     if settings.is_line:
         return {"line": _line_figure(settings, result)}
     found = {
@@ -36,7 +36,7 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Loss along the first axis through the net, one line per net."""
+    """Return the loss along the first axis through the net, one line per net."""
     lines = []
     for m, label in enumerate(result.labels):
         middle = int(np.abs(result.b[m]).argmin()) if np.isfinite(result.b[m]).any() else 0
@@ -46,7 +46,7 @@ def series(settings: Settings, result: Result) -> ComparisonCurves:
 
 
 def _surface_figure(settings: Settings, result: Result) -> Figure:
-    """The surfaces in perspective, height and colour the logarithm of the loss, where that exists."""
+    """Plot the surfaces in perspective; height and colour are the logarithm of the loss if it is positive."""
     fig, flat_axes = panels(settings, result)
     scale, _ = loss_scale(result)
     log = isinstance(scale, LogNorm)

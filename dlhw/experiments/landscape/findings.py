@@ -16,7 +16,7 @@ from dlhw.present.tables import Summary, statistics
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row per net: its loss, the range of the loss, what the plane leaves out of the path."""
+    """Return the table, one row per net: its loss, the range of the loss, and how far the path leaves the plane."""
     numbers: dict[str, Any] = {}
     rows, columns = [], tuple[str, ...]()
     for m, label in enumerate(result.labels):
@@ -88,7 +88,7 @@ def _lowest_point(settings: Settings, result: Result, m: int) -> Finding:
 
 
 def _path_in_the_plane(result: Result, m: int) -> Finding:
-    """How much of the path the plane holds, and how far the contour under it is off."""
+    """State how much of the path is in the plane, and how far the contour under it is off."""
     error = view.path_error(result, m)
     rho, *_ = spearman(np.log10(result.plane_loss[m]), np.log10(result.mark_loss[m]))
     worst = int(np.nanargmax(error))
@@ -104,7 +104,7 @@ def _path_in_the_plane(result: Result, m: int) -> Finding:
 
 
 def _three_nets(result: Result, m: int) -> Finding:
-    """The losses of the three nets, and on the plane where these differ."""
+    """State the losses of the three nets, and those on the plane if they differ."""
     pairs = zip(view.NETS_OF_A_PLANE, result.mark_loss[m], strict=True)
     own = ", ".join(f"{name} {format_number(loss)}" for name, loss in pairs)
     on_plane = ", ".join(format_number(loss) for loss in result.plane_loss[m])
@@ -114,7 +114,7 @@ def _three_nets(result: Result, m: int) -> Finding:
 
 
 def _curvature(result: Result) -> list[Finding]:
-    """How many points of the curvature map have converged."""
+    """State how many points of the curvature map have converged."""
     if not (result.eigenvalues.size and np.isfinite(result.eigenvalues).any()):
         return []
     points = np.isfinite(result.eigenvalues[..., 2])

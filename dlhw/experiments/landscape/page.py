@@ -14,7 +14,7 @@ from dlhw.present.templates import load_template
 
 
 def pages(settings: Settings, result: Result) -> dict[str, str]:
-    """`surface`: the surfaces, to turn in a browser; nothing for a line, or where every training diverged."""
+    """Return `surface`, the surfaces to rotate in a browser; nothing for a line, or if every training diverged."""
     if settings.is_line:
         return {}
     low, high = view.loss_range(result.loss)

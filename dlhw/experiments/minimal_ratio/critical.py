@@ -13,7 +13,7 @@ from dlhw.present.numbers import format_median_range, format_number
 
 
 def critical_points(settings: Settings, result: Result, mask: NDArray[np.bool_]) -> list[Finding]:
-    """How many searches reached a critical point, and what these are; mask: (S,) which did."""
+    """State how many searches reached a critical point, and of which type these are; mask: (S,) which did."""
     n = int(mask.sum())
     reached = (
         f"{n} of {settings.seeds} nets reached a critical point: |g| < {settings.arrival:g}, reduced to the level of "
@@ -38,7 +38,7 @@ def critical_points(settings: Settings, result: Result, mask: NDArray[np.bool_])
 
 
 def _unsettled(numbers: dict[str, Array]) -> list[Finding]:
-    """Eigenvalues above rounding whose sign means nothing but nearness to a degenerate point."""
+    """State how many eigenvalues are above rounding, but too small for their sign to mean anything."""
     if not numbers["unsettled"].any():
         return []
     text = (
@@ -50,7 +50,7 @@ def _unsettled(numbers: dict[str, Array]) -> list[Finding]:
 
 
 def _types(eigenvalues: Array, norms: Array) -> Finding:
-    """How many are minima, saddles, or not to be told apart."""
+    """Count minima, saddles, and points that cannot be told apart."""
     tolerance, least = inertia(eigenvalues).tolerance[:, None], settled_size(eigenvalues, norms)[:, None]
     down = (eigenvalues < -least).any(axis=1)
     unclear = ~down & (eigenvalues < -tolerance).any(axis=1)
@@ -66,7 +66,7 @@ def _types(eigenvalues: Array, norms: Array) -> Finding:
 
 
 def _constant_output(settings: Settings, loss: Array, positive: Array) -> list[Finding]:
-    """Critical points at which the output is a constant."""
+    """State how many critical points have a constant output."""
     variance = float(np.var(settings.samples()[1]))
     at = np.asarray(np.isclose(loss, variance, rtol=1e-3))
     if not at.any():

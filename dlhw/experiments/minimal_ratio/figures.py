@@ -18,7 +18,7 @@ MARKERS = {"critical": "o", "close": "D", "flat": "o", "cut": "s", "stalled": "^
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`ratio`: against loss, coloured by |g|. `spectra`: of three nets. `signs`: of all nets."""
+    """Return the figures. `ratio`: against loss, coloured by |g|. `spectra`: of three nets. `signs`: of all nets."""
     return {
         "ratio": _ratio_figure(settings, result),
         "spectra": _spectra_figure(settings, result),
@@ -27,7 +27,7 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Quantiles of the minimal ratio over the nets that did not diverge."""
+    """Return quantiles of the minimal ratio over the nets that did not diverge."""
     ratio = ratios(settings, result.eigenvalues)
     ratio = np.sort(ratio[np.isfinite(ratio)])
     share = (np.arange(len(ratio)) + 0.5) / max(1, len(ratio))
@@ -36,7 +36,7 @@ def series(settings: Settings, result: Result) -> ComparisonCurves:
 
 
 def _ratio_figure(settings: Settings, result: Result) -> Figure:
-    """Minimal ratio against loss, coloured by |g|, a marker for each way in which a search ended."""
+    """Plot the minimal ratio against loss, coloured by |g|, one marker per kind of end of a search."""
     kinds = kinds_of(result)
     rows = len(set(kinds) - {""}) + (result.path_loss is not None)
     fig, (axes,) = plot.figure(height=4.4 + 0.2 * rows, head=plot.header_height(rows, 1), right=True)
@@ -72,7 +72,7 @@ def _ratio_figure(settings: Settings, result: Result) -> Figure:
 
 
 def _chosen(settings: Settings, result: Result) -> dict[str, int]:
-    """The critical points of lowest, median and highest loss, or nets if there are none."""
+    """Return the critical points of lowest, median and highest loss, or nets if there are none."""
     critical = kinds_of(result) == "critical"
     mask = np.flatnonzero(critical if critical.any() else np.isfinite(result.loss))
     if not len(mask):
@@ -90,7 +90,7 @@ def _chosen(settings: Settings, result: Result) -> dict[str, int]:
 
 
 def _spectra_figure(settings: Settings, result: Result) -> Figure:
-    """Eigenvalues of three nets in ascending order, on an axis that is linear where they are zero to rounding."""
+    """Plot the eigenvalues of three nets in ascending order, on an axis that is linear within rounding."""
     fig, (axes,) = plot.figure(height=4.2, head=1.15)
     chosen, floors = _chosen(settings, result), []
     for k, (name, s) in enumerate(chosen.items()):
@@ -115,7 +115,7 @@ def _spectra_figure(settings: Settings, result: Result) -> Figure:
 
 
 def _signs_figure(settings: Settings, result: Result) -> Figure:
-    """Negative, zero and positive eigenvalues of every net, stacked, in order of the loss."""
+    """Plot the numbers of negative, zero and positive eigenvalues of every net, in order of the loss."""
     fig, (axes,) = plot.figure(height=4.0, head=0.95)
     good, signs = signs_of(settings, result.eigenvalues)
     nets = np.flatnonzero(good)

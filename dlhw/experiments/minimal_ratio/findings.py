@@ -38,7 +38,7 @@ INCOMPLETE = {
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row for the critical points and one for each other end of a search (with `stop`, for stopped nets too)."""
+    """Return the table: one row per kind of end of a search, with `stop` also for nets stopped in training."""
     kinds = kinds_of(result)
     numbers: dict[str, Any] = {"parameters": settings.parameters, "nets": settings.seeds}
     numbers["diverged"] = int((result.diverged_at >= 0).sum())
@@ -83,7 +83,7 @@ def _stopped(result: Result) -> dict[str, Array] | None:
 
 
 def _incomplete(settings: Settings, result: Result, kinds: NDArray[np.str_]) -> list[Finding]:
-    """Searches that ended short of a critical point."""
+    """State how many searches ended before a critical point."""
     found = []
     for key, text in INCOMPLETE.items():
         mask = kinds == key
@@ -98,7 +98,7 @@ def _incomplete(settings: Settings, result: Result, kinds: NDArray[np.str_]) -> 
 
 
 def _strict(settings: Settings, result: Result) -> list[Finding]:
-    """What rounding makes of a count of all eigenvalues above zero."""
+    """State how rounding changes a count of all eigenvalues above zero."""
     known = np.isfinite(result.loss)
     if not settings.strict or not known.any():
         return []
@@ -129,7 +129,7 @@ def _piecewise(settings: Settings) -> list[Finding]:
 
 
 def _trends(result: Result, kinds: NDArray[np.str_]) -> list[Finding]:
-    """What the ratio has to do with the loss: over all ends of searches, and over the critical points."""
+    """Relate the ratio to the loss: over all ends of searches, and over the critical points."""
     found: list[Finding] = []
     others = int((kinds != "critical").sum())
     for interval, key in zip(result.correlation, ("all", "critical"), strict=True):

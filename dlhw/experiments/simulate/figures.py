@@ -18,7 +18,7 @@ from dlhw.present.tables import statistic_of_figures
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`loss`: MSE against epoch. `fit`: predictions and truth, with residuals below."""
+    """Return the figures. `loss`: MSE against epoch. `fit`: predictions and truth, with residuals below."""
     return {"loss": _loss_figure(settings, result), "fit": _fit_figure(settings, result)}
 
 
@@ -72,7 +72,7 @@ def _fit_figure(settings: Settings, result: Result) -> Figure:
 
 
 def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figure], int]:
-    """The fit of the first seed over the epochs; UserError if the run did not record it."""
+    """Animate the fit of the first seed over the epochs; UserError if the run did not record it."""
     frames, epochs = result.frames, settings.frames()
     if frames is None:
         raise UserError(
@@ -96,7 +96,7 @@ def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figur
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Training error against epoch, one line per net."""
+    """Return the training error against epoch, one line per net."""
     lines = []
     for net, loss in zip(settings.models, result.loss, strict=True):
         x, values, _ = plot.thin(np.arange(settings.epochs + 1), loss)

@@ -18,7 +18,7 @@ THRESHOLDS = (1e-2, 1e-3)
 
 
 def measures(settings: Settings, result: Result) -> dict[str, np.ndarray]:
-    """Per net and seed, (N, S): final, best and median-of-the-last-5-% MSE, and epochs to each threshold (nan: never).
+    """Return final, best and median-of-the-last-5-% MSE, (N, S), and epochs to each threshold (nan: never).
 
     Diverged trainings are nan everywhere.
     """
@@ -33,7 +33,7 @@ def measures(settings: Settings, result: Result) -> dict[str, np.ndarray]:
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row per net; which net fits best, as far as the seeds show."""
+    """Return the table and findings: one row per net; which net fits best, as far as the seeds show."""
     measured = measures(settings, result)
     numbers: dict[str, Any] = {}
     rows = []
@@ -75,7 +75,7 @@ def _reached(epochs: np.ndarray) -> str:
 
 
 def _dead_nets(settings: Settings, result: Result) -> list[Finding]:
-    """Nets whose output is a constant."""
+    """State how many nets have a constant output."""
     constant = format_number(float(np.var(result.y[::5])))
     return [
         Finding(

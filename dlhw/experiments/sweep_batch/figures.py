@@ -12,12 +12,12 @@ from dlhw.present.section import ComparisonCurves, Curve
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`sensitivity`: loss, accuracy and sensitivity against batch size, with the popular mistake; `sharpness`."""
+    """Return the figures: `sensitivity` (loss, accuracy and sensitivity against batch size) and `sharpness`."""
     return {"sensitivity": _sensitivity_figure(settings, result), "sharpness": _sharpness_figure(settings, result)}
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Sensitivity against batch size."""
+    """Return the sensitivity against batch size."""
     order = np.argsort(settings.sizes)
     lines = (Curve("sensitivity", np.array(settings.sizes)[order], result.sensitivity[order].T),)
     y_label = "sensitivity (nats per unit of a pixel)"

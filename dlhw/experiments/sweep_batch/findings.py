@@ -25,7 +25,7 @@ SCALARS = (
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row per batch size; how each measure goes with the batch size and with the generalization gap."""
+    """Return the table, one row per batch size, and how each measure relates to batch size and generalization gap."""
     gap = result.test_loss - result.train_loss
     seconds = np.reshape(result.seconds, gap.shape)
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
@@ -76,7 +76,7 @@ def _measures(settings: Settings, result: Result) -> dict[str, Array]:
 
 
 def _against_batch_size(settings: Settings, result: Result) -> list[Finding]:
-    """How every measure goes with the batch size."""
+    """Relate every measure to the batch size."""
     small, large = _ends(settings)
     labels = settings.sizes[small], settings.sizes[large]
     found = []
@@ -88,7 +88,7 @@ def _against_batch_size(settings: Settings, result: Result) -> list[Finding]:
 
 
 def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
-    """How much of the fall of the batch-mean gradient is the factor 1/B, and the sensitivity before training."""
+    """State how much of the decrease of the batch-mean gradient is the factor 1/B."""
     small, large = _ends(settings)
     a, b = settings.sizes[small], settings.sizes[large]
     if not (np.isfinite(result.sensitivity[small]).any() and np.isfinite(result.sensitivity[large]).any()):
@@ -115,7 +115,7 @@ def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
 
 
 def _searches(result: Result) -> list[Finding]:
-    """How far the searches for Keskar's maximum can be trusted."""
+    """State how far the searches for Keskar's maximum agree."""
     if result.keskar_spread is None or result.keskar_settled is None:
         text = "Keskar's sharpness of this older run used ten iterations per search, which find less for some nets."
         return [Finding("not-converged", text)]
@@ -142,7 +142,7 @@ def _eigenvalues(result: Result) -> list[Finding]:
 
 
 def _what_is_equal(settings: Settings) -> list[Finding]:
-    """What the batch sizes do not share."""
+    """State what differs between the batch sizes: updates or examples."""
     small, large = _ends(settings)
     a, b = settings.sizes[small], settings.sizes[large]
     if settings.equal == "epochs":
@@ -157,7 +157,7 @@ def _what_is_equal(settings: Settings) -> list[Finding]:
 
 
 def _correlations_with_gap(settings: Settings, result: Result, gap: Array) -> tuple[list[Finding], dict[str, Any]]:
-    """Rank correlations of every measure with the generalization gap: findings where it is resolved, and numbers."""
+    """Correlate every measure with the generalization gap: findings if the gap is resolved, and numbers."""
     resolved, found = findings.generalization_gap(gap, result.gap_error)
     boxes = {f"Keskar's sharpness (ε = {e:g})": result.keskar[..., k] for k, e in enumerate(settings.epsilon)}
     measures = {"sensitivity": result.sensitivity, "Jacobian norm": result.jacobian, **boxes}

@@ -14,7 +14,7 @@ BETWEEN = 4  # frames from one point of a path to the next
 
 
 def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figure], int]:
-    """The paths on the components of all trainings, growing from start to end; between two points along a line."""
+    """Animate the paths on the components of all trainings, interpolated linearly between recorded points."""
 
     def draw(k: int) -> Figure:
         fig, panels = plot.panels(2, height=4.7, head=1.35)

@@ -18,7 +18,7 @@ COMPONENTS = 10  # of a scree plot
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """`pooled`: all paths on common components. `own`: every path on its own. `scree`: beside a random walk."""
+    """Return the figures. `pooled`: all paths on common components. `own`: each on its own. `scree`: the variances."""
     return {
         "pooled": _paths_figure(settings, result, "pooled"),
         "own": _paths_figure(settings, result, "own"),
@@ -27,7 +27,7 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
-    """Test loss against epoch."""
+    """Return the test loss against epoch."""
     line = Curve("test loss", np.arange(settings.epochs + 1), result.test_loss)
     return ComparisonCurves("epoch", "test cross entropy (nats)", (line,), log_y=True)
 

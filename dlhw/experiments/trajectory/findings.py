@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def summary(settings: Settings, result: Result) -> Summary:
-    """One row for the whole model and one for the layer: fractions of variance, lengths, distances."""
+    """Return the table, one row for the model and one for the layer: fractions of variance, lengths, distances."""
     pairs = ~np.eye(settings.seeds, dtype=bool)
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     numbers["diverged"] = int((result.diverged_at >= 0).sum())
@@ -57,7 +57,7 @@ def summary(settings: Settings, result: Result) -> Summary:
 
 
 def _path(settings: Settings, result: Result, p: int, part: str) -> Finding:
-    """How much of the paths two components hold beside a random walk, and how straight the paths are."""
+    """State how much variance two components hold compared with a random walk, and how straight the paths are."""
     two, moved = result.own_explained[p][:, :2].sum(axis=1), result.moved[p]
     if not np.isfinite(two).any():
         return Finding("path-of-the-weights", f"{part}: there is no path.")

@@ -28,7 +28,7 @@ class Cluster:
 
 
 def found(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """The cluster that the environment describes; None for a single process.
+    """Return the cluster that the environment describes; None for a single process.
 
     TF_CONFIG comes first, as in TensorFlow; else Slurm's variables of a step of several tasks (`srun`).
     Raises UserError for a TF_CONFIG that is malformed, or holds tasks that are not workers.

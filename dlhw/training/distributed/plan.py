@@ -41,7 +41,7 @@ class Plan:
         return self.index == 0
 
     def text(self) -> str:
-        """`mirrored over GPU:0, GPU:1`."""
+        """Return `mirrored over GPU:0, GPU:1`."""
         names = ", ".join(d.lstrip("/") for d in self.devices)
         if self.kind == "none":
             return names if len(self.devices) == 1 else f"trainings spread over {names}"
@@ -108,7 +108,7 @@ def make_plan(
 
 
 def _cpus(replicas: int) -> list[str]:
-    """Names of logical CPUs: one, or `replicas` of them, if TensorFlow has not begun yet or has as many."""
+    """Return the names of `replicas` logical CPUs, or of fewer if TensorFlow is already initialized with fewer."""
     if replicas > 1:
         physical = tf.config.list_physical_devices("CPU")[0]
         if tf.config.get_logical_device_configuration(physical) is None:
@@ -124,7 +124,7 @@ def _cpus(replicas: int) -> list[str]:
 
 @functools.cache
 def strategy(of: Plan) -> Any:
-    """TensorFlow's strategy for a plan: the default one, MirroredStrategy, MultiWorkerMirroredStrategy.
+    """Return TensorFlow's strategy for a plan: the default one, MirroredStrategy, MultiWorkerMirroredStrategy.
 
     With several workers this waits for all of them, and must come before TensorFlow computes anything.
     """
@@ -151,14 +151,14 @@ def strategy(of: Plan) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of TensorFlow says, without its pages of context."""
+    """Return the message of a TensorFlow error, without its pages of context."""
     lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines() if line.strip()]
     cause = [line for line in lines if "aborted by" in line]  # the graph and its call stack come before it
     return (cause or lines or [type(error).__name__])[0]
 
 
 def describe(devices: Iterable[str]) -> str:
-    """Devices as they are written into a run: CPU, or the name of the GPU; several as `2 x NAME`."""
+    """Return the devices as written into a run: CPU, or the name of the GPU; several as `2 x NAME`."""
     names = []
     for device in devices:
         kind, _, number = device.lstrip("/").partition(":")
@@ -171,7 +171,7 @@ def describe(devices: Iterable[str]) -> str:
 
 
 def seen() -> dict[str, str]:
-    """The devices of this machine, by TensorFlow's name, and what they are."""
+    """Return the devices of this machine by TensorFlow's name, with a description."""
     found = {"CPU:0": f"{os.cpu_count()} cores"}
     for k, gpu in enumerate(tf.config.list_physical_devices("GPU")):
         details = tf.config.experimental.get_device_details(gpu)

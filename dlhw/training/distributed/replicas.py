@@ -61,11 +61,11 @@ class Replicas:
         )
 
     def copy_to_replicas(self) -> None:
-        """The weights and states of the original into every replica."""
+        """Copy weights and states of the original into every replica."""
         self._move(self.original, self.model)
 
     def copy_from_replicas(self) -> None:
-        """Those of the replicas into the original: all are equal, moving statistics are means over the replicas."""
+        """Copy weights and states of the replicas into the original: all are equal, moving statistics are averaged."""
         self._move(self.model, self.original)
 
     def _move(self, source: keras.Model, target: keras.Model) -> None:
@@ -74,12 +74,12 @@ class Replicas:
                 b.assign(a.numpy())
 
     def zeros(self, groups: Sequence[Sequence[Any]]) -> tuple[list[tf.Variable], ...]:
-        """A variable of zeros on every replica for each tensor, such as an optimizer's memory."""
+        """Create a variable of zeros on every replica for each tensor, such as the state of an optimizer."""
         with self.strategy.scope():
             return tuple([tf.Variable(tf.zeros_like(t), trainable=False) for t in group] for group in groups)
 
     def replicate(self, data: Tensor) -> Tensor:
-        """A copy of every tensor of `data` on each device, so that no batch travels."""
+        """Copy every tensor of `data` to each device, so that batches are not sent."""
         if self.count == 1:
             return data
         devices = self.strategy.extended.worker_devices
@@ -96,15 +96,15 @@ class Replicas:
         return tf.nest.map_structure(spread, data)
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Tensor:
-        """`function` on every replica; each gets its own of what :meth:`replicate` gave, and all else whole."""
+        """Run `function` on every replica, with its own copy of what :meth:`replicate` returned."""
         return self.strategy.run(function, args=arguments)
 
     def local_result(self, values: Tensor) -> Tensor:
-        """What the first replica of this process returned from :meth:`run`."""
+        """Return what the first replica of this process returned from :meth:`run`."""
         return tf.nest.map_structure(lambda v: self.strategy.experimental_local_results(v)[0], values)
 
     def reduce_sum(self, values: Tensor) -> Tensor:
-        """Sum over all replicas of what they returned from :meth:`run`."""
+        """Return the sum over all replicas of what they returned from :meth:`run`."""
         if self.count == 1:
             return values
         return tf.nest.map_structure(lambda v: self.strategy.reduce("SUM", v, axis=None), values)
@@ -126,7 +126,7 @@ class Replicas:
 
 
 def _averaged(create: Callable[..., Any], **more: Any) -> Tensor:
-    """States that replicas write themselves, such as moving statistics, are averaged; counters are all the same."""
+    """Create a variable; over replicas, moving statistics are averaged and counters taken from the first."""
     unsaid = more.get("aggregation") in (None, tf.VariableAggregation.NONE)
     if unsaid and not more.get("trainable", True):
         floating = tf.as_dtype(more.get("dtype") or tf.float32).is_floating

@@ -34,7 +34,7 @@ class SharedCheckpoints:
         self.store, self.strategy, self.chief = store, strategy, chief
 
     def get(self, name: str) -> dict[str, np.ndarray] | None:
-        """The arrays of a part that the chief keeps, on every worker; or None, on every worker."""
+        """Return, on every worker, the arrays that the chief stored under `name`; None if there are none."""
         arrays = self.store.get(name) if self.chief else None
         buffer = io.BytesIO()
         if arrays is not None:
@@ -59,7 +59,7 @@ class SharedCheckpoints:
             self.store.drop(name)
 
     def _said(self, numbers: np.ndarray) -> np.ndarray:
-        """What the chief says: the sum over all replicas, of which all but the chief's first give zeros."""
+        """Broadcast arrays of the chief: a sum over all replicas, where all but the chief's first contribute zeros."""
 
         def one(replica: Any) -> Tensor:
             return tf.constant(numbers if replica.replica_id_in_sync_group == 0 else np.zeros_like(numbers))
