@@ -117,7 +117,7 @@ def time_torch(images: int, eight: bool = False) -> dict[str, float]:
     found = {}
     for name, net in NETS.items():
         pair = start(net)
-        epoch(*pair, limit=20)
+        epoch(pair[0], pair[1], limit=20)
         found[name] = epoch(*pair)
     return found
 
@@ -228,8 +228,8 @@ def main() -> None:
             for name, value in json.loads(done.stdout.splitlines()[-1]).items():
                 rows[engine].setdefault(name, []).append(value)
     print("| engine | training | seconds for 60000 images | min to max | against dlhw |\n|---|---|---|---|---|")
-    for engine, found in rows.items():
-        for name, values in found.items():
+    for engine, times in rows.items():
+        for name, values in times.items():
             if name == "peak":
                 print(f"| {engine} | peak memory, MiB | {statistics.median(values):.0f} | | |")
                 continue

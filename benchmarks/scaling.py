@@ -22,11 +22,11 @@ def seconds(way: str, net: str, batch_size: int, images: int) -> None:
     from dlhw import datasets, models
     from dlhw.runs.context import Context
     from dlhw.training import Trainer, optimizer
-    from dlhw.training.distributed import plan
+    from dlhw.training.distributed import plan as plans
 
-    asked = {"mirrored": {"strategy": "mirrored", "replicas": 2}}.get(way.split(",")[0], {})
-    plan = plan.plan(Context(device="cpu", **asked))
-    strategy = plan.strategy(plan) if plan.together else None
+    context = Context(device="cpu", strategy="mirrored", replicas=2) if "mirrored" in way else Context(device="cpu")
+    plan = context.plan()
+    strategy = plans.strategy(plan) if plan.synchronous else None
     data = datasets.load("mnist", examples=images)
     trainer = Trainer(
         models.image_net(net),

@@ -36,7 +36,7 @@ def time_dlhw() -> dict[str, float]:
 
     from dlhw import datasets, measure
     from dlhw.models import image_net
-    from dlhw.runs.tasks import limit_threads
+    from dlhw.runs.executors import limit_threads
     from dlhw.training import cross_entropy
 
     cores = os.cpu_count() or 1

@@ -88,13 +88,13 @@ def progress(visible: bool) -> Iterator[ProgressReport | None]:
 
 def table(summary: Summary) -> Table:
     """The table of a summary; stood on its side where that makes it narrower."""
-    made = Table(title=summary.title, title_justify="left", title_style="bold")
+    grid = Table(title=summary.title, title_justify="left", title_style="bold")
     shown = transposed_if_narrower(summary)
     for k, name in enumerate(shown.columns):
-        made.add_column(name, style="bold" if k == 0 else None)
+        grid.add_column(name, style="bold" if k == 0 else None)
     for row in shown.rows:
-        made.add_row(*map(escape, row))
-    return made
+        grid.add_row(*map(escape, row))
+    return grid
 
 
 def print_summary(console: Console, summary: Summary) -> None:
@@ -106,8 +106,8 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 def pairs(title: str, values: dict[str, Any]) -> Table:
     """Two columns, name and value."""
-    made = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    grid = Table(title=title, title_justify="left", title_style="bold", show_header=False)
     for name, value in values.items():
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-        made.add_row(name, shown)
-    return made
+        grid.add_row(name, shown)
+    return grid

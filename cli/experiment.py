@@ -49,7 +49,7 @@ def _run(name: str, settings: Any, context: Context, output: Output) -> None:
     from dlhw import files
 
     outcome = run(name, settings, context, output)
-    if outcome.run is None:
+    if outcome.run is None or outcome.note:
         if output.talks:
             print(outcome.note)
         return
@@ -69,12 +69,15 @@ def run(name: str, settings: Any, context: Context, output: Output) -> Outcome:
     from dlhw.runs.runner import run_and_store
 
     @contextmanager
-    def reporting() -> Iterator[ProgressReport | None]:
+    def loading() -> Iterator[None]:
+        with console.silent_start():
+            yield
         gc.freeze()  # what the imports made
         gc.enable()
+
+    @contextmanager
+    def reporting() -> Iterator[ProgressReport | None]:
         with console.progress(output.talks) as report:
             yield report
 
-    return run_and_store(
-        name, settings, context, output.out, output.overwrite, loading=console.silent_start, reporting=reporting
-    )
+    return run_and_store(name, settings, context, output.out, output.overwrite, loading=loading, reporting=reporting)

@@ -21,6 +21,9 @@ from dlhw.version import __version__
 class _Group(TyperGroup):
     """Experiments are found in their folder and loaded only when named; errors are one line."""
 
+    options: set[str] | None = None
+    """Names of the arguments of the command that runs."""
+
     def list_commands(self, ctx: Any) -> list[str]:
         return [*registry.names(), *super().list_commands(ctx)]
 
@@ -30,13 +33,17 @@ class _Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in registry.names():
-            return args[0], experiment.command(args[0], whole=True), args[1:]
+            command = experiment.command(args[0], whole=True)
+            self.options = {p.name for p in command.params}
+            return args[0], command, args[1:]
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], known)
             hint = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(known)}"
             raise UserError(f"no command {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
+        name, command, others = super().resolve_command(ctx, args)
+        self.options = {p.name or "" for p in command.params} if command is not None else None
+        return name, command, others
 
     def main(  # type: ignore[override]
         self, args: Any = None, prog_name: str | None = None, standalone_mode: bool = True, **extra: Any
@@ -53,9 +60,9 @@ class _Group(TyperGroup):
                 raise KeyboardInterrupt
             sys.exit(status)
         except UserError as error:
-            _fail(str(error))
+            _fail(str(error), options=self.options)
         except RunError as error:
-            _fail(str(error), status=1)
+            _fail(str(error), status=1, options=self.options)
         except (KeyboardInterrupt, typer.Abort):
             _fail("interrupted; finished trainings are stored, and the same command resumes from them", status=130)
         except BrokenPipeError:
@@ -73,8 +80,8 @@ class _Group(TyperGroup):
                 gc.enable()
 
 
-def _fail(message: str, status: int = 2) -> None:
-    print(f"dlhw: {with_flags(message)}", file=sys.stderr)
+def _fail(message: str, status: int = 2, options: set[str] | None = None) -> None:
+    print(f"dlhw: {with_flags(message, options)}", file=sys.stderr)
     sys.exit(status)
 
 

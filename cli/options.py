@@ -12,8 +12,6 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from dlhw.checkpoints import CheckpointStore, MemoryCheckpoints
-from dlhw.choices import Device, Strategy, Xla
 from dlhw.runs.context import Context
 from dlhw.runs.flags import flag, label, with_flags
 from dlhw.runs.settings import option
@@ -46,8 +44,7 @@ def is_list(kind: Any) -> bool:
 
 def parameters(cls: type, panel: str | None = None) -> list[inspect.Parameter]:
     """Return one keyword parameter per field that has a help text, annotated for Typer."""
-    names = {"CheckpointStore": CheckpointStore, "Device": Device, "Strategy": Strategy, "Xla": Xla}
-    hints = get_type_hints(cls, localns=names)
+    hints = get_type_hints(cls)
     return [
         _parameter(field, hints[field.name], panel) for field in dataclasses.fields(cls) if "help" in field.metadata
     ]
@@ -113,7 +110,7 @@ def context_of(given: dict[str, Any]) -> Context:
     values = {name: given[name] for name in names}
     for name in ("data_dir", "tensorboard"):
         values[name] = Path(values[name]) if values[name] else None
-    return Context(checkpoints=MemoryCheckpoints(), **values)
+    return Context(**values)
 
 
 def number_parser(kind: type) -> Callable[[Any], Any]:

@@ -21,7 +21,7 @@ RunFolder = Annotated[
 def design(
     params: Annotated[int, typer.Option("--params", help="Target number of parameters.")] = 571,
     layers: Annotated[
-        list[str] | None, typer.Option("--layers", help="Numbers of weight layers. [default: 2,5,8]")
+        list[str] | None, typer.Option("--layers", help="Numbers of weight layers.", show_default="2,5,8")
     ] = None,
     inputs: Annotated[int, typer.Option("--inputs", help="Input size.")] = 1,
     outputs: Annotated[int, typer.Option("--outputs", help="Output size.")] = 1,
@@ -57,18 +57,18 @@ def data(data_dir: options.DataDir = "", json: Json = False) -> None:
     from dlhw import datasets, files
     from dlhw.present.tables import Summary
 
-    found = {name: datasets.status(name, data_dir or None) for name in datasets.DATASETS}
+    states = {name: datasets.status(name, data_dir or None) for name in datasets.DATASETS}
     if json:
-        sets = {n: {"place": p, "status": v, "size": datasets.DATASETS[n].text} for n, (p, v) in found.items()}
+        sets = {n: {"place": p, "status": v, "size": datasets.DATASETS[n].text} for n, (p, v) in states.items()}
         print(files.to_json(sets, indent=None))
         return
-    rows = tuple((n, datasets.DATASETS[n].text, place, verdict) for n, (place, verdict) in found.items())
+    rows = tuple((n, datasets.DATASETS[n].text, place, verdict) for n, (place, verdict) in states.items())
     columns = ("data set", "images, train + test", "found in", "status")
     console.stdout().print(console.table(Summary("Data sets", columns, rows)))
 
 
 def devices(json: Json = False) -> None:
-    """What TensorFlow sees here, what --strategy auto would choose, and why."""
+    """The devices that TensorFlow finds, what --strategy auto would use, and why."""
     from cli import console
     from dlhw import files
 
@@ -79,13 +79,13 @@ def devices(json: Json = False) -> None:
         "many trainings": make_plan(trainings=1000),
         "simulate and other small nets": make_plan(splittable=False),
     }
-    found = seen()
+    devices_here = seen()
     if json:
         choices = {name: {"strategy": p.kind, "devices": p.devices, "why": p.why} for name, p in plans.items()}
-        print(files.to_json({"devices": found, "auto": choices}, indent=None))
+        print(files.to_json({"devices": devices_here, "auto": choices}, indent=None))
         return
     screen = console.stdout()
-    screen.print(console.pairs("Devices", found))
+    screen.print(console.pairs("Devices", devices_here))
     screen.print(console.pairs("--strategy auto", {name: f"{p.text()}: {p.why}" for name, p in plans.items()}))
 
 
@@ -143,7 +143,7 @@ def show(run: RunFolder, json: Json = False) -> None:
 def draw(
     run: RunFolder,
     form: Annotated[
-        list[str] | None, typer.Option("--format", help="png, svg or pdf; takes commas. [default: png,svg]")
+        list[str] | None, typer.Option("--format", help="png, svg or pdf; takes commas.", show_default="png,svg")
     ] = None,
     dpi: Annotated[int, typer.Option("--dpi", help="Resolution of PNG.")] = 130,
     style: Annotated[

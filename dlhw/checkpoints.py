@@ -46,16 +46,15 @@ class FolderCheckpoints:
 
     Args:
         folder: made when the first checkpoint is written.
-        cache_key: settings and versions as text; checkpoints of another key are not read.
     """
 
-    def __init__(self, folder: Path, cache_key: str) -> None:
-        self.folder, self.key = folder, hashlib.sha256(cache_key.encode()).hexdigest()[:8]
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def _path(self, name: str) -> Path:
         # A net of many layers has a name longer than a file may have.
-        short = name if len(name) <= 60 else f"{name[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        return self.folder / f"{short}-{self.key}.npz"
+        short = name if len(name) <= 80 else f"{name[:80]}-{_short_hash(name)}"
+        return self.folder / f"{short}.npz"
 
     def get(self, name: str) -> Arrays | None:
         """Return the arrays that an earlier process stored, or None where there are none or they are damaged."""
@@ -78,15 +77,32 @@ class FolderCheckpoints:
         self._path(name).unlink(missing_ok=True)
 
 
-class TrackedCheckpoints:
-    """Checkpoints that remember whether anything was read from them: then the run was resumed."""
+class RunCheckpoints:
+    """The checkpoints of one run, in a store that several runs may share.
 
-    def __init__(self, store: CheckpointStore) -> None:
-        self.store, self.resumed = store, False
-        self.put, self.drop = store.put, store.drop
+    Args:
+        store: where they are.
+        cache_key: settings and versions as text; only checkpoints with this key are read.
+    """
+
+    def __init__(self, store: CheckpointStore, cache_key: str) -> None:
+        self.store, self.key = store, _short_hash(cache_key)
+        self.resumed = False  # whether anything was read
 
     def get(self, name: str) -> Arrays | None:
         """Return the arrays stored under `name`, or None."""
-        arrays = self.store.get(name)
+        arrays = self.store.get(f"{name}-{self.key}")
         self.resumed = self.resumed or arrays is not None
         return arrays
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Store arrays under `name`."""
+        self.store.put(f"{name}-{self.key}", arrays)
+
+    def drop(self, name: str) -> None:
+        """Delete what is stored under `name`, if anything."""
+        self.store.drop(f"{name}-{self.key}")
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

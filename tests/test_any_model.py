@@ -297,7 +297,7 @@ class Sampling(L.Layer):
 
 @pytest.mark.filterwarnings("ignore:the loss is a sum")
 @pytest.mark.parametrize("name", CASES)
-def test_loss_and_gradient_are_those_that_keras_minimises(name):
+def test_loss_and_gradient_are_those_that_keras_minimizes(name):
     model, x, y, loss = CASES[name]()
     expected = evaluated(model, loss, x, y)
     before = [v.numpy() for v in model.variables]
@@ -413,7 +413,7 @@ def test_inputs_that_no_gradient_reaches_are_refused_and_layers_can_be_named():
     np.testing.assert_allclose(slopes.each, np.abs(2 * residual[:, 0]) * np.linalg.norm(kernel), rtol=1e-5)
     jacobian = measure.jacobian_norm(words, ids, of="output", at="words")
     np.testing.assert_allclose(jacobian.each, np.linalg.norm(kernel), rtol=1e-5)
-    with pytest.raises(UserError, match="at='none'"):
+    with pytest.raises(UserError, match="`at` 'none'"):
         measure.sensitivity(words, "mse", ids, y, at="none")
 
 

@@ -6,6 +6,8 @@ Would miss: a file that is short and unreadable.
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
 import statistics
 from pathlib import Path
@@ -16,7 +18,13 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "dlhw").rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 MOST_LINES, MOST_FUNCTION_LINES, MEDIAN_LINES = 250, 60, 100
-OLD_WORDS = {"gone", "said", "told", "found_", "taken_up", "made_", "_Seen", "_Board", "_Kept", "_Place", "alone"}
+OLD_WORDS = {"gone", "said", "told", "alone", "made", "found", "kept", "some", "good", "look", "about", "rest", "rule"}
+OLD_WORDS |= {"each", "left"}
+"""Names of variables that do not say what they hold."""
+GEOMETRY = {"dlhw/present/plot.py": {"left"}}
+"""Where such a word is the right one: the left margin of a figure."""
+FIELDS = {"dlhw/measure/input_gradients.py": {"each"}}
+"""Public fields of results."""
 
 
 def functions(tree: ast.AST) -> list[ast.FunctionDef]:
@@ -83,14 +91,49 @@ def test_modules_are_inspected_in_one_place():
 def test_identifiers_are_the_terms_of_the_field(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     names |= {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    assert not names & OLD_WORDS
+    file = path.relative_to(ROOT).as_posix()
+    assert not (names & OLD_WORDS) - GEOMETRY.get(file, set()) - FIELDS.get(file, set())
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_public_functions_say_what_they_take_and_give(path):
-    """Every public function and class has a docstring; arguments are explained where there are several."""
+def test_everything_public_has_a_docstring(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     public = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")]
     assert all(ast.get_docstring(node) for node in public), [n.name for n in public if not ast.get_docstring(n)]
     assert ast.get_docstring(tree) or path.name == "__init__.py"
+
+
+def exported():
+    """Every function of the public packages, and every public method of their classes."""
+    for stub in sorted((ROOT / "dlhw").rglob("__init__.pyi")):
+        package = importlib.import_module(".".join(stub.parent.relative_to(ROOT).parts))
+        tree = ast.parse(stub.read_text(encoding="utf-8"))
+        for name in (a.name for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names):
+            value = getattr(package, name)
+            if inspect.isfunction(value):
+                yield f"{package.__name__}.{name}", value, True
+            elif inspect.isclass(value):
+                for method, function in inspect.getmembers(value, inspect.isfunction):
+                    if not method.startswith("_") and function.__qualname__.startswith(value.__name__ + "."):
+                        yield f"{package.__name__}.{name}.{method}", function, False
+
+
+def test_public_functions_document_arguments_results_errors_and_an_example():
+    incomplete = {}
+    for name, function, is_function in exported():
+        doc, signature = inspect.getdoc(function) or "", inspect.signature(function)
+        lacks = []
+        if set(signature.parameters) - {"self"} and "Args:" not in doc:
+            lacks.append("Args")
+        gives = signature.return_annotation not in (None, "None", inspect.Signature.empty)
+        if gives and not re.search("Returns:|Yields:|^Return|^Whether", doc):
+            lacks.append("Returns")
+        if is_function and "Raises:" not in doc and re.search(r"require\(|raise ", inspect.getsource(function)):
+            lacks.append("Raises")
+        if is_function and ">>>" not in doc:
+            lacks.append("example")
+        if lacks:
+            incomplete[name] = lacks
+    assert not incomplete

@@ -56,7 +56,7 @@ def net(kind, dtype):
 def trained(kind, dtype, strategy, name="sgd", epochs=40, batch_size=25):
     """200 steps, unless told; the model it left, its curves and every array that it holds."""
     model = net(kind, dtype)
-    rule = optimizer(name, 0.01 if name == "sgd" else 1e-3, 0.9)
+    rule = optimizer(name, 0.01 if name == "sgd" else 1e-3, 0.9 if name in ("sgd", "nesterov") else 0.0)
     trainer = Trainer(model, batch_size=batch_size, optimizer=rule, record=True, strategy=strategy)
     curves = trainer.fit((X, Y), TEST, epochs=epochs, seed=5)
     kept = {k: getattr(curves, k) for k in ("train_loss", "test_loss", "step_loss", "gradient_norm")}
@@ -210,9 +210,9 @@ def test_a_worker_knows_its_place(monkeypatch):
 @pytest.mark.parametrize(
     ("gpus", "asked", "says"),
     [
-        (0, {"device": "gpu"}, "sees no GPU"),
-        (0, {"strategy": "mirrored"}, "TensorFlow sees one CPU: `replicas` 2 splits it"),
-        (1, {"strategy": "mirrored"}, "TensorFlow sees one GPU"),
+        (0, {"device": "gpu"}, "finds no GPU"),
+        (0, {"strategy": "mirrored"}, "TensorFlow finds one CPU: `replicas` 2 splits it"),
+        (1, {"strategy": "mirrored"}, "TensorFlow finds one GPU"),
         (2, {"replicas": 3}, "`replicas` 3 exceeds the 2 GPUs"),
         (0, {"replicas": -1}, "`replicas` -1"),
         (0, {"strategy": "multi-worker"}, "neither TF_CONFIG nor Slurm"),
@@ -238,15 +238,15 @@ def test_what_the_machine_cannot_give_is_refused(gpus, asked, says, monkeypatch)
 )
 def test_a_malformed_tf_config_is_one_line(config, says):
     with pytest.raises(UserError, match=says) as error:
-        cluster.found({"TF_CONFIG": config})
+        cluster.detect({"TF_CONFIG": config})
     assert "\n" not in str(error.value)
 
 
 def test_a_cluster_of_chief_and_workers_counts_the_chief_first():
     config = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
-    assert cluster.found({"TF_CONFIG": json.dumps(config)}) == cluster.Cluster(3, 2, "TF_CONFIG")
-    assert cluster.found({"TF_CONFIG": "{}"}) is None
-    assert cluster.found({}) is None
+    assert cluster.detect({"TF_CONFIG": json.dumps(config)}) == cluster.Cluster(3, 2, "TF_CONFIG")
+    assert cluster.detect({"TF_CONFIG": "{}"}) is None
+    assert cluster.detect({}) is None
 
 
 @pytest.mark.gpu
@@ -254,7 +254,7 @@ def test_a_cluster_of_chief_and_workers_counts_the_chief_first():
 def test_a_gpu_trains_as_the_processor_does():
     """Within what TensorFloat-32 is turned off for; skipped, as all tests marked gpu, where there is none."""
     if not tf.config.list_physical_devices("GPU"):
-        pytest.skip("TensorFlow sees no GPU")
+        pytest.skip("TensorFlow finds no GPU")
     tf.config.experimental.enable_tensor_float_32_execution(False)
     for kind in KINDS:
         found = []

@@ -41,7 +41,9 @@ def awkward():
 
 
 def rule(name="sgd", rate=0.05, momentum=0.9):
-    return optimizer(name, rate / 50 if name in ("adam", "rmsprop") else rate, momentum)
+    return optimizer(
+        name, rate / 50 if name in ("adam", "rmsprop") else rate, momentum if name in ("sgd", "nesterov") else 0.0
+    )
 
 
 def weights_of(model):

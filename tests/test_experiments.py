@@ -15,7 +15,7 @@ import pytest
 import dlhw as library
 from cli import options
 from dlhw import files
-from dlhw.checkpoints import FolderCheckpoints
+from dlhw.checkpoints import FolderCheckpoints, RunCheckpoints
 from dlhw.errors import UserError
 from dlhw.runs import experiment as registry
 from dlhw.runs import flags, runner, settings, store
@@ -118,7 +118,6 @@ def test_every_field_has_an_option_with_help_and_the_same_default(name, dlhw):
 
 @pytest.mark.slow
 def test_finished_parts_are_taken_up(tiny, tmp_path):
-    tag = cache_key(tiny.experiment, tiny.settings, Context())
     asked = []
 
     class Seen(FolderCheckpoints):
@@ -126,16 +125,33 @@ def test_finished_parts_are_taken_up(tiny, tmp_path):
             asked.append(part)
             return super().get(part)
 
-    first = runner.execute(tiny.experiment, tiny.settings, Context(checkpoints=Seen(tmp_path, tag)))
+    first = runner.execute(tiny.experiment, tiny.settings, Context(checkpoints=Seen(tmp_path)))
     assert list(tmp_path.glob("*.npz"))
     steps = []
-    context = Context(lambda *a: steps.append(a), FolderCheckpoints(tmp_path, tag))
+    context = Context(lambda *a: steps.append(a), FolderCheckpoints(tmp_path))
     second = runner.execute(tiny.experiment, tiny.settings, context)
     assert steps == []
     assert same(first.result, second.result)
-    kept, others = FolderCheckpoints(tmp_path, tag), FolderCheckpoints(tmp_path, "another tag")
-    assert any(kept.get(part) is not None for part in asked)
-    assert all(others.get(part) is None for part in asked)
+    names = [part.removesuffix(f"-{asked[0].rpartition('-')[2]}") for part in asked]
+    key = cache_key(tiny.experiment, tiny.settings, Context())
+    own, others = (RunCheckpoints(FolderCheckpoints(tmp_path), k) for k in (key, "another key"))
+    assert any(own.get(name) is not None for name in names)
+    assert all(others.get(name) is None for name in names)
+
+
+def test_runs_with_one_context_do_not_share_their_trainings():
+    """A notebook makes one Context and runs an experiment with several settings."""
+    context = Context(jobs=1)
+    for rate in (0.01, 0.3):
+        settings = {"data": "digits", "models": ("4",), "epochs": 1, "examples": 100, "seeds": 1, "learning_rate": rate}
+        with_one = library.run("classify", context, **settings).result
+        assert np.array_equal(with_one.train_loss, library.run("classify", **settings).result.train_loss)
+
+
+def test_the_key_of_checkpoints_does_not_depend_on_where_trainings_run(tiny):
+    """A run that lost its cluster is finished without it."""
+    keys = {cache_key(tiny.experiment, tiny.settings, Context(scheduler=s)) for s in ("", "tcp://host:1")}
+    assert len(keys) == 1
 
 
 def test_the_summary_is_whole(tiny):

@@ -183,7 +183,7 @@ def test_every_kind_of_keras_loss_gives_one_loss_an_example(softmax):
         whole = measure.Objective(
             model, keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"), x, y, batch_size=3
         ).value()
-    assert whole.loss == pytest.approx(len(x) * values[0], rel=1e-9)  # Keras minimises the sum
+    assert whole.loss == pytest.approx(len(x) * values[0], rel=1e-9)  # Keras minimizes the sum
     with pytest.raises(UserError, match=r"shape \(\) for outputs of shape \(n, 3\)"):
         measure.sensitivity(model, lambda a, b: tf.reduce_mean(cross_entropy(a, b)), x, y)
 
@@ -333,7 +333,7 @@ def test_what_has_not_converged_says_so():
     assert not short.converged.any()
     assert np.min(np.abs(np.diag(wide) - short.values[0])) <= short.residuals[0]
     assert measure.eigenpairs(wide, 1, steps=400, tolerance=1e-8).converged.all()
-    with pytest.raises(UserError, match=r"k=9 .* exceeds the operator's size 8"):
+    with pytest.raises(UserError, match=r"`k` 9 .* exceeds the operator's size 8"):
         measure.eigenpairs(MATRIX, 9)
     with pytest.raises(UserError, match="square"):
         measure.eigenpairs(np.ones((2, 3)))
@@ -349,7 +349,7 @@ def test_traces_and_their_standard_errors():
         assert {f.products for f in found} == {12}
     low = np.outer(MATRIX[0], MATRIX[0]) + np.outer(MATRIX[1], MATRIX[1])  # rank two: Hutch++ is exact
     assert measure.trace(low, products=9).value == pytest.approx(np.trace(low), rel=1e-9)
-    with pytest.raises(UserError, match="products=3"):
+    with pytest.raises(UserError, match="`products` 3"):
         measure.trace(MATRIX, products=3)
 
 
@@ -367,7 +367,7 @@ def test_spectral_density_counts_eigenvalues():
 
 
 def test_a_density_finer_than_its_grid_is_refused():
-    with pytest.raises(UserError, match="width=1e-05 is below the grid step"):
+    with pytest.raises(UserError, match="`width` 1e-05 is below the grid step"):
         measure.spectral_density(MATRIX, width=1e-5)
 
 
@@ -399,7 +399,7 @@ def test_keskar_on_a_bowl(epsilon):
     best = max(np.sum(diagonal / 2 * c**2) for c in corners)
     some = measure.keskar(model, "mse", x, y, epsilon=epsilon, subspace=2, seed=3).value
     assert min(np.sum(diagonal / 2 * c**2) for c in corners) * 100 * (1 - 1e-6) <= some <= 100 * best * (1 + 1e-6)
-    with pytest.raises(UserError, match=r"epsilon 0 must lie in \(0, 1\]"):
+    with pytest.raises(UserError, match=r"`epsilon` 0 must lie in \(0, 1\]"):
         measure.keskar(model, "mse", x, y, epsilon=0)
 
 
@@ -528,7 +528,7 @@ def test_barriers_that_are_known():
     values = np.array([[100.0, 1.0, 5.0, 2.0, 100.0], [0.0, 1.0, 1.0, 2.0, 9.0]])
     np.testing.assert_allclose(measure.barrier_over_mean(alphas, values), [3.5, 0.5])
     np.testing.assert_allclose(measure.barrier_over_chord(alphas, values), [3.5, 0.0])
-    with pytest.raises(UserError, match="alphas do not contain 0"):
+    with pytest.raises(UserError, match="`alphas` do not contain 0"):
         measure.barrier_over_mean(np.array([0.5, 1.0]), np.ones(2))
     for wrong in (np.nan, np.inf):
         with pytest.raises(UserError, match="finite"):

@@ -11,8 +11,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+import dlhw
+from dlhw.errors import UserError
 from dlhw.runs import experiment as registry
-from dlhw.runs import runner
+from dlhw.runs import provenance, runner
 from dlhw.runs.context import Context
 from dlhw.training.distributed import plan as plans
 
@@ -75,12 +77,26 @@ def test_a_surface_of_saved_models_trains_nothing(two_devices, tmp_path):
     assert (made["strategy"], made["device"]) == ("none", "CPU")
 
 
+def test_a_run_that_trained_nothing_needs_no_plan():
+    """`landscape` of a saved model, whatever strategy was named: the run must not be lost at its end."""
+    made = provenance.environment(Context(strategy="mirrored", replicas=2, device="cpu"))
+    assert (made["strategy"], made["device"]) == ("none", "CPU")
+
+
+def test_a_strategy_for_saved_models_is_refused(tmp_path):
+    import keras
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.save(tmp_path / "net.keras")
+    context = Context(strategy="mirrored", replicas=2, device="cpu")
+    with pytest.raises(UserError, match="`strategy` mirrored: a saved model is not trained"):
+        dlhw.run("landscape", context, of=(str(tmp_path / "net.keras"),), data="digits", plane="line", grid=3)
+
+
 def test_workers_are_those_of_the_plan():
     context = Context()
     context.provenance.plan = plans.Plan("multi-worker", ("/CPU:0",), "TF_CONFIG describes 3 workers", 3, 0)
-    from dlhw.runs.provenance import environment as made_with
-
-    assert made_with(context)["strategy"] == "multi-worker, 3 workers"
+    assert provenance.environment(context)["strategy"] == "multi-worker, 3 workers"
 
 
 def test_a_resumed_run_does_not_claim_a_wall_time():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 import dlhw
@@ -11,6 +12,9 @@ from dlhw.errors import UserError
 from dlhw.runs import experiment as registry
 from dlhw.runs import runner, store
 from dlhw.runs.context import Context
+from dlhw.runs.flags import with_flags
+from dlhw.runs.records import TrainingRecord
+from dlhw.training.distributed import plan as plans
 
 SETTINGS = {"models": ("2",), "epochs": 20, "points": 10, "seeds": 1}
 
@@ -61,3 +65,53 @@ def test_an_interrupted_run_is_resumed(tmp_path, monkeypatch):
     assert outcome.run is not None
     assert "wall_seconds" not in outcome.run.environment  # resumed
     assert not (path / "parts").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "context", "says"),
+    [
+        ("sweep-params", {"animate": True}, "sweep-params has no animation"),
+        ("simulate", {"scheduler": "tcp://localhost:1"}, "small nets train as stacks"),
+        ("classify", {"data_dir": "missing"}, "is not a folder"),
+    ],
+)
+def test_a_context_that_does_not_fit_is_refused_without_a_folder_too(name, context, says):
+    with pytest.raises(UserError, match=says):
+        dlhw.run(name, Context(**context))
+
+
+@pytest.mark.parametrize(
+    ("context", "says"),
+    [
+        ({"device": "gup"}, "`device` 'gup' is unknown; use auto, cpu, gpu"),
+        ({"strategy": "split"}, "`strategy` 'split' is unknown"),
+        ({"xla": "yes"}, "`xla` 'yes' is unknown"),
+        ({"jobs": -1}, "`jobs` -1 must be at least 1"),
+        ({"replicas": -1}, "`replicas` -1 must be positive"),
+    ],
+)
+def test_a_context_is_checked_when_it_is_made(context, says):
+    with pytest.raises(UserError, match=says):
+        Context(**context)
+
+
+def test_a_worker_that_is_not_the_chief_gets_the_run_and_writes_nothing(tmp_path, monkeypatch):
+    plan = plans.Plan("mirrored", ("/CPU:0",), "a test", workers=2, index=1)
+    monkeypatch.setattr(Context, "plan", lambda *_, **__: plan)
+    outcome = runner.run_and_store("simulate", registry.get("simulate").tiny, Context(), tmp_path)
+    assert outcome.run.result.loss.shape[1] == registry.get("simulate").tiny.seeds
+    assert outcome.note == "worker 1 of 2 is done; the chief writes the run"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_callback_cannot_replace_what_the_training_records():
+    curve = np.zeros(2)
+    record = TrainingRecord(curve, curve, curve, curve, -1, 0.0, 0.0, measured={"train_loss": curve, "extra": curve})
+    with pytest.raises(UserError, match="a callback returned train_loss, which the training itself records"):
+        record.pack()
+
+
+def test_messages_name_options_of_the_command_and_nothing_else():
+    text = "`learning_rate` 0 must be positive; layers ignore `dtype`"
+    assert with_flags(text, {"learning_rate"}) == "--learning-rate 0 must be positive; layers ignore `dtype`"
+    assert with_flags("`sizes` twice", {"sizes"}) == "SIZES twice"

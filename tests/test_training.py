@@ -21,7 +21,7 @@ from dlhw.measure import gradient_norm
 from dlhw.models import initial_weights, mlp
 from dlhw.models.architectures import parse
 from dlhw.training import OPTIMIZERS, Trainer, fit, fit_many, optimizer, use_xla
-from dlhw.training.full_batch import Pace
+from dlhw.training.full_batch import ChunkSize
 
 keras = pytest.importorskip("keras")
 X = np.linspace(-1, 1, 40)[:, None]
@@ -31,7 +31,8 @@ Y = sample("sinc", X[:, 0])[:, None]
 def rule(name="sgd", rate=0.01, momentum=0.9):
     # rmsprop moves every weight by about the rate, however small the gradient: at 0.01 it jumps to and fro over the
     # minimum, and rounding grows tenfold in ten steps.
-    return optimizer(name, rate / 10 if name == "rmsprop" else rate, momentum)
+    used = momentum if name in ("sgd", "nesterov") else 0.0
+    return optimizer(name, rate / 10 if name == "rmsprop" else rate, used)
 
 
 def weights_of(model):
@@ -239,13 +240,13 @@ def test_long_trainings_are_kept_on_the_way(monkeypatch):
 
 
 def test_the_pace_follows_the_clock():
-    pace = Pace(1000)
-    pace.took(pace.steps, 16 * 0.1)
-    assert pace.steps == 5
-    pace.took(5, 50.0)
-    assert pace.steps == 1
-    pace.took(1, 1e-9)
-    assert pace.steps == 1000
+    chunk_size = ChunkSize(1000)
+    chunk_size.update(chunk_size.steps, 16 * 0.1)
+    assert chunk_size.steps == 5
+    chunk_size.update(5, 50.0)
+    assert chunk_size.steps == 1
+    chunk_size.update(1, 1e-9)
+    assert chunk_size.steps == 1000
 
 
 def test_progress_counts_every_step_of_every_stack():
@@ -284,7 +285,7 @@ def test_fit_trains_any_functional_model_and_chooses_xla_by_its_layers():
     assert total > 0
 
 
-def test_fit_minimises_regularizers_too():
+def test_fit_minimizes_regularizers_too():
     layer = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(0.5))
     model = keras.Sequential([keras.Input((1,)), layer])
     w = float(model.get_weights()[0][0, 0])

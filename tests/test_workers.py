@@ -234,7 +234,7 @@ def _busy(address):
 def test_parts_can_be_dropped(tmp_path):
     from dlhw.checkpoints import FolderCheckpoints
 
-    for parts in (MemoryCheckpoints(), FolderCheckpoints(tmp_path, "tag")):
+    for parts in (MemoryCheckpoints(), FolderCheckpoints(tmp_path)):
         parts.put("a", {"x": np.arange(3)})
         parts.drop("a")
         parts.drop("never there")

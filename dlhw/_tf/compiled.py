@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dlhw._tf.types import Tensor
 
-_TRACING = threading.Lock()  # tracing is pure Python; two at once only fight for the interpreter lock
+_TRACING = threading.Lock()  # tracing is pure Python; two traces at once compete for the interpreter lock
 
 
 class Compiled:

@@ -1,4 +1,4 @@
-"""The loss of a model as Keras minimises it: masks, ignored classes, reduction, weights of a compiled loss."""
+"""The loss of a model as Keras minimizes it: masks, ignored classes, reduction, weights of a compiled loss."""
 
 from __future__ import annotations
 
@@ -101,9 +101,9 @@ class ExampleLoss:
         losses, mask = self.terms(y_true, y_pred)
         rows = tf.reshape(losses, [tf.shape(losses)[0], -1])
         if mask is not None:
-            kept = tf.reshape(tf.cast(mask, losses.dtype), [tf.shape(losses)[0], -1])
-            total = tf.reduce_sum(rows * kept, 1)
-            return total if self.is_sum else tf.math.divide_no_nan(total, tf.reduce_sum(kept, 1))
+            weights = tf.reshape(tf.cast(mask, losses.dtype), [tf.shape(losses)[0], -1])
+            total = tf.reduce_sum(rows * weights, 1)
+            return total if self.is_sum else tf.math.divide_no_nan(total, tf.reduce_sum(weights, 1))
         return tf.reduce_sum(rows, 1) if self.is_sum else tf.reduce_mean(rows, 1)
 
     def sums(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,17 +111,17 @@ class ExampleLoss:
         losses, mask = self.terms(y_true, y_pred)
         if mask is None:
             return tf.reduce_sum(losses), tf.cast(tf.size(losses), losses.dtype)
-        kept = tf.cast(mask, losses.dtype)
-        return tf.reduce_sum(losses * kept), tf.reduce_sum(kept)
+        weights = tf.cast(mask, losses.dtype)
+        return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
 
     def value(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of one batch, a scalar, as Keras minimizes it, without what layers add."""
         losses, mask = self.terms(y_true, y_pred)
         if mask is None:
             return tf.reduce_sum(losses) if self.is_sum else tf.reduce_mean(losses)
-        kept = tf.cast(mask, losses.dtype)
-        total = tf.reduce_sum(losses * kept)
-        return total if self.is_sum else tf.math.divide_no_nan(total, tf.reduce_sum(kept))
+        weights = tf.cast(mask, losses.dtype)
+        total = tf.reduce_sum(losses * weights)
+        return total if self.is_sum else tf.math.divide_no_nan(total, tf.reduce_sum(weights))
 
     def terms(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         """Return all losses, (n,) or (n, ...), and the mask of those that count, of the same shape, or None.
@@ -193,18 +193,6 @@ def are_probabilities(z: np.ndarray, tolerance: float = 1e-4) -> bool:
     if z.ndim < 2 or z.shape[-1] < 2 or not np.isfinite(z).all():
         return False
     return bool(z.min() >= 0 and np.allclose(z.sum(axis=-1), 1, atol=tolerance))
-
-
-def per_example(loss: Loss, model: keras.Model | None = None) -> ExampleLoss:
-    """Return a Keras loss as a function (y_true, y_pred) -> (n,), one loss per example.
-
-    A loss object reduces to one number when it is called; here it does not. Targets (n,) meet outputs (n, 1) as they
-    do in `fit`. Trailing axes of the losses are averaged, those that a mask excludes left out.
-
-    Raises:
-        UserError: for a name that Keras does not know; when called, for a function that takes its own mean.
-    """
-    return ExampleLoss(loss, model)
 
 
 def _shape(shape: list[int]) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from dlhw.datasets import readers
+from dlhw.datasets import bundled
 from dlhw.errors import require
 
 
@@ -19,7 +17,7 @@ class DatasetInfo:
     test: int
     classes: int
     max_pixel: int
-    read: Callable[[Path], readers.Arrays | None] | None = None  # from a folder; None: comes with a package
+    package: bundled.Package | None = None  # that brings the data; None: files in a folder, see `readers.READERS`
     checksum: str = ""  # of the four arrays, see `checksum`; "": the reader checks its files
 
     @property
@@ -35,8 +33,7 @@ DATASETS: dict[str, DatasetInfo] = {
         10000,
         10,
         255,
-        readers.mnist,
-        "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
+        checksum="06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
     ),
     "fashion-mnist": DatasetInfo(
         (28, 28, 1),
@@ -44,12 +41,11 @@ DATASETS: dict[str, DatasetInfo] = {
         10000,
         10,
         255,
-        readers.fashion_mnist,
-        "ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f",
+        checksum="ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f",
     ),
-    "cifar10": DatasetInfo((32, 32, 3), 50000, 10000, 10, 255, readers.cifar10),
-    "digits": DatasetInfo((8, 8, 1), 1437, 360, 10, 16),
-    "mnist-5k": DatasetInfo((28, 28, 1), 4000, 1000, 10, 255),
+    "cifar10": DatasetInfo((32, 32, 3), 50000, 10000, 10, 255),
+    "digits": DatasetInfo((8, 8, 1), 1437, 360, 10, 16, bundled.DIGITS),
+    "mnist-5k": DatasetInfo((28, 28, 1), 4000, 1000, 10, 255, bundled.MNIST_5K),
 }
 
 

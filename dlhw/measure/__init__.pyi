@@ -7,7 +7,7 @@ from .barriers import barrier_over_mean as barrier_over_mean
 from .critical import CriticalPoint as CriticalPoint
 from .critical import critical_point as critical_point
 from .directions import Plane as Plane
-from .directions import normalised as normalised
+from .directions import normalized as normalized
 from .directions import path_plane as path_plane
 from .directions import random_direction as random_direction
 from .directions import random_plane as random_plane

@@ -89,10 +89,10 @@ def random_ball(
         >>> rise.rises.shape, rise.pairs.shape
         ((10,), (5,))
     """
-    require(radius > 0 and np.isfinite(radius), f"radius {radius:g} must be positive and finite")
+    require(radius > 0 and np.isfinite(radius), f"`radius` {radius:g} must be positive and finite")
     require(
         samples >= 4 and samples % 2 == 0,
-        f"samples={samples} must be even and at least 4, because points are drawn in pairs",
+        f"`samples` {samples} must be even and at least 4, because points are drawn in pairs",
     )
     objective = Objective(model, loss, x, y, batch_size=batch_size)
     rng, theta, rises = np.random.default_rng(seed), objective.theta, []

@@ -1,4 +1,4 @@
-"""What a line of losses says: arrays only, no model."""
+"""Heights of barriers from the losses along a line: arrays only, no model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def alpha_grid(alphas: Sequence[float] | Array) -> Array:
     """
     values = np.asarray(alphas, np.float64)
     bad = values[~np.isfinite(values)]
-    require(not len(bad), f"alphas contain {', '.join(map(str, bad[:3]))}; they must be finite numbers")
+    require(not len(bad), f"`alphas` contain {', '.join(map(str, bad[:3]))}; they must be finite numbers")
     return np.unique(np.concatenate([values.ravel(), [0.0, 1.0]]))
 
 
@@ -101,6 +101,6 @@ def barrier_over_chord(alphas: Array, values: Array) -> Array:
 
 
 def _at(alphas: Array, values: Array, alpha: float) -> Array:
-    found = np.flatnonzero(alphas == alpha)
-    require(len(found) > 0, f"alphas do not contain {alpha:g}; a barrier needs both ends of the line")
-    return np.asarray(values[..., int(found[0])])
+    positions = np.flatnonzero(alphas == alpha)
+    require(len(positions) > 0, f"`alphas` do not contain {alpha:g}; a barrier needs both ends of the line")
+    return np.asarray(values[..., int(positions[0])])

@@ -24,14 +24,14 @@ CREEP, CREEP_STEPS, NEAR_ROUNDING = 0.9, 5, 1000.0
 
 @dataclass(frozen=True)
 class CriticalPoint:
-    """Where the search ended, and how well."""
+    """The end point of the search, and how well it converged."""
 
     theta: Array  # (P,)
     loss: float
     gradient_norm: float  # |g|, of the loss
     eigenvalues: Array  # (P,) of the Hessian, ascending
-    flatness: float  # |H g| / |g|: near zero with |g| large, the search stopped for want of slope, not of gradient
-    arrived: bool  # |g| < tolerance, and so is the rounding of g: a float32 sum may come under it by luck
+    flatness: float  # |H g| / |g|: if near zero while |g| is not, the search ended because H g vanished
+    arrived: bool  # |g| < tolerance, and so is the rounding of g: a float32 sum can fall below it by rounding
     ended: Literal["rounding", "stalled", "budget", "overflow"]
     """By what: |g| at rounding, of the weights or of the sum over the examples; no damping that lowers |g|; as many
     Hessians as allowed; nan."""
@@ -50,15 +50,15 @@ def critical_point(
 
     Levenberg-Marquardt on the system g(theta) = 0, whose Jacobian is the Hessian H = V diag(lambda) V^T: v = -(H^2 +
     mu)^-1 H g, where mu is divided by ten after a step that lowers |g| and doubled after one that does not. The step
-    follows the bend of the valley to second order (geodesic acceleration: Transtrum and Sethna 2012, Improvements to
-    the Levenberg-Marquardt algorithm): v + a/2 with a = -(H^2 + mu)^-1 H g'', where g'' is the second derivative of g
+    includes a second-order correction (geodesic acceleration: Transtrum and Sethna 2012, Improvements to the
+    Levenberg-Marquardt algorithm): v + a/2 with a = -(H^2 + mu)^-1 H g'', where g'' is the second derivative of g
     along v by a finite difference; it is refused where |a| exceeds 0.75 |v|.
 
     The search does not stop at `tolerance`: close to a degenerate critical point, curvatures that are zero at the point
     itself are as large as sqrt(|g|), half of them positive (see :func:`dlhw.measure.resolution`).
 
     It finds saddles and maxima as well as minima. It may end where H g = 0 and g does not (gradient-flat regions,
-    Frye et al. 2021): `arrived` and `flatness` tell.
+    Frye et al. 2021): check `arrived` and `flatness`.
 
     Args:
         objective: the loss of small dense nets.
@@ -68,7 +68,7 @@ def critical_point(
         progress: called with the number of Hessians taken and |g|.
 
     Returns:
-        Where the search ended, and how well.
+        The end point of the search, and how well it converged.
 
     Raises:
         UserError: for a tolerance that is not positive, and for fewer than one Hessian.
@@ -83,8 +83,8 @@ def critical_point(
         >>> point.hessians <= 5, point.eigenvalues.shape
         (True, (7,))
     """
-    require(tolerance > 0, f"tolerance {tolerance} must be positive")
-    require(hessians >= 1, f"hessians={hessians} must be at least 1")
+    require(tolerance > 0, f"`tolerance` {tolerance} must be positive")
+    require(hessians >= 1, f"`hessians` {hessians} must be at least 1")
     theta = np.asarray(theta, objective.dtype)
     point = _at(objective, theta)
     mu, taken, sizes = 1e-4 * float(np.abs(point.values).max()) ** 2 or 1.0, 1, list[float]()
@@ -95,10 +95,10 @@ def critical_point(
         ended = _end(objective, point, taken >= hessians)
         if ended in (None, "budget") and _creeps(objective, point, sizes):
             ended = "rounding"
-        found = None if ended else _step(objective, point, mu)
-        if found is None:
+        step = None if ended else _step(objective, point, mu)
+        if step is None:
             break
-        theta, mu = found
+        theta, mu = step
         point, taken = _at(objective, theta), taken + 1
     return CriticalPoint(
         point.theta,
@@ -122,7 +122,7 @@ def _end(objective: StackedObjective, at: _Point, spent: bool) -> Literal["round
 
 
 def _creeps(objective: StackedObjective, at: _Point, sizes: list[float]) -> bool:
-    """Whether |g| of all Hessians so far has come to rest near its rounding, which only luck lowers further."""
+    """Whether |g| of all Hessians so far has stopped decreasing near its rounding."""
     at_rest = len(sizes) > CREEP_STEPS and sizes[-1] > CREEP * sizes[-1 - CREEP_STEPS]
     return at_rest and at.size <= NEAR_ROUNDING * _rounding(objective, at)
 

@@ -17,12 +17,12 @@ Shapes: TypeAlias = Any
 
 
 def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Array:
-    """Return a Gaussian direction at `theta`, scaled by :func:`normalised`.
+    """Return a Gaussian direction at `theta`, scaled by :func:`normalized`.
 
     Args:
         theta: weights, (P,).
         shapes: the Keras model, or the shapes of its trainable weights.
-        norm: see :func:`normalised`.
+        norm: see :func:`normalized`.
         seed: the same seed gives the same direction.
 
     Returns:
@@ -39,10 +39,10 @@ def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", see
         True
     """
     drawn = np.random.default_rng(seed).standard_normal(len(theta))
-    return normalised(drawn, theta, shapes, norm=norm)
+    return normalized(drawn, theta, shapes, norm=norm)
 
 
-def normalised(direction: Array, theta: Array, shapes: Shapes, *, norm: Norm = "filter") -> Array:
+def normalized(direction: Array, theta: Array, shapes: Shapes, *, norm: Norm = "filter") -> Array:
     """Return `direction` with the size of the weights `theta`, tensor by tensor.
 
         filter  d_j <- d_j |theta_j| / |d_j| for every filter or neuron j (:func:`dlhw.measure.filter_axes` says which
@@ -71,15 +71,15 @@ def normalised(direction: Array, theta: Array, shapes: Shapes, *, norm: Norm = "
     Example:
         >>> import numpy as np
         >>> from dlhw import measure
-        >>> measure.normalised(np.array([3.0, -4.0]), np.array([1.0, 2.0]), [(2, 1)], norm="weight").tolist()
+        >>> measure.normalized(np.array([3.0, -4.0]), np.array([1.0, 2.0]), [(2, 1)], norm="weight").tolist()
         [1.0, -2.0]
     """
-    require(norm in get_args(Norm), f"norm {norm!r} is unknown; use {', '.join(get_args(Norm))}")
+    require(norm in get_args(Norm), f"`norm` {norm!r} is unknown; use {', '.join(get_args(Norm))}")
     tensors = _tensors(shapes)
     sizes = [int(np.prod(shape)) for shape, _ in tensors]
     fits = np.shape(direction) == np.shape(theta) == (sum(sizes),)
     require(
-        fits, f"direction {np.shape(direction)} and theta {np.shape(theta)} must be vectors of {sum(sizes)} weights"
+        fits, f"`direction` {np.shape(direction)} and `theta` {np.shape(theta)} must be vectors of {sum(sizes)} weights"
     )
     direction, theta = np.asarray(direction, np.float64), np.asarray(theta, np.float64)
     if norm == "none":
@@ -142,8 +142,8 @@ class Plane:
         """
         away = np.atleast_2d(np.asarray(points, np.float64)) - self.origin
         basis = np.stack([self.first, self.second], axis=1)
-        found = np.linalg.lstsq(basis, away.T, rcond=None)[0].T
-        return found, np.linalg.norm(away - found @ basis.T, axis=1)
+        coefficients = np.linalg.lstsq(basis, away.T, rcond=None)[0].T
+        return coefficients, np.linalg.norm(away - coefficients @ basis.T, axis=1)
 
 
 def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Plane:
@@ -152,7 +152,7 @@ def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: i
     Args:
         theta: weights, (P,).
         shapes: the Keras model, or the shapes of its trainable weights.
-        norm: see :func:`normalised`.
+        norm: see :func:`normalized`.
         seed: of both directions.
 
     Returns:
@@ -195,11 +195,11 @@ def path_plane(path: Array) -> tuple[Plane, Array]:
     """
     from dlhw.measure.principal_components import pca
 
-    found = pca(path)
-    require(bool(np.isfinite(found.explained).all()), "the path does not move, so it spans no plane")
-    rows = found.components
+    components = pca(path)
+    require(bool(np.isfinite(components.explained).all()), "the path does not move, so it spans no plane")
+    rows = components.components
     second = rows[1] if len(rows) > 1 else _orthogonal(rows[0])
-    return Plane(np.asarray(path[-1], np.float64), rows[0], second), found.explained
+    return Plane(np.asarray(path[-1], np.float64), rows[0], second), components.explained
 
 
 def three_point_plane(a: Array, b: Array, c: Array) -> Plane:
@@ -228,11 +228,11 @@ def three_point_plane(a: Array, b: Array, c: Array) -> Plane:
     a, u, v = np.asarray(a, np.float64), np.asarray(b, np.float64) - a, np.asarray(c, np.float64) - a
     length = np.linalg.norm(u)
     first = u / length if length > 0 else u
-    rest = v - (v @ first) * first
-    height = np.linalg.norm(rest)
+    orthogonal = v - (v @ first) * first
+    height = np.linalg.norm(orthogonal)
     flat = height <= 1e-9 * max(float(np.linalg.norm(v)), float(length))
     require(bool(length > 0 and not flat), "the three points lie on a line, so they span no plane")
-    return Plane(a, first, rest / height)
+    return Plane(a, first, orthogonal / height)
 
 
 def _orthogonal(row: Array) -> Array:

@@ -59,7 +59,7 @@ def inertia(eigenvalues: ArrayLike, tolerance: float | None = None) -> Inertia:
     if tolerance is None:
         zero = np.finfo(values.dtype).eps * values.shape[-1] * np.abs(values).max(axis=-1)
     else:
-        require(np.isfinite(tolerance) and tolerance >= 0, f"tolerance {tolerance} must be zero or positive")
+        require(np.isfinite(tolerance) and tolerance >= 0, f"`tolerance` {tolerance} must be zero or positive")
         zero = np.full(values.shape[:-1], float(tolerance))
     up = (values > zero[..., None]).sum(axis=-1)
     down = (values < -zero[..., None]).sum(axis=-1)
@@ -67,12 +67,13 @@ def inertia(eigenvalues: ArrayLike, tolerance: float | None = None) -> Inertia:
 
 
 def resolution(eigenvalues: ArrayLike, gradient_norm: ArrayLike) -> Array:
-    """Return curvature below which a sign means nothing where the gradient does not vanish exactly.
+    """Return the magnitude below which the sign of an eigenvalue is not reliable, because g is not exactly zero.
 
-    10 sqrt(|g| max|eigenvalue|), an order of magnitude. Where a direction is flat to second order and cubic, g = c s^2
-    / 2 and its curvature is c s = sqrt(2 c |g|), at a distance s from the point at which it is 0: far above |g| itself,
-    and positive on one side. (With a quartic it is |g|^(2/3), which is less.) c is set to the largest curvature, as for
-    weights of order one, and the factor of ten is for safety.
+    10 sqrt(|g| max|eigenvalue|), an order of magnitude. Take a direction along which the loss is cubic near the
+    critical point. At a distance s from it, g = c s^2 / 2 and the curvature is c s = sqrt(2 c |g|). This is far above
+    |g|, and positive on one side, although the curvature is zero at the critical point. (For a quartic it is
+    proportional to |g|^(2/3), which is less.) c is set to the largest curvature, as for weights of order one, and the
+    factor of ten is for safety.
 
     Args:
         eigenvalues: of symmetric matrices, (..., P).
@@ -153,8 +154,8 @@ def chance_curvature(eigenvalues: ArrayLike) -> Array:
     """Return |H u| / |u| of a random direction u, as its root mean square: sqrt(mean eigenvalue^2).
 
     What :func:`gradient_flatness` has to be compared with: E |H u|^2 = |u|^2 trace(H^2) / P for u uniform on a sphere.
-    Compared with the largest eigenvalue instead, any vector seems flat where few eigenvalues are large: a random one
-    has 0.085 to 0.118 of it in nets of 141 weights.
+    Compare with this and not with the largest eigenvalue: if few eigenvalues are large, |H u| / |u| is small for almost
+    every u, 0.085 to 0.118 times the largest in nets of 141 weights.
 
     Args:
         eigenvalues: of symmetric matrices, (..., P).

@@ -14,7 +14,7 @@ _NO_KERNELS = ("bias", "gamma", "beta", "alpha", "scale")
 def filter_axes(model: keras.Model) -> list[tuple[int, ...] | None]:
     """Return the axes over which the norm of a filter is taken, for every trainable weight of `model`.
 
-    A filter is what one neuron sees (Li et al. 2018, Visualizing the loss landscape of neural nets):
+    A filter is the incoming weights of one neuron (Li et al. 2018, Visualizing the loss landscape of neural nets):
 
     - Dense, convolutions, kernels of recurrent cells: a slice of the last axis (of a recurrent cell one gate of one
       unit); custom layers are assumed to follow this rule

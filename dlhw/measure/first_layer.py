@@ -1,4 +1,4 @@
-"""The first layer of a net over a plane of weights: linear in them, so three passes serve every point of the plane."""
+"""The first layer of a net over a plane of weights: linear in them, so three passes are reused for all points."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Array = NDArray[np.floating]
 
 MOST_BYTES = 1 << 30
 """Largest memory that the passes may take."""
-BY_ITSELF = ("linear", "relu", "relu6", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus")
-"""Activations that look at one number at a time."""
+ELEMENTWISE = ("linear", "relu", "relu6", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus")
+"""Elementwise activations."""
 
 
 @dataclass(frozen=True)
 class FirstLayer:
     """z(a, b) = z0 + a z1 + b z2: what the first layer gives before its activation, for each of the examples.
 
-    A max-pool without padding or overlap right after the layer belongs to it: its places are then an axis of their own.
+    A max-pool without padding or overlap right after the layer belongs to it; the positions in a pool form an axis.
     """
 
     passes: list[Any]  # (3, q, n, m) each: z0, z1, z2 of a chunk of n examples; q the places of a pool, 1 without
     weights: int  # in the layer
-    activation: Callable[[Any], Any]  # of each number by itself
+    activation: Callable[[Any], Any]  # elementwise
     shape: tuple[int, ...]  # of an example after the activation and the pool
-    rest: keras.Model  # from there to the output
+    following: keras.Model  # from there to the output
 
     def outputs(self, passes: Tensor, a: Tensor, b: Tensor) -> list[Tensor]:
         """Return the inputs of the other layers at points a, b (T,), from passes (3, q, n, m): T tensors (n, ...)."""
@@ -46,26 +46,25 @@ class FirstLayer:
         # reduction over an axis is not vectorised; all numbers in one row, for an axis of 10 channels is too short.
         rows = tf.reshape(passes, [*passes.shape[:2], -1])
         places = [[rows[k, q] for k in range(3)] for q in range(rows.shape[1])]
-        found = []
+        outputs = []
         for s, t in zip(tf.unstack(a), tf.unstack(b), strict=True):
             values = [self.activation(z0 + s * z1 + t * z2) for z0, z1, z2 in places]
-            found.append(tf.reshape(reduce(tf.maximum, values), [-1, *self.shape]))
-        return found
+            outputs.append(tf.reshape(reduce(tf.maximum, values), [-1, *self.shape]))
+        return outputs
 
 
 def first_layer(model: keras.Model, plane: Plane, x: Tensor, batch_size: int) -> FirstLayer | None:
     """Return the first layer over `plane` with its passes computed; None if the model does not allow it.
 
     It is where the first layer with weights is a Dense or Conv2D, all of it is trained, the input reaches the one
-    output through it alone, its activation is of `BY_ITSELF`, no layer adds a loss, and the passes take at most 1 GB.
+    output through it alone, its activation is of `ELEMENTWISE`, no layer adds a loss, and the passes take at most 1 GB.
     `model` is not touched: layers are taken from a copy.
     """
     copy = _copy(model, x)
     layer = None if copy is None else next((one for one in copy.layers if one.weights), None)
-    if copy is None or type(layer) not in (keras.layers.Dense, keras.layers.Conv2D):
+    if copy is None or layer is None or type(layer) not in (keras.layers.Dense, keras.layers.Conv2D):
         return None
-    assert layer is not None
-    if layer.activation not in {keras.activations.get(name) for name in BY_ITSELF}:
+    if layer.activation not in {keras.activations.get(name) for name in ELEMENTWISE}:
         return None
     own, trained = layer.trainable_variables, copy.trainable_variables
     if len(own) != len(layer.weights) or any(a is not b for a, b in zip(own, trained, strict=False)):
@@ -75,14 +74,14 @@ def first_layer(model: keras.Model, plane: Plane, x: Tensor, batch_size: int) ->
     pool = _pool_after(copy, layer)
     try:
         before = keras.Model(copy.inputs, layer.input)
-        rest = keras.Model(layer.output if pool is None else pool.output, copy.outputs[0])
+        following = keras.Model(layer.output if pool is None else pool.output, copy.outputs[0])
         one = layer(before(x[:1], training=False))
-        whole = rest(one if pool is None else pool(one), training=False)
+        whole = following(one if pool is None else pool(one), training=False)
     except (ValueError, AttributeError, KeyError):  # a way around the layer, or several ways through it
         return None
     if not agree(whole, copy(x[:1], training=False)):
         return None
-    if len(rest.trainable_variables) != len(trained) - len(own):
+    if len(following.trainable_variables) != len(trained) - len(own):
         return None
     n, size = int(x.shape[0]), tf.as_dtype(layer.compute_dtype).size
     if None in layer.output.shape[1:] or 3 * n * int(np.prod(layer.output.shape[1:])) * size > MOST_BYTES:
@@ -94,7 +93,7 @@ def first_layer(model: keras.Model, plane: Plane, x: Tensor, batch_size: int) ->
         h = before(part, training=False)
         passes.append(tf.stack([_apart(_linear(layer, h, kernel, bias), pool) for kernel, *bias in kernels]))
     after = layer if pool is None else pool
-    return FirstLayer(passes, weights, layer.activation, tuple(after.output.shape[1:]), rest)
+    return FirstLayer(passes, weights, layer.activation, tuple(after.output.shape[1:]), following)
 
 
 def _copy(model: keras.Model, x: Tensor) -> keras.Model | None:

@@ -1,4 +1,4 @@
-"""How well the gap between test and training loss is known."""
+"""Standard error of the gap between test and training loss."""
 
 from __future__ import annotations
 

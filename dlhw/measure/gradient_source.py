@@ -29,7 +29,8 @@ class GradientSource:
             return
         names = [layer.name for layer in layers_of(model)]
         require(
-            names.count(at) == 1, f"at={at!r}: the model has {names.count(at)} layers of that name; use one of {names}"
+            names.count(at) == 1,
+            f"`at` {at!r}: the model has {names.count(at)} layers so named; use one of {names}",
         )
         self.layer = next(layer for layer in layers_of(model) if layer.name == at)
 
@@ -46,7 +47,7 @@ class GradientSource:
                 given = call(*args, **kwargs)
                 require(
                     tf.is_tensor(given) and given.dtype.is_floating and given.shape[0] == length(x),
-                    f"at={self.at!r}: the output of the layer is not one array of floats, examples first",
+                    f"`at` {self.at!r}: the output of the layer is not one array of floats, examples first",
                 )
                 value = tf.identity(given)
                 if (mask := getattr(given, "_keras_mask", None)) is not None:
@@ -59,7 +60,7 @@ class GradientSource:
 
         with intercepted([self.layer], wrap):
             z = forward(self.model, x)
-        require(len(outputs) == 1, f"at={self.at!r}: the layer is called {len(outputs)} times; use one called once")
+        require(len(outputs) == 1, f"`at` {self.at!r}: the layer is called {len(outputs)} times; use one called once")
         return z, lambda: outputs[0]
 
     def reached(self, gradient: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Norms of the gradient of a loss by the weights, in inference mode and in chunks of `batch_size`."""
+"""Norms of the gradient of a loss with respect to the weights, in inference mode and in chunks of `batch_size`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of a loss by the inputs of a model or by what a layer gives, and the Jacobian of its outputs.
+"""Gradients of a loss with respect to inputs or to the output of a layer, and the Jacobian of the outputs.
 
 All are taken in inference mode and in chunks of `batch_size`, whose size changes only rounding and memory.
 """
@@ -88,10 +88,10 @@ def sensitivity(
 def batch_mean_sensitivity(
     model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int, at: str | None = None
 ) -> Norms:
-    """Return the popular mistake |d (mean loss of the batch) / d x_i|: :func:`sensitivity` divided by the batch size.
+    """Return |d (mean loss of the batch) / d x_i|, often misreported as the sensitivity.
 
-    Evaluated with batches of the size B that the net was trained with, it falls with the batch size whatever the net
-    does: the mean over n examples carries ceil(n / B) / n, which is 1/B where B divides n. It is here so that the
+    Evaluated with batches of the size B that the net was trained with, it falls with the batch size for every net: the
+    mean over n examples contains a factor ceil(n / B) / n, which is 1/B where B divides n. It is provided so that the
     mistake can be shown; the last batch is smaller where B does not divide n.
 
     Args:
@@ -179,7 +179,7 @@ def jacobian_norm(
         >>> measure.jacobian_norm(net, x, of="output").each.shape
         (20,)
     """
-    require(of in ("softmax", "output"), f"of {of!r} is unknown; use softmax or output")
+    require(of in ("softmax", "output"), f"`of` {of!r} is unknown; use softmax or output")
     data = (input_tensors(model, x),)
     length(data)
     source = GradientSource(model, data[0], at)
@@ -206,7 +206,7 @@ def jacobian_norm(
 
 
 def _norms(function: Callable[..., Any], data: tuple[Any, ...], batch_size: int, behaviour: Probe) -> Norms:
-    require(batch_size >= 1, f"batch_size {batch_size} must be positive")
+    require(batch_size >= 1, f"`batch_size` {batch_size} must be positive")
     compiled, rows = Compiled(function), []
     before = [v.numpy() for v in behaviour.moving]
     for part in chunks(data, batch_size):

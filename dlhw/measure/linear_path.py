@@ -81,7 +81,7 @@ def line(
     """
     require(
         batch_norm in ("interpolate", "recompute"),
-        f"batch_norm {batch_norm!r} is unknown; use interpolate or recompute",
+        f"`batch_norm` {batch_norm!r} is unknown; use interpolate or recompute",
     )
     grid = alpha_grid(alphas)
     objective = Objective(model, loss, x, y, batch_size=batch_size)
@@ -113,7 +113,7 @@ def line_curvature(
     batch_size: int = BATCH,
     check: bool = True,
 ) -> Array:
-    """Return the second derivative of the loss along a line by alpha, d^T H d with d = end - start, at both ends.
+    """Return the second derivative of the loss with respect to alpha, d^T H d with d = end - start, at both ends.
 
     One Hessian-vector product each; moving statistics are those of the end.
 

@@ -19,7 +19,7 @@ from dlhw._tf.losses import Loss, correct_predictions
 from dlhw._tf.types import Data, Tensor
 from dlhw.errors import require
 from dlhw.measure.directions import Plane
-from dlhw.measure.first_layer import first_layer
+from dlhw.measure.first_layer import FirstLayer, first_layer
 from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.measure.objective import BATCH, Objective, Value
 from dlhw.models.state import restore_weights
@@ -63,15 +63,16 @@ class PlaneLoss:
         )
         plain = self.objective.probe
         simple = not (plain.masked or plain.moving or plain.added or plain.at_once)
-        self._first = first_layer(model, plane, self.objective.data[0], batch_size) if simple else None
+        first = first_layer(model, plane, self.objective.data[0], batch_size) if simple else None
         self._lock = threading.Lock()
-        if self._first is not None:
-            self._fused = tf.function(self._first.outputs, jit_compile=True, autograph=False)
-            self._compiled = Compiled(self._sums)
-            if not self._agrees():
-                self._first = None
+        self._first: FirstLayer | None = None
+        if first is not None:
+            self._fused = tf.function(first.outputs, jit_compile=True, autograph=False)
+            self._compiled = Compiled(lambda *arguments: self._sums(first, *arguments))
+            if self._agrees(first):
+                self._first = first
 
-    def _agrees(self) -> bool:
+    def _agrees(self, first: FirstLayer) -> bool:
         """Whether both ways give the same loss over the first chunk, at a point off the origin."""
         a, b = 0.02, -0.01
         x, y = next(chunks(self.objective.data, self.objective.batch_size))
@@ -79,7 +80,7 @@ class PlaneLoss:
             few = Objective(self.objective.model, self.objective.given, x, y)
             few.move(self.plane.at(a, b))
             plain = few.value()
-        fast = self._together(np.tile([a, b], (POINTS_PER_CALL, 1)), only=1)[0] / few.denominator
+        fast = self._together(first, np.tile([a, b], (POINTS_PER_CALL, 1)), only=1)[0] / few.denominator
         return bool(np.isclose(fast[0], plain.loss, rtol=1e-3, equal_nan=True))
 
     def __call__(self, a: float, b: float) -> Value:
@@ -110,20 +111,19 @@ class PlaneLoss:
         if self._first is None:
             with self._lock:
                 return [self.at(self.plane.at(a, b)) for a, b in ab]
-        found: list[Value] = []
+        values: list[Value] = []
         for k in range(0, len(ab), POINTS_PER_CALL):
-            some = np.asarray(ab[k : k + POINTS_PER_CALL], np.float64)
-            full = some[np.resize(np.arange(len(some)), POINTS_PER_CALL)]  # another number of rows would compile anew
-            found += [
+            block = np.asarray(ab[k : k + POINTS_PER_CALL], np.float64)
+            full = block[np.resize(np.arange(len(block)), POINTS_PER_CALL)]  # another number of rows would compile anew
+            values += [
                 Value(float(loss / self.objective.denominator), float(right / self.objective.n))
-                for loss, right in self._together(full)[: len(some)]
+                for loss, right in self._together(self._first, full)[: len(block)]
             ]
-        return found
+        return values
 
-    def _together(self, ab: Array, only: int | None = None) -> Array:
+    def _together(self, first: FirstLayer, ab: Array, only: int | None = None) -> Array:
         """Return sums of loss and correct predictions, (T, 2), at points (T, 2), over `only` chunks or all."""
-        first, objective = self._first, self.objective
-        assert first is not None
+        objective = self.objective
         kind = objective.variables[0].dtype
         rows = np.stack([self.plane.at(a, b)[first.weights :] for a, b in ab])
         points = [tf.constant(v, kind) for v in (*ab.T, rows)]
@@ -133,28 +133,27 @@ class PlaneLoss:
             total += self._compiled(passes, y, *points).numpy()
         return total
 
-    def _sums(self, passes: Tensor, y: Tensor, a: Tensor, b: Tensor, rows: Tensor) -> Tensor:
+    def _sums(self, first: FirstLayer, passes: Tensor, y: Tensor, a: Tensor, b: Tensor, rows: Tensor) -> Tensor:
         """Return sums of loss and correct predictions, (T, 2), at a, b (T,), with other weights `rows` (T, P')."""
-        first, objective = self._first, self.objective
-        assert first is not None
-        variables = first.rest.trainable_variables
+        objective = self.objective
+        variables = first.following.trainable_variables
         sizes = [int(np.prod(v.shape)) for v in variables]
-        still = [v.value for v in first.rest.non_trainable_variables]
+        still = [v.value for v in first.following.non_trainable_variables]
 
         def one(h: Tensor, row: Any) -> Tensor:
             pieces = tf.split(row, sizes) if sizes else []
             weights = [tf.reshape(p, v.shape) for p, v in zip(pieces, variables, strict=True)]
-            z, _ = first.rest.stateless_call(weights, still, h, training=False)
+            z, _ = first.following.stateless_call(weights, still, h, training=False)
             right = correct_predictions(y, z)
             nothing = tf.constant(np.nan, tf.float64)
             share = nothing if right is None else tf.reduce_sum(tf.cast(right, tf.float64))
             return tf.stack([tf.cast(objective.loss.sums(y, z)[0], tf.float64), share])
 
-        found: list[Any] = []
+        sums: list[Any] = []
         for h, row in zip(self._fused(passes, a, b), tf.unstack(rows), strict=True):
-            with tf.control_dependencies(found[-1:]):  # two at once would only fight for the same threads
-                found.append(one(tf.identity(h), row))
-        return tf.stack(found)
+            with tf.control_dependencies(sums[-1:]):  # two at once would compete for the same threads
+                sums.append(one(tf.identity(h), row))
+        return tf.stack(sums)
 
 
 def surface(
@@ -189,7 +188,7 @@ def surface(
         The grid with loss and accuracy, (A, B).
 
     Raises:
-        UserError: for a plane among another number of weights, and data that do not fit the model or the loss.
+        UserError: for a plane whose dimension does not match the model, and data that do not fit the model or the loss.
 
     Example:
         >>> import numpy as np
@@ -202,14 +201,14 @@ def surface(
         (3, 2)
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    found = np.full((2, len(a), len(b)), np.nan)
+    table = np.full((2, len(a), len(b)), np.nan)
     with restore_weights(model):
         at = PlaneLoss(model, plane, loss, x, y, batch_size=batch_size)
         order = np.concatenate(coarse_to_fine(len(a), len(b)))
         for k in range(0, len(order), POINTS_PER_CALL):
             i, j = order[k : k + POINTS_PER_CALL].T
             values = at.points(np.stack([a[i], b[j]], 1))
-            found[:, i, j] = [v.loss for v in values], [v.accuracy for v in values]
+            table[:, i, j] = [v.loss for v in values], [v.accuracy for v in values]
             if progress is not None:
                 progress(k + len(values), values[-1].loss)
-    return Surface(a, b, *found)
+    return Surface(a, b, *table)

@@ -1,4 +1,4 @@
-"""The function that training minimises, seen as a function of the weights: value, gradient, Hessian times vector."""
+"""The function that training minimizes, as a function of the weights: value, gradient, Hessian times vector."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Value:
 class Objective:
     """f(theta): the loss that training minimizes, over all of (x, y), as `keras.Model.evaluate` reports it.
 
-    It is the mean over the examples of loss(y, model(x)), or what masks, ignored classes and the reduction of a loss
-    object make of it, plus the losses that layers add. The model is evaluated in inference mode, in chunks of
-    `batch_size`, whose size affects only rounding and memory; if the loss of an example depends on the others
-    (contrastive losses, layers that look across the batch), all examples are evaluated at once. A pass that changes
-    states of the model (seeds of random layers, stateful layers) starts from the same states every time. All calls use
-    the weights that the model holds at that time. Vectors are those of :func:`dlhw.measure.flat`, (P,), computed in the
+    It is the mean over the examples of loss(y, model(x)), modified by masks, ignored classes and the reduction of a
+    loss object, plus the losses that layers add. The model is evaluated in inference mode, in chunks of `batch_size`,
+    whose size affects only rounding and memory; if the loss of an example depends on the others (contrastive losses,
+    layers that combine the examples of a batch), all examples are evaluated at once. A pass that changes states of the
+    model (seeds of random layers, stateful layers) starts from the same states every time. All calls use the weights
+    that the model holds at that time. Vectors are those of :func:`dlhw.measure.flat`, (P,), computed in the
     precision of the model and returned in float64.
     """
 
@@ -57,9 +57,9 @@ class Objective:
             batch_size: examples of a chunk.
 
         Raises:
-            UserError: for data, losses and models of which f makes no sense: see :func:`dlhw.measure.probe.probe`.
+            UserError: for data, losses and models of which f makes no sense: see :func:`dlhw.models.probe.probe`.
         """
-        require(batch_size >= 1, f"batch_size {batch_size} must be positive")
+        require(batch_size >= 1, f"`batch_size` {batch_size} must be positive")
         self.model, self.given, self.loss = model, loss, ExampleLoss(loss, model)
         self.data = input_tensors(model, x), target_tensor(model, y)
         self.n = length(self.data)

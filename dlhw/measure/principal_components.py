@@ -61,14 +61,14 @@ def pca(points: Array, components: int = 2) -> PCA:
     from sklearn.decomposition import PCA as Exact  # noqa: N811
 
     wide = np.asarray(points, np.float64)
-    kept = min(len(points) - 1, points.shape[1])
+    count = min(len(points) - 1, points.shape[1])
     with np.errstate(invalid="ignore"):  # no variance at all: 0 / 0
-        found = Exact(n_components=kept, svd_solver="full").fit(wide)
-    rows = found.components_[:components]
+        fitted = Exact(n_components=count, svd_solver="full").fit(wide)
+    rows = fitted.components_[:components]
     top = np.abs(rows).argmax(axis=1)
     rows = rows * np.sign(rows[np.arange(len(rows)), top])[:, None]
-    explained = found.explained_variance_ratio_ if found.explained_variance_.any() else np.full(kept, np.nan)
-    return PCA(rows, explained, found.mean_)
+    explained = fitted.explained_variance_ratio_ if fitted.explained_variance_.any() else np.full(count, np.nan)
+    return PCA(rows, explained, fitted.mean_)
 
 
 def random_walk_shares(points: int) -> Array:

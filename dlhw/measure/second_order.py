@@ -1,9 +1,9 @@
 """What TensorFlow's own gradients lack for exact second derivatives.
 
-Two kinds of fault. The gradient of a gradient kernel is missing (a LookupError) or registered as "not differentiable",
-which differentiates to zero without a word; both are registered here, once, when this module is imported. And
-`tf.nn.moments` stops the gradient of the mean: harmless once, wrong twice. :func:`exact_moments` replaces it while a
-second derivative is traced.
+There are two problems. The gradient of a gradient kernel is missing (a LookupError) or registered as "not
+differentiable", so that its gradient is silently zero; both are registered here, once, when this module is imported.
+And `tf.nn.moments` stops the gradient of the mean, which is correct for first derivatives and wrong for second ones;
+:func:`exact_moments` replaces it while a second derivative is traced.
 """
 
 from __future__ import annotations

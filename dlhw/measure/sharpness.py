@@ -26,12 +26,12 @@ WINDOW, GROWTH = 10, 0.01
 class Sharpness:
     """A rise of the loss near the weights."""
 
-    value: float  # in the units that the function says
+    value: float  # in the units documented by the function
     loss: float  # f(theta)
     largest: float  # the largest loss met: a lower bound of the true maximum
     evaluations: int  # of the loss, or of loss and gradient
     searches: Array = field(default_factory=lambda: np.empty(0))  # value of every search for the maximum; () without
-    settled: bool = True  # whether the search that found the largest ended of itself, not at its cap
+    settled: bool = True  # whether the best search converged before its iteration limit
 
     @property
     def spread(self) -> float:
@@ -91,12 +91,12 @@ def keskar(
         >>> measure.keskar(net, "mse", x, y, epsilon=0.01, starts=1).value > 0
         True
     """
-    require(0 < epsilon <= 1, f"epsilon {epsilon:g} must lie in (0, 1]")
-    require(iterations >= 1 and starts >= 1, f"iterations {iterations} and starts {starts} must be positive")
+    require(0 < epsilon <= 1, f"`epsilon` {epsilon:g} must lie in (0, 1]")
+    require(iterations >= 1 and starts >= 1, f"`iterations` {iterations} and `starts` {starts} must be positive")
     objective = Objective(model, loss, x, y, batch_size=batch_size)
     require(
         subspace is None or 1 <= subspace <= objective.size,
-        f"subspace {subspace} must lie in 1..{objective.size}, the number of weights",
+        f"`subspace` {subspace} must lie in 1..{objective.size}, the number of weights",
     )
     rng = np.random.default_rng(seed)
     theta = objective.theta
@@ -220,7 +220,7 @@ def sam(
         >>> measure.sam(net, "mse", x, y, rho=0.01).value > 0
         True
     """
-    require(rho > 0 and np.isfinite(rho), f"rho {rho:g} must be positive and finite")
+    require(rho > 0 and np.isfinite(rho), f"`rho` {rho:g} must be positive and finite")
     objective = Objective(model, loss, x, y, batch_size=batch_size)
     theta = objective.theta
     with restore_weights(model):

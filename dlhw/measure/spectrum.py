@@ -1,4 +1,4 @@
-"""What is asked of a symmetric operator: extreme eigenpairs, trace, spectral density.
+"""Extreme eigenpairs, trace and spectral density of a symmetric operator.
 
 The operator is a matrix, a SciPy `LinearOperator`, or :func:`dlhw.measure.hessian` of a model.
 """
@@ -65,10 +65,10 @@ def eigenpairs(
     """
     a = symmetric_operator(operator)
     ends = {"largest": 1, "smallest": 1, "both": 2}
-    require(which in ends, f"which {which!r} is unknown; use {', '.join(ends)}")
-    require(k >= 1, f"k={k} must be positive")
-    require(ends[which] * k <= a.shape[0], f"k={k} ({which}) exceeds the operator's size {a.shape[0]}")
-    require(steps >= ends[which] * k, f"steps={steps} must be at least the {ends[which] * k} pairs wanted")
+    require(which in ends, f"`which` {which!r} is unknown; use {', '.join(ends)}")
+    require(k >= 1, f"`k` {k} must be positive")
+    require(ends[which] * k <= a.shape[0], f"`k` {k} ({which}) exceeds the operator's size {a.shape[0]}")
+    require(steps >= ends[which] * k, f"`steps` {steps} must be at least the {ends[which] * k} pairs wanted")
     run = Lanczos(a, steps, seed)
     while len(run.alpha) < min(steps, a.shape[0]):
         run.step()
@@ -83,8 +83,8 @@ def eigenpairs(
     vectors = rows[:, at].T @ run.basis[: len(values)]
     images = np.stack([a.matvec(v) for v in vectors])
     residuals = np.linalg.norm(images - values[at, None] * vectors, axis=1)
-    good = residuals <= tolerance * np.abs(values).max()
-    return Eigenpairs(values[at], vectors, residuals, good, len(values) + len(at))
+    converged = residuals <= tolerance * np.abs(values).max()
+    return Eigenpairs(values[at], vectors, residuals, converged, len(values) + len(at))
 
 
 def _ends(m: int, k: int, which: str) -> NDArray[np.integer]:
@@ -131,9 +131,9 @@ def trace(
     """
     a = symmetric_operator(operator)
     size = a.shape[0]
-    require(method in ("hutchinson", "hutch++"), f"method {method!r} is unknown; use hutchinson or hutch++")
+    require(method in ("hutchinson", "hutch++"), f"`method` {method!r} is unknown; use hutchinson or hutch++")
     least = 2 if method == "hutchinson" else 6
-    require(products >= least, f"products={products} must be at least {least}")
+    require(products >= least, f"`products` {products} must be at least {least}")
     rng = np.random.default_rng(seed)
 
     def signs(n: int) -> Array:
@@ -149,8 +149,8 @@ def trace(
             return Estimate(exact, 0.0, used)
     samples = []
     for z in signs(products - used):
-        rest = z - basis @ (basis.T @ z)
-        samples.append(float(rest @ a.matvec(rest)))
+        remainder = z - basis @ (basis.T @ z)
+        samples.append(float(remainder @ a.matvec(remainder)))
     error = float(np.std(samples, ddof=1) / np.sqrt(len(samples)))
     return Estimate(exact + float(np.mean(samples)), error, products)
 
@@ -197,7 +197,7 @@ def spectral_density(
         1.0
     """
     a = symmetric_operator(operator)
-    require(steps >= 1 and probes >= 1, f"steps={steps} and probes={probes} must be positive")
+    require(steps >= 1 and probes >= 1, f"`steps` {steps} and `probes` {probes} must be positive")
     nodes, weights = [], []
     for probe in range(probes):
         run = Lanczos(a, steps, seed + 7919 * probe)
@@ -211,9 +211,9 @@ def spectral_density(
     at, share = at[order], share[order]
     span = at[-1] - at[0] or max(abs(float(at[0])), 1.0)
     sigma = span / 100 if width is None else width
-    require(sigma > 0, f"width={sigma} must be positive")
+    require(sigma > 0, f"`width` {sigma} must be positive")
     grid = np.linspace(at[0] - 4 * sigma, at[-1] + 4 * sigma, points)
     step = (grid[-1] - grid[0]) / (points - 1)
-    require(sigma >= step, f"width={sigma:g} is below the grid step {step:.2g}; use more than {points} points")
+    require(sigma >= step, f"`width` {sigma:g} is below the grid step {step:.2g}; use more than {points} points")
     bells = np.exp(-0.5 * ((grid[:, None] - at) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
     return Density(at, share, grid, bells @ share, sigma)

@@ -77,8 +77,8 @@ class StackedObjective:
         Raises:
             UserError: for theta of another shape.
         """
-        found = self._in_blocks(self._gradient, theta)
-        return found[0], found[1]
+        gradient = self._in_blocks(self._gradient, theta)
+        return gradient[0], gradient[1]
 
     def hessian(self, theta: Array) -> tuple[Array, Array, Array]:
         """Return loss, gradient and Hessian of every row.
@@ -100,7 +100,7 @@ class StackedObjective:
     def _in_blocks(self, function: Callable[..., Any], theta: Array) -> list[Array]:
         require(
             theta.ndim == 2 and theta.shape[1] == self.size and len(theta) > 0,
-            f"theta has shape {theta.shape}; it must be (nets, {self.size})",
+            f"`theta` has shape {theta.shape}; it must be (nets, {self.size})",
         )
         parts = []
         for k in range(0, len(theta), self.block):

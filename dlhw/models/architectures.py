@@ -94,13 +94,13 @@ def design(params: int, layers: int, inputs: int = 1, outputs: int = 1, toleranc
     else:
         best = min(nets, key=lambda net: (off[net], max(net) - min(net), net))
     total = count(best, inputs, outputs)
-    found = Design(best, total, (total - params) / params)
+    closest = Design(best, total, (total - params) / params)
     require(
-        abs(found.error) <= tolerance,
-        f"no net of {layers} layers within {tolerance:.1%} of {params} parameters; the closest, {found.net}, "
+        abs(closest.error) <= tolerance,
+        f"no net of {layers} layers within {tolerance:.1%} of {params} parameters; the closest, {closest.net}, "
         f"has {total}: use fewer layers or more parameters",
     )
-    return found
+    return closest
 
 
 def _around(width: int, hidden: int) -> list[tuple[int, ...]]:
@@ -142,11 +142,11 @@ def parse_layers(net: str) -> tuple[Layer, ...]:
     """
     layers: list[Layer] = []
     for word in IMAGE_NETS.get(net, net).split("-"):
-        found = re.fullmatch(r"(\d+)c(\d+)|p(\d+)|(\d+)", word)
-        if not found:
+        match = re.fullmatch(r"(\d+)c(\d+)|p(\d+)|(\d+)", word)
+        if not match:
             allowed = f"{', '.join(IMAGE_NETS)}, or layers such as 20c3-p2-100 (convolution, pool, dense)"
             raise UserError(f"net {net!r}: {word!r} is not a layer; use {allowed}")
-        filters, kernel, pool, units = (int(g) if g else 0 for g in found.groups())
+        filters, kernel, pool, units = (int(g) if g else 0 for g in match.groups())
         kind: Literal["conv", "pool", "dense"] = "conv" if filters else "pool" if pool else "dense"
         size = filters or pool or units
         require(1 <= size <= 65536, f"net {net!r}: the size of {word!r} must lie in 1..65536")
@@ -164,11 +164,11 @@ def kernels(net: str, shape: tuple[int, int, int], classes: int) -> list[tuple[i
     Raises UserError where a layer no longer fits images of `shape`, naming it and a net that would.
     """
     layers, (height, width, channels) = parse_layers(net), shape
-    made: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
     features = 0  # of a flat layer; 0 before the first dense one
     for k, layer in enumerate(layers):
         if layer.kind == "dense":
-            made.append((features or height * width * channels, layer.size))
+            shapes.append((features or height * width * channels, layer.size))
             features = layer.size
             continue
         reach = layer.kernel or layer.size
@@ -179,25 +179,25 @@ def kernels(net: str, shape: tuple[int, int, int], classes: int) -> list[tuple[i
                 f"{size}; {_that_fits(layers, shape)} would fit"
             )
         if layer.kind == "conv":
-            made.append((reach, reach, channels, layer.size))
+            shapes.append((reach, reach, channels, layer.size))
             height, width, channels = height - reach + 1, width - reach + 1, layer.size
         else:
             height, width = height // reach, width // reach
-    made.append((features or height * width * channels, classes))
-    return made
+    shapes.append((features or height * width * channels, classes))
+    return shapes
 
 
 def _that_fits(layers: Sequence[Layer], shape: tuple[int, int, int]) -> str:
     """Return the net without the layers that do not fit."""
-    side, kept = min(shape[:2]), []
+    side, fitting = min(shape[:2]), []
     for layer in layers:
         reach = layer.kernel or layer.size
         if layer.kind != "dense":
             if reach > side:
                 continue
             side = side - reach + 1 if layer.kind == "conv" else side // reach
-        kept.append(str(layer))
-    return "-".join(kept) or "a net of dense layers, such as 100,"
+        fitting.append(str(layer))
+    return "-".join(fitting) or "a net of dense layers, such as 100,"
 
 
 def count_image(net: str, shape: tuple[int, int, int], classes: int) -> int:

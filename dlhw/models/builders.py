@@ -56,7 +56,7 @@ def mlp(
         >>> models.mlp((10, 18, 15, 4)).count_params()
         572
     """
-    require(init in ("torch", "keras"), f"init {init!r} is unknown; use torch or keras")
+    require(init in ("torch", "keras"), f"`init` {init!r} is unknown; use torch or keras")
     sizes = (inputs, *widths, outputs)
     x = keras.Input((inputs,), name="x", dtype=dtype)
     h = x
@@ -111,7 +111,7 @@ def image_net(
         >>> models.image_net("8c3-p2-50", (8, 8, 1), 10).output_shape
         (None, 10)
     """
-    require(init in ("torch", "keras"), f"init {init!r} is unknown; use torch or keras")
+    require(init in ("torch", "keras"), f"`init` {init!r} is unknown; use torch or keras")
     shapes = architectures.kernels(net, shape, classes)
     policy = keras.DTypePolicy(dtype)
     x = keras.Input(shape, name="x", dtype=policy.compute_dtype)
@@ -123,12 +123,12 @@ def image_net(
             h, flat = keras.layers.Flatten(dtype=dtype, name="flatten")(h), True
         act = None if last else activation
         if layer.kind == "conv":
-            made = keras.layers.Conv2D(layer.size, layer.kernel, activation=act, name=f"conv_{k}", **common)
+            keras_layer = keras.layers.Conv2D(layer.size, layer.kernel, activation=act, name=f"conv_{k}", **common)
         elif layer.kind == "pool":
-            made = keras.layers.MaxPooling2D(layer.size, dtype=dtype, name=f"pool_{k}")
+            keras_layer = keras.layers.MaxPooling2D(layer.size, dtype=dtype, name=f"pool_{k}")
         else:
-            made = keras.layers.Dense(layer.size, activation=act, name=f"dense_{k}", **common)
-        h = made(h)
+            keras_layer = keras.layers.Dense(layer.size, activation=act, name=f"dense_{k}", **common)
+        h = keras_layer(h)
     model = keras.Model(x, h, name=re.sub(r"\W", "_", net))
     model.dtype_policy = policy
     model.set_weights(draw_weights(shapes, init=init, seed=seed))

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlhw._tf.types import Data, Tensor
+from dlhw._tf.types import Data
 from dlhw.errors import require
 from dlhw.models.copies import copied
 from dlhw.models.state import layers_of
@@ -18,8 +18,8 @@ _NARROW = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 def as_float64(model: keras.Model, x: Data = None) -> keras.Model:
     """Return a copy of a model in float64, with the same weights and state, whatever is nested in it.
 
-    Second derivatives need it: near-zero eigenvalues drown in the rounding of float32. The copy is checked to give the
-    outputs of the model on a few examples, up to the rounding of the precision of the model.
+    Second derivatives need it: near-zero eigenvalues are smaller than the rounding of float32. The copy is checked to
+    give the outputs of the model on a few examples, up to the rounding of the precision of the model.
 
     Args:
         model: a built functional or sequential model, or a subclassed one with `get_config`.
@@ -53,7 +53,7 @@ def _float64_inputs(copy: keras.Model) -> None:
             part.dtype_policy = keras.DTypePolicy("float64")
 
 
-def _float64_config(config: Any) -> Tensor:
+def _float64_config(config: Any) -> Any:
     """Return the configuration with every float precision replaced by float64."""
     if isinstance(config, dict):
         if config.get("class_name") == "DTypePolicy" and config["config"]["name"] in _NARROW:

@@ -19,7 +19,7 @@ LATE = 0.05
 
 
 @dataclass(frozen=True)
-class Curves:
+class CurveRows:
     """R rows, S seeds, E epochs; entry 0 of a curve is before training, nan follows a divergence."""
 
     train_loss: Array  # (R, S, E + 1) cross entropy in nats
@@ -40,7 +40,7 @@ class Curves:
 
 
 def curve_figure(
-    curves: Curves, labels: Sequence[str], title: str, note: str, statistic: str, chance: float | None = None
+    curves: CurveRows, labels: Sequence[str], title: str, note: str, statistic: str, chance: float | None = None
 ) -> Figure:
     """Draw loss (logarithmic) above accuracy against epoch: training solid, test dashed, a band over seeds.
 
@@ -82,7 +82,7 @@ def curve_figure(
     return fig
 
 
-def comparison(labels: Sequence[str], curves: Curves, name: str = "test_loss") -> ComparisonCurves:
+def comparison(labels: Sequence[str], curves: CurveRows, name: str = "test_loss") -> ComparisonCurves:
     """Return one of the curves against epoch, one line per row."""
     x = np.arange(curves.train_loss.shape[-1])
     is_loss = name.endswith("loss")
@@ -92,17 +92,17 @@ def comparison(labels: Sequence[str], curves: Curves, name: str = "test_loss") -
     return ComparisonCurves("epoch", y_label, lines, log_y=is_loss)
 
 
-def final_values(curves: Curves) -> dict[str, Array]:
+def final_values(curves: CurveRows) -> dict[str, Array]:
     """Return numbers of every training, (rows, seeds), nan where it diverged.
 
     After the last epoch; the best of any epoch, which is selected on the test set itself; and the late median, over
     the last 5 % of the epochs.
     """
-    good = curves.diverged_at < 0
+    converged = curves.diverged_at < 0
     values = {name: getattr(curves, name)[..., -1].astype(np.float64) for name in CURVES}
     values["best_test_loss"] = curves.test_loss.astype(np.float64).min(axis=-1)  # a nan on the way stays nan
     values["best_test_accuracy"] = curves.test_accuracy.astype(np.float64).max(axis=-1)
     tail = max(1, round(LATE * (curves.test_loss.shape[-1] - 1)))
     for name in CURVES:
         values[f"late_{name}"] = np.median(getattr(curves, name)[..., -tail:].astype(np.float64), axis=-1)
-    return {name: np.where(good, v, np.nan) for name, v in values.items()}
+    return {name: np.where(converged, v, np.nan) for name, v in values.items()}

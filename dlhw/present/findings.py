@@ -153,10 +153,11 @@ def generalization_gap(gap: Array, standard_error: Array | None) -> tuple[bool, 
         text += "; its standard error over the images is not stored, so correlations with it are not evidence."
         return False, [Finding("generalization-gap", text)]
     known = np.isfinite(gap) & np.isfinite(standard_error)
-    text += f", its standard error over the images {format_median_range(standard_error[known])}"
-    size, error = float(np.median(np.abs(gap[known]))), float(np.median(standard_error[known]))
-    if known.any() and size > RESOLVED * error:
-        return True, [Finding("generalization-gap", f"{text}.")]
+    if known.any():
+        text += f", its standard error over the images {format_median_range(standard_error[known])}"
+        size, error = float(np.median(np.abs(gap[known]))), float(np.median(standard_error[known]))
+        if size > RESOLVED * error:
+            return True, [Finding("generalization-gap", f"{text}.")]
     return False, [Finding("generalization-gap", f"{text}: not resolved, so correlations with it are not evidence.")]
 
 

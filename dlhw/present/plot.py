@@ -88,37 +88,37 @@ def thin(x: NDArray[Any], values: Array, most: int = 700) -> tuple[NDArray[Any],
     return x[:n].reshape(-1, width)[:, width // 2], np.median(cut, axis=-1), width
 
 
-def band(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **look: Any) -> None:
+def band(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **line_style: Any) -> None:
     """Plot the median over the first axis of `values` (seeds, n) and the band from minimum to maximum.
 
-    Colour and dashes are those of the k-th curve, unless `look` says otherwise.
+    Colour and dashes are those of the k-th curve, unless `line_style` overrides them.
     """
     with np.errstate(invalid="ignore"):
-        some = np.isfinite(values).any(axis=0)
-        x, values = x[some], values[:, some]
+        finite = np.isfinite(values).any(axis=0)
+        x, values = x[finite], values[:, finite]
         if not len(x):
             return
-        style_ = style.curve_style(k) | look
+        style_ = style.curve_style(k) | line_style
         if len(values) > 1:
             low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
             axes.fill_between(x, low, high, color=style_["color"], alpha=0.16, linewidth=0)
         axes.plot(x, np.nanmedian(values, axis=0), label=label, **style_)
 
 
-def scatter_with_median(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **look: Any) -> None:
+def scatter_with_median(axes: Axes, x: NDArray[Any], values: Array, label: str, k: int = 0, **line_style: Any) -> None:
     """Plot seeds as dots and their median as a line: x (n,), values (n, seeds), drawn in order of x; nan left out.
 
     linestyle="" draws the medians as bars, for things that no line should join; markersize=0 leaves out the dots.
     """
     order = np.argsort(x, kind="stable")
     x, values = np.asarray(x)[order], values[order]
-    some = np.isfinite(values).any(axis=1)
-    style_ = style.curve_style(k) | look
+    finite = np.isfinite(values).any(axis=1)
+    style_ = style.curve_style(k) | line_style
     size = style_.pop("markersize", 4)
     marks = {"color": style_["color"], "marker": style.MARKERS[k % len(style.MARKERS)], "markersize": size}
     if not style_["linestyle"]:
         style_ |= {"marker": "_", "markersize": 13, "markeredgewidth": 1.8}
-    axes.plot(x[some], np.nanmedian(values[some], axis=1), label=label, **style_)
+    axes.plot(x[finite], np.nanmedian(values[finite], axis=1), label=label, **style_)
     axes.plot(x, values, linestyle="", alpha=0.75, **marks)
 
 
@@ -134,9 +134,9 @@ def legend(axes: Axes, note: str = "", **where: Any) -> None:
     """Add a legend, by default where it hides least; `note` is printed small above it and says what is drawn."""
     if not axes.get_legend_handles_labels()[0]:
         return  # every curve diverged
-    fig = axes.legend(handlelength=2.6, title=note or None, **({"loc": "best"} | where))
-    fig.get_title().set(fontsize=style.scaled(8.2), color="#555555")
-    fig.set_alignment("left")
+    box = axes.legend(handlelength=2.6, title=note or None, **({"loc": "best"} | where))
+    box.get_title().set(fontsize=style.scaled(8.2), color="#555555")
+    box.set_alignment("left")
 
 
 def header(fig: Figure, title: str, note: str, axes: Sequence[Axes], columns: int = 2) -> None:

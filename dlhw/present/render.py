@@ -76,7 +76,7 @@ def _fit(fig: Figure) -> None:
         for item in axes.findobj(Text):
             if isinstance(item, Text) and title and item.get_text() == title:
                 _narrow(item, whole.x1)
-    for legend_ in [*fig.legends, *(found for axes in fig.axes if (found := axes.get_legend()))]:
+    for legend_ in [*fig.legends, *(one for axes in fig.axes if (one := axes.get_legend()))]:
         box = legend_.get_window_extent()
         if box.width > (room := whole.x1 - max(box.x0, 0)):
             for text in legend_.get_texts():

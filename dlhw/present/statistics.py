@@ -25,8 +25,8 @@ def spearman(a: NDArray[Any], b: NDArray[Any], *, block: int = 1, resamples: int
         The estimate, and lower and upper end of the interval. The estimate is nan where either is constant or fewer
         than three pairs are finite; the ends are nan where there are fewer than ten blocks, too few to resample.
     """
-    good = np.isfinite(a) & np.isfinite(b)
-    a, b = a[good], b[good]
+    known = np.isfinite(a) & np.isfinite(b)
+    a, b = a[known], b[known]
     if len(a) < 3:
         return np.nan, np.nan, np.nan
     rng = np.random.default_rng(seed)

@@ -38,7 +38,7 @@ STYLE: dict[str, Any] = {
     "svg.fonttype": "path",
 }
 SCALES = {"paper": 1.0, "slides": 1.25}
-"""Of text, lines and margins against a figure: print, or a screen at the far end of a room."""
+"""Scales of text, lines and margins: for print, and for slides."""
 _scale: ContextVar[float] = ContextVar("scale", default=1.0)
 
 

@@ -1,4 +1,4 @@
-"""What the numbers of a run say: a table, findings, and the numbers themselves; numbers as text."""
+"""What the numbers of a run say: a table, findings, and the numbers themselves."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.present.findings import Finding
-from dlhw.present.numbers import format_mean_std as format_mean_std
-from dlhw.present.numbers import format_median_range as format_median_range
-from dlhw.present.numbers import format_number as format_number
-from dlhw.present.numbers import format_percent as format_percent
 
 Array = NDArray[np.floating]
 

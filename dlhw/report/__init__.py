@@ -1,5 +1,6 @@
 """Stored runs as one page, and runs of one experiment compared. Needs no TensorFlow."""
 
+from dlhw.report.builder import build
 from dlhw.report.comparison import compare
 from dlhw.report.contents import Report, compose
 from dlhw.report.presets import in_order, is_reduced, preset_settings, stored_runs
@@ -8,6 +9,7 @@ from dlhw.report.writer import as_json, check_folder, html, write
 __all__ = [
     "Report",
     "as_json",
+    "build",
     "check_folder",
     "compare",
     "compose",

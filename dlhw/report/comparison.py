@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlhw.errors import require
+from dlhw.errors import UserError, require
 from dlhw.present import plot, scales, style
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import NONE, format_median_range
@@ -36,8 +36,8 @@ def compare(runs: Sequence[Run], names: Sequence[str]) -> tuple[Figure, Summary]
     kinds = list(dict.fromkeys(run.experiment for run in runs))
     require(len(kinds) == 1, f"compare takes runs of one experiment, not of {' and '.join(kinds)}")
     series = runs[0].definition.series
-    require(series is not None, f"{kinds[0]} has no curves to compare")
-    assert series is not None
+    if series is None:
+        raise UserError(f"{kinds[0]} has no curves to compare")
     curves = [series(run.settings, run.result) for run in runs]
     differing = _differing(runs)
     labels = [_short(run, differing, name) for run, name in zip(runs, names, strict=True)]
@@ -89,7 +89,7 @@ def _table(
     ]
     for wanted in dict.fromkeys(curve.label for run in curves for curve in run.curves):
         same = [[curve for curve in run.curves if curve.label == wanted] for run in curves]
-        rows += _readings(curves, wanted, [found[0] if found else None for found in same])
+        rows += _readings(curves, wanted, [values[0] if values else None for values in same])
     versions = {str(run.environment["versions"].get("dlhw")) for run in runs}
     devices = {str(run.environment["device"]) for run in runs}
     texts = ["Median over seeds, with minimum and maximum; where ranges overlap, no difference is claimed."]
@@ -97,8 +97,8 @@ def _table(
         texts.append("All settings are the same.")
     if len(versions) > 1 or len(devices) > 1:
         texts.append("The runs were made by different versions or on different devices.")
-    found = tuple(Finding("comparison", sentence) for sentence in texts)
-    return Summary(f"{kind}: what differs", ("", *names), tuple(rows), found)
+    comparisons = tuple(Finding("comparison", sentence) for sentence in texts)
+    return Summary(f"{kind}: what differs", ("", *names), tuple(rows), comparisons)
 
 
 def _readings(runs: Sequence[ComparisonCurves], wanted: str, curves: Sequence[Curve | None]) -> list[tuple[str, ...]]:

@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from dlhw.present import render
 from dlhw.present.findings import Finding
@@ -99,29 +99,29 @@ def _distinction(run: Run) -> str:
 
 def _section(run: Run, anchor: str, distinction: str) -> ReportSection:
     experiment, summary = run.definition, run.summary()
-    about = experiment.section
-    pictures = [_picture(about, anchor, name, fig) for name, fig in run.figures().items()]
+    section = experiment.section
+    pictures = [_picture(section, anchor, name, fig) for name, fig in run.figures().items()]
     return ReportSection(
         anchor=anchor,
         name=run.experiment,
-        order=about.order if about.order != LAST else "",
-        title=about.title + distinction,
+        order=section.order if section.order != LAST else "",
+        title=section.title + distinction,
         question=experiment.question,
         command=command(run),
         pictures=tuple(pictures),
         table=transposed_if_narrower(summary),
         findings=tuple(dataclasses.replace(f, text=with_flags(f.text)) for f in summary.findings),
-        pitfalls=about.pitfalls,
-        settings=tuple(_settings(run, about)),
+        pitfalls=section.pitfalls,
+        settings=tuple(_settings(run, section)),
         duration=_duration(run),
         numbers=summary.numbers,
     )
 
 
-def _picture(about: Section, anchor: str, name: str, fig: Figure) -> Picture:
+def _picture(section: Section, anchor: str, name: str, fig: Figure) -> Picture:
     png, svg = (render.render(fig, form) for form in ("png", "svg"))
     kind, data = min((("png", png), ("svg+xml", svg)), key=lambda pair: len(pair[1]))
-    caption = about.captions.get(name, name)
+    caption = section.captions.get(name, name)
     title = next((axes.get_title("left") for axes in fig.axes if axes.get_title("left")), "")
     width, height = (round(96 * inches) for inches in fig.get_size_inches())
     uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
@@ -133,28 +133,29 @@ def command(run: Run) -> str:
     words: list[str] = []
     positional: list[str] = []
     fields = {f.name: f for f in dataclasses.fields(run.settings)}
+    kinds = get_type_hints(type(run.settings))
     for name, value in changed(run.settings).items():
-        about = fields[name].metadata
+        metadata = fields[name].metadata
         values = [str(v) for v in value] if isinstance(value, tuple) else [str(value)]
-        if about.get("positional"):
+        if metadata.get("positional"):
             positional = values
         elif isinstance(value, bool):
-            yes, _, no = str(about.get("flags") or f"{flag(name)}/{flag('no_' + name)}").partition("/")
+            yes, _, no = str(metadata.get("flags") or f"{flag(name)}/{flag('no_' + name)}").partition("/")
             words.append(yes if value else no)
-        elif about.get("whole"):
+        elif metadata.get("whole"):
             words += [word for v in values for word in (flag(name), v)]
-        elif isinstance(value, tuple) and fields[name].type == "tuple[float, float]":
+        elif get_origin(kinds[name]) is tuple and Ellipsis not in get_args(kinds[name]):
             words += [flag(name), *values]
         else:
             words += [flag(name), ",".join(values)]
     return shlex.join(["dlhw", run.experiment, *positional, *words])
 
 
-def _settings(run: Run, about: Section) -> list[SettingRow]:
+def _settings(run: Run, section: Section) -> list[SettingRow]:
     rows = []
     for field in dataclasses.fields(run.settings):
         value, default = getattr(run.settings, field.name), field.default
-        set_by = "the assignment's report" if field.name in about.assignment_settings else "dlhw"
+        set_by = "the assignment's report" if field.name in section.assignment_settings else "dlhw"
         if value != default:
             set_by = f"this run ({set_by}: {text(default, ', ')})"
         rows.append(SettingRow(label(field), text(value, ", "), set_by, with_flags(field.metadata["help"])))

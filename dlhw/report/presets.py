@@ -52,9 +52,9 @@ def stored_runs(folder: Path, only: Sequence[str] = ()) -> list[Path]:
         UserError: if there is none.
     """
     require(folder.is_dir(), f"`from_runs` {folder} is not a folder; give one that holds runs, such as artifacts")
-    found = []
+    folders = []
     for name in in_order(only or registry.names()):
         runs = sorted(p.parent for p in (folder / name).glob("*/run.json"))
-        found += sorted(runs, key=lambda path: (path.name != "default", path.name))
-    require(bool(found), f"`from_runs` {folder} holds no run of {', '.join(only) or 'any experiment'}")
-    return found
+        folders += sorted(runs, key=lambda path: (path.name != "default", path.name))
+    require(bool(folders), f"`from_runs` {folder} holds no run of {', '.join(only) or 'any experiment'}")
+    return folders

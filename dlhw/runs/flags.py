@@ -1,4 +1,4 @@
-"""How the command line spells the fields of settings: the one place that knows."""
+"""Names of options on the command line, from the names of fields."""
 
 from __future__ import annotations
 
@@ -20,11 +20,19 @@ def label(field: dataclasses.Field[Any]) -> str:
     return field.name.upper() if field.metadata.get("positional") else flag(field.name)
 
 
-def with_flags(text: str, positional: Collection[str] = ("sizes",)) -> str:
+def with_flags(text: str, names: Collection[str] | None = None, positional: Collection[str] = ("sizes",)) -> str:
     """Return a message of the library with options in place of the arguments that it names in backticks.
 
     Args:
         text: such as "`learning_rate` 0 must be positive".
+        names: the arguments that are options of the command; others stay in backticks. None: all are.
         positional: names of the arguments that have no option.
     """
-    return _ARGUMENT.sub(lambda m: m[1].upper() if m[1] in positional else flag(m[1]), text)
+
+    def spelled(match: re.Match[str]) -> str:
+        name = match[1]
+        if names is not None and name not in names:
+            return match[0]
+        return name.upper() if name in positional else flag(name)
+
+    return _ARGUMENT.sub(spelled, text)

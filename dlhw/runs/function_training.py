@@ -80,7 +80,7 @@ def fit(
     import tensorflow as tf
 
     from dlhw.models import mlp
-    from dlhw.training import fit_many, optimizer
+    from dlhw.training import fit_many
 
     x, y = settings.samples()
     seeds = seeds or settings.seed_range
@@ -99,7 +99,7 @@ def fit(
             y[:, None],
             steps=settings.epochs,
             device=device,
-            optimizer=optimizer(settings.optimizer, settings.learning_rate, settings.momentum),
+            optimizer=settings.make_optimizer(),
             gradient_norm=gradient_norm,
             workers=context.workers,
             progress=context.progress,

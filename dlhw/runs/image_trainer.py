@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class ImageTrainer:
     """Trains jobs; a thread that trains the same net again compiles nothing again.
 
-    Pickled, it travels as its settings; a process that unpickles it twice has one.
+    It is pickled as its settings; a process that unpickles it twice gets one object.
 
     Args:
         settings: what all trainings share.
@@ -50,7 +50,7 @@ class ImageTrainer:
         return _unpickled, (self.settings, c.device, c.xla, c.data_dir, self.trainings)
 
     def check_batches(self, sizes: Sequence[int]) -> None:
-        """Refuse batches that the replicas cannot share; where nobody asked for replicas, do without them."""
+        """Refuse batches that the replicas cannot share; if replicas were chosen automatically, use one device."""
         replicas, size = len(self.plan.devices) * self.plan.workers, min(sizes)
         if not self.plan.synchronous or size >= replicas:
             return
@@ -143,7 +143,7 @@ class ImageTrainer:
 
     def _trainer(self, job: Job) -> Trainer:
         """Return the trainer of jobs of this kind, which the thread keeps."""
-        from dlhw.training import Trainer, optimizer, use_xla
+        from dlhw.training import Trainer, use_xla
         from dlhw.training.distributed import plan as plans
 
         s, xla = self.settings, self.context.xla
@@ -154,7 +154,7 @@ class ImageTrainer:
             self.own.trainer = Trainer(
                 model,
                 batch_size=job.batch_size,
-                optimizer=optimizer(s.optimizer, job.learning_rate, s.momentum),
+                optimizer=s.make_optimizer(job.learning_rate),
                 xla=use_xla(model, steps) if xla == "auto" else xla == "on",
                 record=job.record_updates,
                 strategy=plans.strategy(self.plan) if self.plan.synchronous else None,

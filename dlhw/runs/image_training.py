@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from dlhw.runs.base_settings import ImageSettings
 from dlhw.runs.context import Context
@@ -12,7 +13,7 @@ from dlhw.runs.executors import Threads
 from dlhw.runs.image_trainer import ImageTrainer
 from dlhw.runs.jobs import Job
 from dlhw.runs.records import TrainingRecord
-from dlhw.runs.tasks import Executor, run_tasks
+from dlhw.runs.tasks import Arrays, Executor, Task, run_tasks
 
 
 def train(
@@ -46,13 +47,20 @@ def train(
         context = replace(context, jobs=1)
     elif len(plan.devices) > 1:  # one training per device
         context = replace(context, jobs=len(plan.devices))
-    executor: Executor = (
-        Cluster(context.scheduler) if context.scheduler else Threads(context.workers, trainer.load_data)
-    )
     with workers.one_line_errors(plan):
         epochs = {name: job.epochs for name, job in jobs.items()}
-        arrays = run_tasks(epochs, lambda task: trainer.train(jobs[task.name], task), context, executor)
-    return {name: TrainingRecord.unpack(found) for name, found in arrays.items()}
+        work = partial(_train_task, trainer, jobs)
+        arrays = run_tasks(epochs, work, context, executor(context, trainer))
+    return {name: TrainingRecord.unpack(packed) for name, packed in arrays.items()}
+
+
+def executor(context: Context, trainer: ImageTrainer) -> Executor:
+    """Return what runs the tasks of an experiment on images: a Dask cluster, or threads of this process."""
+    return Cluster(context.scheduler) if context.scheduler else Threads(context.workers, trainer.load_data)
+
+
+def _train_task(trainer: ImageTrainer, jobs: Mapping[str, Job], task: Task) -> Arrays:
+    return trainer.train(jobs[task.name], task)
 
 
 def train_rows(

@@ -23,12 +23,12 @@ def environment(context: Context) -> dict[str, Any]:
 
     A run that trained nothing, such as the surface of a saved model, computed on the first device.
     """
-    from dlhw.training.distributed.plan import describe
+    from dlhw.training.distributed.plan import describe, make_plan
 
     packages = ("tensorflow", "keras", "numpy")
     versions = {"dlhw": __version__, "python": platform.python_version()}
     versions |= {p: metadata.version(p) for p in packages}
-    plan = context.provenance.plan or context.plan(splittable=False)
+    plan = context.provenance.plan or make_plan(context.device, "none", splittable=False)
     return {
         "versions": versions,
         "device": describe(plan.devices),

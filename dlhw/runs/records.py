@@ -9,12 +9,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.present.curves import CURVES, Curves
+from dlhw.errors import require
+from dlhw.present.curves import CURVES, CurveRows
 
 Array = NDArray[np.floating]
 
 UPDATES = ("step_loss", "gradient_norm", "layer_gradient_norms")
 _SCALARS = ("diverged_at", "seconds", "compile_seconds")
+_FIELDS = {*CURVES, *UPDATES, *_SCALARS, "weights"}
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,14 @@ class TrainingRecord:
         """Return the arrays of a checkpoint."""
         arrays = {name: getattr(self, name) for name in (*CURVES, *UPDATES, "weights")}
         arrays = {name: array for name, array in arrays.items() if array is not None}
-        return arrays | {name: np.array(getattr(self, name)) for name in _SCALARS} | dict(self.measured)
+        arrays |= {name: np.array(getattr(self, name)) for name in _SCALARS}
+        taken = sorted(_FIELDS & set(self.measured))
+        require(not taken, f"a callback returned {', '.join(taken)}, which the training itself records; rename it")
+        return arrays | dict(self.measured)
 
     @classmethod
     def unpack(cls, arrays: Mapping[str, np.ndarray]) -> TrainingRecord:
         """Return the record of a checkpoint."""
-        known = {*CURVES, *UPDATES, *_SCALARS, "weights"}
         return cls(
             train_loss=arrays["train_loss"],
             train_accuracy=arrays["train_accuracy"],
@@ -66,7 +70,7 @@ class TrainingRecord:
             seconds=float(arrays["seconds"]),
             compile_seconds=float(arrays["compile_seconds"]),
             weights=arrays.get("weights"),
-            measured={name: array for name, array in arrays.items() if name not in known},
+            measured={name: array for name, array in arrays.items() if name not in _FIELDS},
             step_loss=arrays.get("step_loss"),
             gradient_norm=arrays.get("gradient_norm"),
             layer_gradient_norms=arrays.get("layer_gradient_norms"),
@@ -100,7 +104,7 @@ def compile_seconds(rows: Rows) -> tuple[float, ...]:
     return tuple(record.compile_seconds for row in rows for record in row)
 
 
-C = TypeVar("C", bound=Curves)
+C = TypeVar("C", bound=CurveRows)
 
 
 def stack_curves(rows: Rows, cls: type[C]) -> C:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dlhw import files
-from dlhw.checkpoints import FolderCheckpoints, TrackedCheckpoints
-from dlhw.errors import require
+from dlhw.checkpoints import FolderCheckpoints, RunCheckpoints
+from dlhw.errors import UserError, require
 from dlhw.runs import experiment as registry
 from dlhw.runs import store
 from dlhw.runs.context import Context, ProgressReport, Provenance
@@ -43,7 +43,8 @@ def run(
         The finished run.
 
     Raises:
-        UserError: for unknown names, invalid settings, and a run folder that cannot be used.
+        UserError: for unknown names, invalid settings, a context or inputs that do not fit the experiment, a run folder
+            that cannot be used, and with `out` on a worker that has nothing to do, because the chief runs alone.
         RunError: if another machine was lost.
 
     Example:
@@ -55,19 +56,21 @@ def run(
     experiment = registry.get(name)
     chosen, context = build(experiment.settings, settings), context or Context()
     if out is None:
+        check_context(name, chosen, context)
+        check_inputs(name, chosen, context)
         return execute(name, chosen, context)
     outcome = run_and_store(name, chosen, context, Path(out), overwrite)
-    require(outcome.run is not None, f"{outcome.note}; only the chief returns the run")
-    assert outcome.run is not None
+    if outcome.run is None:
+        raise UserError(f"{outcome.note}; only the chief returns a run")
     return outcome.run
 
 
 def execute(name: str, settings: Any, context: Context) -> Run:
-    """Run an experiment with settings that are already built; nothing is written."""
-    from dlhw.runs.provenance import environment
+    """Run an experiment with settings that are already built and checked; nothing is written."""
+    from dlhw.runs.provenance import cache_key, environment
 
     began, provenance = time.perf_counter(), Provenance()
-    checkpoints = TrackedCheckpoints(context.checkpoints)
+    checkpoints = RunCheckpoints(context.checkpoints, cache_key(name, settings, context))
     context = replace(context, checkpoints=checkpoints, provenance=provenance)
     result = registry.get(name).run(settings, context)
     provenance.resumed = checkpoints.resumed
@@ -82,33 +85,51 @@ class Outcome:
     """What :func:`run_and_store` did."""
 
     path: Path  # the run folder
-    run: Run | None  # None on a worker that is not the chief
-    note: str = ""  # why there is no run
+    run: Run | None  # None on a worker that had nothing to do
+    note: str = ""  # on a worker that is not the chief: why it wrote nothing
 
 
-def check(name: str, settings: Any, context: Context, out: Path, overwrite: bool = False) -> None:
-    """Refuse what can be refused before TensorFlow is imported; writes nothing.
+def check_context(name: str, settings: Any, context: Context) -> None:
+    """Refuse a context that does not fit the experiment, before TensorFlow is imported; writes nothing.
 
     Raises:
-        UserError: for an animation that does not exist, devices that do not go together, a folder that cannot be
-            used, a data set that is damaged or not in the folder that was named.
+        UserError: for an animation that does not exist, devices that do not go together, a folder of event files that
+            cannot be written, a data set that is damaged or not in the folder that was named.
     """
     from dlhw import datasets
-    from dlhw.training.distributed import cluster
 
     experiment = registry.get(name)
-    require(context.jobs is None or context.jobs >= 1, f"`jobs` {context.jobs} must be at least 1")
     if context.animate:
         experiment.check_can_animate(settings)
-    group = cluster.found()  # refuses a malformed TF_CONFIG before TensorFlow reads it
+    is_chief = _is_chief()
     dataset = experiment.dataset(settings)
     if context.scheduler:
         _check_scheduler(context, bool(dataset))
-    if group is None or group.chief:  # the others write nothing
+    if is_chief:
         _check_tensorboard(context.tensorboard)
-        store.check_free(store.folder(out, name, settings), settings, overwrite)
     if dataset:
         datasets.check(dataset, context.data_dir)
+
+
+def check_folder(name: str, settings: Any, out: Path, overwrite: bool = False) -> None:
+    """Refuse a run folder that cannot be used: UserError; writes nothing."""
+    if _is_chief():  # the others write nothing
+        store.check_free(store.folder(out, name, settings), settings, overwrite)
+
+
+def check_inputs(name: str, settings: Any, context: Context) -> None:
+    """Refuse files of the user, such as saved models, that the experiment cannot use: UserError. Loads TensorFlow."""
+    check = registry.get(name).check_inputs
+    if check is not None:
+        check(settings, context)
+
+
+def _is_chief() -> bool:
+    """Whether this process writes files; refuses a malformed TF_CONFIG before TensorFlow reads it."""
+    from dlhw.training.distributed import cluster
+
+    group = cluster.detect()
+    return group is None or group.chief
 
 
 def run_and_store(
@@ -133,15 +154,12 @@ def run_and_store(
         reporting: context manager that gives where progress is reported, entered once all checks have passed.
 
     Raises:
-        UserError: see :func:`check`.
+        UserError: see :func:`check_context`, :func:`check_folder` and :func:`check_inputs`.
         RunError: where another machine was lost.
     """
-    from dlhw.runs.provenance import cache_key
-
-    check(name, settings, context, out, overwrite)
+    check_context(name, settings, context)
+    check_folder(name, settings, out, overwrite)
     experiment, path = registry.get(name), store.folder(out, name, settings)
-    if context.scheduler:  # the machines of Dask are not those of TF_CONFIG
-        context = replace(context, strategy="none")
     with loading():
         from dlhw.training.distributed import plan as plans
     plan = context.plan(splittable=bool(experiment.dataset(settings)))
@@ -151,20 +169,17 @@ def run_and_store(
     if plan.kind == "multi-worker":
         with loading():
             plans.strategy(plan)  # joins the others, before TensorFlow computes anything
-    if experiment.check_inputs is not None:
-        experiment.check_inputs(settings, context)
+    check_inputs(name, settings, context)
     silent = reporting is None or not plan.chief
     with store.locked(path) if plan.chief else nullcontext(), nullcontext() if silent else reporting() as report:  # type: ignore[misc]
         context = replace(context, progress=report or context.progress)
         if plan.chief:
-            context = replace(
-                context, checkpoints=FolderCheckpoints(path / "parts", cache_key(name, settings, context))
-            )
+            context = replace(context, checkpoints=FolderCheckpoints(path / "parts"))
         if context.tensorboard is not None:
             context = replace(context, tensorboard=context.tensorboard / name / path.name)
         finished = execute(name, settings, context)
         if not plan.chief:
-            return Outcome(path, None, f"{worker} is done; the chief writes the run")
+            return Outcome(path, finished, f"{worker} is done; the chief writes the run")
         finished.write(path)
         if context.animate:
             files.write_bytes(path / f"{name}.gif", finished.animation())

@@ -43,11 +43,16 @@ def check(settings: Any) -> None:
         object.__setattr__(settings, field.name, value)
 
 
+def check_choice(name: str, value: Any, kind: Any) -> None:
+    """Raise UserError unless `value` of the argument `name` is one of the values of the Literal `kind`."""
+    allowed = get_args(kind)
+    require(value in allowed, f"`{name}` {value!r} is unknown; use {', '.join(map(str, allowed))}")
+
+
 def _convert(kind: Any, value: Any, name: str) -> Any:
     value = _plain(value)
     if get_origin(kind) is Literal:
-        allowed = get_args(kind)
-        require(value in allowed, f"`{name}` {value!r} is unknown; use {', '.join(map(str, allowed))}")
+        check_choice(name, value, kind)
         return value
     if get_origin(kind) is tuple:
         require(isinstance(value, (tuple, list)), f"`{name}` {value!r} must be a list")

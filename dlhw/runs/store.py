@@ -77,9 +77,7 @@ def locked(path: Path) -> Iterator[None]:
     except Timeout:
         raise UserError(f"{path} is in use by another process; wait for it, or choose another `out`") from None
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror}); choose another place, such as `out` FOLDER"
-        ) from None
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another `out`") from None
     try:
         yield
     finally:
@@ -98,7 +96,7 @@ def save(
 ) -> None:
     """Write arrays.npz, the figures that `draw` writes into the folder, and run.json.
 
-    An older run.json goes first and the new one comes last, so that it never vouches for what it does not belong to.
+    An older run.json is deleted first and the new one written last, so that it never describes files of another run.
     """
     path.mkdir(parents=True, exist_ok=True)
     (path / "run.json").unlink(missing_ok=True)
@@ -122,12 +120,12 @@ def runs_in(path: Path) -> list[Path]:
     try:
         if (path / "run.json").is_file():
             return [path]
-        found = sorted(p.parent for pattern in ("*/run.json", "*/*/run.json") for p in path.glob(pattern))
+        folders = sorted(p.parent for pattern in ("*/run.json", "*/*/run.json") for p in path.glob(pattern))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
-    if not found:
+    if not folders:
         read_json(path)  # says what is wrong
-    return found
+    return folders
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -123,5 +123,5 @@ def run_tasks(
 
 
 def detached_task(name: str) -> Task:
-    """Return the handle of a task in a process of its own, where nobody sees its progress."""
+    """Return the handle of a task in a process of its own, which reports no progress."""
     return Task(name, Progress(Context(), {name: 1}))

@@ -22,16 +22,16 @@ from dlhw.training.history import History, divergence_limit, first_divergence
 from dlhw.training.optimizers import Optimizer, as_optimizer
 
 Progress = Callable[[int, int, float], None]
-"""Called with (steps done, steps in all, newest median loss) at every chunk border."""
+"""Called with (steps done, steps in all, latest median loss) at every chunk border."""
 
 
-class Pace:
+class ChunkSize:
     """How many steps the next call of a compiled loop takes: about half a second, at most `most`."""
 
     def __init__(self, most: int) -> None:
         self.most, self.steps = most, min(most, 16)
 
-    def took(self, steps: int, seconds: float) -> None:
+    def update(self, steps: int, seconds: float) -> None:
         """Adjust the chunk to the time of the last call."""
         self.steps = max(1, min(self.most, int(0.5 * steps / max(seconds, 1e-6))))
 
@@ -51,7 +51,7 @@ def check_trainable(model: keras.Model) -> None:
 def train_step(
     model: keras.Model,
     loss: Loss,
-    rule: Optimizer,
+    optimizer: Optimizer,
     count: Tensor,
     slots: Tensor,
     x: Data,
@@ -91,7 +91,7 @@ def train_step(
     gradients = tape.gradient(value, [v.value for v in variables], unconnected_gradients="zero")
     gradients = [tf.convert_to_tensor(g) for g in gradients]  # those of embeddings are sparse
     total, layers = norms(gradients, layer_groups(model))
-    moved, slots = rule.step(count, [v.value for v in variables], gradients, slots)
+    moved, slots = optimizer.step(count, [v.value for v in variables], gradients, slots)
     for variable, new in zip(variables, moved, strict=True):
         constraint = getattr(variable, "constraint", None)
         variable.assign(new if constraint is None else constraint(new))
@@ -178,9 +178,9 @@ def fit(
         began = time.perf_counter()
         call(tf.constant(0), tf.constant(0), x, y)  # no step: this traces and compiles
         compile_seconds = time.perf_counter() - began
-    start, pace = 0, Pace(length)
+    start, chunk_size = 0, ChunkSize(length)
     while start < steps:
-        n = min(pace.steps, steps - start)
+        n = min(chunk_size.steps, steps - start)
         began = time.perf_counter()
         if call is not None:
             block = call(tf.constant(start), tf.constant(n), x, y).numpy()[:n]
@@ -189,7 +189,7 @@ def fit(
         blocks.append(block)
         took = time.perf_counter() - began
         seconds, start = seconds + took, start + n
-        pace.took(n, took)
+        chunk_size.update(n, took)
         if progress is not None:
             progress(start, steps, float(block[-1, 0]))
     with restore_weights(model):
@@ -199,15 +199,15 @@ def fit(
     return _history(np.concatenate(blocks), final, power, seconds, compile_seconds)
 
 
-def _bound_step(model: keras.Model, loss: ExampleLoss, rule: Optimizer) -> Callable[..., Tensor]:
+def _bound_step(model: keras.Model, loss: ExampleLoss, optimizer: Optimizer) -> Callable[..., Tensor]:
     """Return `train_step` of one model with its slots in variables: (count, x, y) -> loss, norm, layer norms."""
-    slots = rule.slots([v.value for v in model.trainable_variables])
-    kept = tuple([tf.Variable(s, trainable=False) for s in group] for group in slots)
+    slots = optimizer.slots([v.value for v in model.trainable_variables])
+    variables = tuple([tf.Variable(s, trainable=False) for s in group] for group in slots)
 
     def step(count: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        read = tuple([tf.convert_to_tensor(s) for s in group] for group in kept)
-        value, total, layers, new = train_step(model, loss, rule, count, read, x, y)
-        for group, moved in zip(kept, new, strict=True):
+        read = tuple([tf.convert_to_tensor(s) for s in group] for group in variables)
+        value, total, layers, new = train_step(model, loss, optimizer, count, read, x, y)
+        for group, moved in zip(variables, new, strict=True):
             for variable, tensor in zip(group, moved, strict=True):
                 variable.assign(tensor)
         return value, total, layers

@@ -19,7 +19,7 @@ class History:
     entry k of the gradient norms belongs to the gradient of that loss, before update k + 1.
     """
 
-    loss: NDArray[np.floating]  # (T + 1,) of the loss that is minimised; nan after a divergence
+    loss: NDArray[np.floating]  # (T + 1,) of the loss that is minimized; nan after a divergence
     gradient_norm: NDArray[np.floating] | None  # (T,) Euclidean norm over all trainable tensors; nan after a divergence
     layer_gradient_norms: NDArray[np.floating] | None  # (T, layers) the same per layer; squares add up
     diverged_at: int | None  # first k whose loss is not finite or over the limit; None: never
@@ -47,7 +47,7 @@ class Curves:
     diverged_at: int | None  # first epoch after which the training loss was not finite or over the limit
     seconds: float  # of wall time in epochs and their measurements
     compile_seconds: float  # of wall time in tracing and compilation
-    step_loss: NDArray[np.floating] | None = None  # (U,) what each of U updates minimised: the mean over its batch
+    step_loss: NDArray[np.floating] | None = None  # (U,) what each of U updates minimized: the mean over its batch
     gradient_norm: NDArray[np.floating] | None = None  # (U,) of that loss, before the update
     layer_gradient_norms: NDArray[np.floating] | None = None  # (U, layers) squares add up
 

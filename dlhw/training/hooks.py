@@ -10,7 +10,7 @@ Hook = Callable[[int, keras.Model], None]
 """Called with the epoch (0 is before training) and the model, after the evaluation of that epoch."""
 
 
-class Stopped(Exception):  # noqa: N818  (not an error: somebody asked for it)
+class Stopped(Exception):  # noqa: N818  (not an error: the caller requested it)
     """Raised between epochs when `should_stop` returns True."""
 
 

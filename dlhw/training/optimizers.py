@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import tensorflow as tf
 
 from dlhw._tf.types import Tensor, Tensors
+from dlhw.choices import OptimizerName
 from dlhw.errors import require
 
-Name = Literal["sgd", "nesterov", "adam", "rmsprop"]
-OPTIMIZERS: tuple[str, ...] = get_args(Name)
+if TYPE_CHECKING:
+    import keras
+
+OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Optimizer:
     rmsprop   v <- rho v + (1-rho) g^2; p <- p - lr g/sqrt(v + epsilon)    (Tieleman and Hinton 2012)
     """
 
-    name: Name
+    name: OptimizerName
     learning_rate: float
     momentum: float = 0.0  # sgd and nesterov
     beta_1: float = 0.9  # adam
@@ -161,16 +164,17 @@ def optimizer(name: str, learning_rate: float, momentum: float = 0.0) -> Optimiz
         The optimizer, a pure function of tensors.
 
     Raises:
-        UserError: for an unknown name, and values out of range.
+        UserError: for an unknown name, values out of range, and momentum for adam or rmsprop.
 
     Example:
         >>> from dlhw.training import optimizer
         >>> optimizer("sgd", 0.1, 0.9).momentum
         0.9
     """
-    require(name in OPTIMIZERS, f"optimizer {name!r} is unknown; use {', '.join(OPTIMIZERS)}")
-    require(learning_rate > 0, f"learning rate {learning_rate:g} must be positive")
-    require(0 <= momentum < 1, f"momentum {momentum:g} must lie in [0, 1)")
+    require(name in OPTIMIZERS, f"`optimizer` {name!r} is unknown; use {', '.join(OPTIMIZERS)}")
+    require(learning_rate > 0, f"`learning_rate` {learning_rate:g} must be positive")
+    require(0 <= momentum < 1, f"`momentum` {momentum:g} must lie in [0, 1)")
+    require(momentum == 0 or name in ("sgd", "nesterov"), f"`momentum` applies to sgd and nesterov, not to {name}")
     return Optimizer(name, float(learning_rate), float(momentum))  # type: ignore[arg-type]
 
 
@@ -189,8 +193,8 @@ _UNSUPPORTED = {  # settings of Keras's optimizers that our rules do not have, a
 }
 
 
-def as_optimizer(value: Tensor) -> Optimizer:
-    """Return the rule that `value` stands for.
+def as_optimizer(value: Optimizer | str | keras.optimizers.Optimizer) -> Optimizer:
+    """Return the optimizer that `value` stands for.
 
     Args:
         value: an :class:`Optimizer`; a name of :data:`OPTIMIZERS`, with Keras's default learning rate; or a Keras
@@ -230,5 +234,5 @@ def as_optimizer(value: Tensor) -> Optimizer:
     name, momentum = kinds[type(value)], float(config.get("momentum", 0.0))
     require(name == "sgd" or momentum == 0, f"RMSprop has momentum={momentum:g}; it is not supported, leave it out")
     more: dict[str, Any] = {key: float(config[key]) for key in ("beta_1", "beta_2", "rho", "epsilon") if key in config}
-    rule = optimizer("nesterov" if config.get("nesterov") else name, float(rate), momentum)
-    return dataclasses.replace(rule, **more)
+    result = optimizer("nesterov" if config.get("nesterov") else name, float(rate), momentum)
+    return dataclasses.replace(result, **more)

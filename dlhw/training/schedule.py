@@ -26,9 +26,9 @@ class Schedule:
     updates: int | None = None  # number of steps, if training ends within the last epoch
 
     def __post_init__(self) -> None:
-        each, total = self.steps_per_epoch, self.total
-        ends_within = (self.epochs - 1) * each < total <= self.epochs * each
-        message = f"{self.updates} updates do not end within epoch {self.epochs} of {each} steps each"
+        per_epoch, total = self.steps_per_epoch, self.total
+        ends_within = (self.epochs - 1) * per_epoch < total <= self.epochs * per_epoch
+        message = f"{self.updates} updates do not end within epoch {self.epochs} of {per_epoch} steps each"
         require(ends_within, message)
 
     @property
@@ -49,13 +49,14 @@ class Schedule:
     def steps(self, epoch: int) -> tuple[int, int, bool]:
         """Return steps before an epoch (1, 2, ...), its full batches, and whether it takes the smaller last one."""
         before = (epoch - 1) * self.steps_per_epoch
-        left = self.total - before
-        return before, min(self.full_batches, left), self.examples % self.batch_size > 0 and left > self.full_batches
+        remaining = self.total - before
+        has_smaller_batch = self.examples % self.batch_size > 0 and remaining > self.full_batches
+        return before, min(self.full_batches, remaining), has_smaller_batch
 
 
 @dataclass
 class Position:
-    """Where a training stands."""
+    """The state of a training between two epochs, besides its weights."""
 
     table: NDArray[np.floating]  # (E + 1, 4) curves so far
     blocks: list[NDArray[np.floating]] = field(default_factory=list)  # of every epoch, what was recorded

@@ -19,7 +19,7 @@ import tensorflow as tf
 from dlhw._tf.layer_norms import norms
 from dlhw._tf.types import Tensor
 from dlhw.models.dense_chain import dense_layers
-from dlhw.training.full_batch import Pace
+from dlhw.training.full_batch import ChunkSize
 from dlhw.training.history import History, divergence_limit, first_divergence
 from dlhw.training.optimizers import Optimizer
 
@@ -69,14 +69,14 @@ def _dense(w: Tensor, b: Tensor, h: Tensor) -> Tensor:
 
 
 def _kind_of_product(nets: int, out: int, into: int) -> Callable[[Any, Any, Any], Any]:
-    """Measured: the sums in lanes win from three nets on, by a quarter at five; at one they lose."""
+    """Return the fastest product as measured: sums in lanes from three nets on (a quarter faster at five nets)."""
     return _narrow_dense if nets >= 3 and max(out, into) <= 256 and out * into <= 1024 else _dense
 
 
 class Stack:
     """S nets of one shape: stacked weights as loop tensors, one compiled function, what has been recorded."""
 
-    _tracing = threading.Lock()  # tracing is pure Python; two at once only fight for the interpreter lock
+    _tracing = threading.Lock()  # tracing is pure Python; two traces at once compete for the interpreter lock
     device: str | None = None  # opened in every call: tf.device holds for one thread, and threads of a pool run this
 
     def __init__(
@@ -84,15 +84,15 @@ class Stack:
         models: list[keras.Model],
         x: Tensor,
         y: Tensor,
-        rule: Optimizer,
+        optimizer: Optimizer,
         record_norm: bool,
         length: int,
         keep: Sequence[int] = (),
     ) -> None:
         """length: most steps of one call; keep: after which steps the weights are kept."""
         self.keep = sorted(set(keep))
-        self.kept: dict[int, np.ndarray] = {}  # step -> (S, P)
-        self.models, self.rule, self.record_norm, self.length = models, rule, record_norm, length
+        self.recorded_weights: dict[int, np.ndarray] = {}  # step -> (S, P)
+        self.models, self.rule, self.record_norm, self.length = models, optimizer, record_norm, length
         dtype = models[0].compute_dtype
         self.activations = [layer.activation for layer in dense_layers(models[0])]
         self.examples = len(x)
@@ -100,17 +100,17 @@ class Stack:
         self.y = tf.constant(np.asarray(y).T[None], dtype)  # (1, outputs, batch)
         start = _stacked(models)
         self.parameters = [tf.constant(p, dtype) for p in start]
-        self.slots = rule.slots(self.parameters)
+        self.slots = optimizer.slots(self.parameters)
         self.digest = self._digest(start)
         first = self._losses(self.parameters).numpy()
         power = float(np.mean(np.square(y)))
         self.limit = np.array([divergence_limit(float(v), power) for v in first])
         self.alive = tf.ones(len(models), bool)
-        self.done, self.newest = 0, float(np.median(first))
+        self.done, self.latest_loss = 0, float(np.median(first))
         self.seconds, self.compile_seconds = 0.0, 0.0
         self.blocks: list[np.ndarray] = []  # (steps, 1 or 2 + layers, S)
         self.compiled = False
-        self.pace = Pace(length)
+        self.chunk_size = ChunkSize(length)
         self._call = tf.function(self._chunk, jit_compile=True, autograph=False)
 
     def advance(self, end: int) -> None:
@@ -119,14 +119,14 @@ class Stack:
         with tf.device(self.device):
             if 0 in self.keep and self.done == 0:
                 self._keep()
-            self._advance(min(self.pace.steps, border - self.done))
+            self._advance(min(self.chunk_size.steps, border - self.done))
             if self.done in self.keep:
                 self._keep()
 
     def _keep(self) -> None:
         """Keep the weights of every net as they are now, (S, P) in the order of `flat`."""
         rows = [np.transpose(p.numpy(), (0, 2, 1)).reshape(len(self.models), -1) for p in self.parameters]
-        self.kept[self.done] = np.concatenate(rows, axis=1)
+        self.recorded_weights[self.done] = np.concatenate(rows, axis=1)
 
     def _advance(self, n: int) -> None:
         limit = tf.constant(self.limit, self.x.dtype)
@@ -145,10 +145,10 @@ class Stack:
         self.parameters, self.slots, self.alive, rows = self._call(*arguments)
         self.blocks.append(rows.numpy()[:n])
         self.done += n
-        self.newest = float(np.median(self.blocks[-1][-1, 0]))
+        self.latest_loss = float(np.median(self.blocks[-1][-1, 0]))
         took = time.perf_counter() - began
         self.seconds += took
-        self.pace.took(n, took)
+        self.chunk_size.update(n, took)
 
     def _digest(self, start: list[np.ndarray]) -> str:
         """Return a digest of what determines the training: initial weights, data, optimizer, activations, recording."""
@@ -163,7 +163,7 @@ class Stack:
         """Return everything that :meth:`restore` needs to resume, as arrays."""
         arrays = {"done": np.array(self.done), "alive": self.alive.numpy(), "table": np.concatenate(self.blocks)}
         arrays["seconds"] = np.array([self.seconds, self.compile_seconds])
-        arrays |= {f"kept-{step}": rows for step, rows in self.kept.items()}
+        arrays |= {f"kept-{step}": rows for step, rows in self.recorded_weights.items()}
         tensors = [self.parameters, *self.slots]
         return arrays | {f"tensor-{k}-{i}": t.numpy() for k, group in enumerate(tensors) for i, t in enumerate(group)}
 
@@ -176,8 +176,9 @@ class Stack:
         self.parameters, self.slots = group(0), tuple(group(k + 1) for k in range(len(self.slots)))
         self.alive, self.done, self.blocks = tf.constant(state["alive"]), int(state["done"]), [state["table"]]
         self.seconds, self.compile_seconds = (float(v) for v in state["seconds"])
-        self.newest = float(np.median(state["table"][-1, 0]))
-        self.kept = {int(k.removeprefix("kept-")): rows for k, rows in state.items() if k.startswith("kept-")}
+        self.latest_loss = float(np.median(state["table"][-1, 0]))
+        recorded = {k.removeprefix("kept-"): rows for k, rows in state.items() if k.startswith("kept-")}
+        self.recorded_weights = {int(step): rows for step, rows in recorded.items()}
 
     def _losses(self, parameters: list[Tensor], x: Tensor = None, y: Tensor = None) -> Tensor:
         """Return the mean squared error of each net, (S,)."""
@@ -211,8 +212,8 @@ class Stack:
             gradients = tape.gradient(total, parameters)
             row = losses[None]
             if self.record_norm:
-                whole, each = norms(gradients, groups, axis=[1, 2])
-                row = tf.concat([row, whole[None], tf.transpose(each)], 0)
+                whole, by_layer = norms(gradients, groups, axis=[1, 2])
+                row = tf.concat([row, whole[None], tf.transpose(by_layer)], 0)
             alive = tf.logical_and(alive, losses <= limit)
             moved, slots = self.rule.step(done + i + 1, parameters, gradients, slots)
             keep = alive[:, None, None]
@@ -236,9 +237,9 @@ class Stack:
             norm = table[:, 1:, s].copy()
             if diverged_at is not None:
                 curve[diverged_at:] = norm[diverged_at:] = np.nan
-            whole, each = (norm[:, 0], norm[:, 1:]) if self.record_norm else (None, None)
-            path = np.stack([self.kept[step][s] for step in self.keep]) if self.keep else None
-            result.append(History(curve, whole, each, diverged_at, self.seconds, self.compile_seconds, path))
+            whole, by_layer = (norm[:, 0], norm[:, 1:]) if self.record_norm else (None, None)
+            path = np.stack([self.recorded_weights[step][s] for step in self.keep]) if self.keep else None
+            result.append(History(curve, whole, by_layer, diverged_at, self.seconds, self.compile_seconds, path))
         return result
 
 

@@ -28,7 +28,7 @@ from dlhw.training.stack import Stack
 CALLBACK_SECONDS = 2.0
 
 StepCallback = Callable[[int, int, Mapping[str, float], Mapping[str, np.ndarray]], None]
-"""Called with the number of the net, steps done, its newest numbers by name, and its weights by name."""
+"""Called with the number of the net, steps done, its latest numbers by name, and its weights by name."""
 
 CHECKPOINT_SECONDS = 10.0
 """Time between two checkpoints; longer where writing one takes more than a twentieth of the time."""
@@ -87,13 +87,15 @@ def fit_many(
         >>> all(h.loss[-1] < h.loss[0] for h in histories)
         True
     """
-    workers, rule = workers or os.cpu_count() or 1, as_optimizer(optimizer)
+    workers, update_rule = workers or os.cpu_count() or 1, as_optimizer(optimizer)
     groups: dict[Any, list[int]] = {}
     for k, model in enumerate(models):
         groups.setdefault(shape_of(model), []).append(k)
     places = _split(list(groups.values()), workers)
     with tf.device(device):
-        stacks = [Stack([models[k] for k in p], x, y, rule, gradient_norm, min(chunk, steps), keep) for p in places]
+        stacks = [
+            Stack([models[k] for k in p], x, y, update_rule, gradient_norm, min(chunk, steps), keep) for p in places
+        ]
     for stack in stacks:
         stack.device = device
     checkpointer = _StackCheckpointer(checkpoints, stacks, steps)
@@ -191,7 +193,7 @@ def _run_side_by_side(
                 if not ended:
                     idle.add(k)
                 if progress is not None:
-                    progress(sum(s.done for s in stacks), total, float(np.median([s.newest for s in stacks])))
+                    progress(sum(s.done for s in stacks), total, float(np.median([s.latest_loss for s in stacks])))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         # Not reached by a second Ctrl-C while threads still compute: then the last checkpoint counts.

@@ -113,23 +113,23 @@ class Updates:
 
     def train_epoch(
         self, done: Tensor, steps: Tensor, remainder: Tensor, x: Tensor, y: Tensor, order: Tensor
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """Do `steps` full batches and, if `remainder`, the smaller last one; with `record`, return a row for each."""
         n, size = int(order.shape[0]), self.batch_size
-        rest = n % size
+        last_size = n % size
         empty = tf.zeros((-(-n // size), 2 + len(self.layers)), self.variables[0].dtype)
 
-        def step(i: Tensor, rows: Tensor, *table: Tensor) -> Tensor:
+        def step(i: Tensor, rows: Tensor, *table: Tensor) -> tuple[Tensor, ...]:
             row = self.replicas.local_result(self.replicas.run(self.train_step, done + i + 1, x, y, rows))
             return (i + 1, *(tf.tensor_scatter_nd_update(t, [[i]], [row]) for t in table))
 
-        def body(i: Tensor, *table: Tensor) -> Tensor:
+        def body(i: Tensor, *table: Tensor) -> tuple[Tensor, ...]:
             return step(i, tf.slice(order, [i * size], [size]), *table)
 
         state = (tf.constant(0), empty) if self.record else (tf.constant(0),)
         state = tf.while_loop(lambda i, *_: i < steps, body, state)
-        if rest:
-            state = tf.cond(remainder, lambda: step(state[0], order[-rest:], *state[1:]), lambda: tuple(state))
+        if last_size:
+            state = tf.cond(remainder, lambda: step(state[0], order[-last_size:], *state[1:]), lambda: tuple(state))
         return state[1:] or tf.constant(0)
 
     def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:

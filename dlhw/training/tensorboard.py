@@ -1,4 +1,4 @@
-"""What a training tells TensorBoard while it runs."""
+"""TensorBoard event files of a training."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class EventWriter:
         self.writer.flush()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush and close the files."""
         self.writer.close()

@@ -71,7 +71,7 @@ class Trainer:
                 computes in float16, which needs a scaled loss.
         """
         check_trainable(model)
-        require(batch_size >= 1, f"batch_size {batch_size} must be positive")
+        require(batch_size >= 1, f"`batch_size` {batch_size} must be positive")
         self.replicas = Replicas(model, strategy)
         few = f"batch size {batch_size} is smaller than the {self.replicas.count} replicas that share a batch"
         require(batch_size >= self.replicas.count, f"{few}; use a larger batch or fewer `replicas`")
@@ -139,12 +139,13 @@ class Trainer:
         compile_seconds = self._compile(n, x, y, sample, test)
         at = Position(np.full((epochs + 1, 4), np.nan)) if initial_state is None else self._restore(initial_state)
         began, rng = time.perf_counter() - at.seconds, generator(seed, Stream.BATCHES)
-        for _ in range(at.epoch):
+        for _ in range(at.epoch):  # a resumed training continues with the order of its next epoch
             rng.permutation(n)
         diverged_at = None
         for epoch in range(at.epoch + 1, epochs + 1):
             if epoch:
-                self._train_epoch(schedule.steps(epoch), x, y, rng.permutation(n), at)
+                shuffled = rng.permutation(n)
+                self._train_epoch(schedule.steps(epoch), x, y, shuffled, at)
             row = [*self._evaluated(*sample), *self._evaluated(*test)]
             at.limit = divergence_limit(row[0], 1.0) if epoch == 0 else at.limit
             if not row[0] <= at.limit:

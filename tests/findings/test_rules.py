@@ -5,6 +5,8 @@ Oracles: the thresholds written out by hand. Would miss: a threshold that is its
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,10 @@ def test_generalization_gap():
     assert not resolved
     assert "not stored" in finding.text
     assert findings.generalization_gap(np.full((2, 2), np.nan), None) == (False, [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resolved, (finding,) = findings.generalization_gap(gap, np.full((2, 2), np.nan))
+    assert not resolved
 
 
 def test_not_converged():

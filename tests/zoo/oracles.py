@@ -56,7 +56,7 @@ def place(model: Any, theta: np.ndarray) -> None:
 
 
 def gradient(model: Any, loss: Any, x: Any, y: Any) -> np.ndarray:
-    """Gradient of what Keras minimises, in inference mode."""
+    """Gradient of what Keras minimizes, in inference mode."""
     with restored(model):
         model.compile(loss=loss)
         with tf.GradientTape() as tape:

@@ -3,7 +3,8 @@
 Held fixed: net, data and optimizer. Every iteration records the Euclidean norm over all trainable tensors of the
 gradient of the loss that is minimized, before the update, and one norm per layer; the squares of the layers add up.
 A function is fitted on its full batch. With --data the net learns images, and loss and norm are those of the batch.
-The assignment's settings: sin(5 pi x)/(2x), 5000 epochs, SGD with learning rate 0.01 and momentum 0.9 (NTU MLDS HW1-2).
+The settings of the course assignment NTU MLDS HW1-2: sin(5 pi x)/(2x), 5000 epochs, SGD with learning rate 0.01 and
+momentum 0.9.
 """
 
 from dlhw.experiments.gradient_norm.compute import run

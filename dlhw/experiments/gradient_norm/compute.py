@@ -21,8 +21,8 @@ def run(settings: Settings, context: Context) -> Result:
 
 def _on_function(settings: Settings, context: Context) -> Result:
     (record,) = function_training.train(settings, (settings.model,), context, gradient_norm=True)
-    assert record.gradient_norm is not None
-    assert record.layer_gradient_norms is not None
+    if record.gradient_norm is None or record.layer_gradient_norms is None:
+        raise TypeError("the training recorded no gradient norms")
     loss = record.loss[:, :-1]
     return Result(
         loss=loss,

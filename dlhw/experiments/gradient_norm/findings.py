@@ -25,14 +25,16 @@ COLUMNS = (
 
 def summary(settings: Settings, result: Result) -> Summary:
     """Return the table and findings: one row per seed, and whether norm and loss go together."""
-    good = result.diverged_at < 0
-    norm, loss = (np.where(good[:, None], v.astype(np.float64), np.nan) for v in (result.gradient_norm, result.loss))
+    converged = result.diverged_at < 0
+    norm, loss = (
+        np.where(converged[:, None], v.astype(np.float64), np.nan) for v in (result.gradient_norm, result.loss)
+    )
     tail = max(1, round(0.05 * settings.epochs))
     late, late_loss = (np.median(v[:, -tail:], axis=1) for v in (norm, loss))
     rows = []
     for s in range(settings.seeds):
         cells = [format_number(float(v)) for v in (norm[s, 0], norm[s].max(), late[s], late_loss[s])]
-        diverged = NONE if good[s] else str(result.diverged_at[s])
+        diverged = NONE if converged[s] else str(result.diverged_at[s])
         rows.append((str(settings.seed + s), *cells, _interval(result.correlation[s]), diverged))
     numbers = {
         "parameters": settings.parameters,
@@ -43,7 +45,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         "spearman": statistics(result.correlation[:, 0]),
         "spearman_interval_of_each_seed": result.correlation[:, 1:].tolist(),
         "iterations": settings.epochs,
-        "diverged": int((~good).sum()),
+        "diverged": int((~converged).sum()),
         "seconds": result.seconds,
         "compile_seconds": result.compile_seconds,
     }
@@ -61,7 +63,7 @@ def _interval(correlation: Array) -> str:
 def _findings(settings: Settings, result: Result) -> list[Finding]:
     correlation = result.correlation
     n = int(np.isfinite(correlation[:, 0]).sum())
-    found = []
+    all_findings = []
     if n:
         interval = (
             f"intervals by a bootstrap of blocks of {BLOCK} iterations, too narrow for slower trends"
@@ -72,11 +74,11 @@ def _findings(settings: Settings, result: Result) -> list[Finding]:
             f"Spearman correlation of gradient norm and loss over {settings.epochs} iterations: "
             f"{format_median_range(correlation[:, 0])}, {n} seed{'s' * (n > 1)}; {interval}."
         )
-        found.append(Finding("rank-correlation", text))
+        all_findings.append(Finding("rank-correlation", text))
     if settings.seeds > 1 and n == settings.seeds:
-        found += _sign(correlation)
-    found += findings.one_seed(settings.seeds)
-    return found + findings.diverged(["this net"], result.diverged_at[None])
+        all_findings += _sign(correlation)
+    all_findings += findings.one_seed(settings.seeds)
+    return all_findings + findings.diverged(["this net"], result.diverged_at[None])
 
 
 def _sign(correlation: Array) -> list[Finding]:

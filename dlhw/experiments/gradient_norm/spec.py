@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw import datasets
+from dlhw.choices import DatasetName
 from dlhw.datasets import functions
 from dlhw.errors import require
 from dlhw.models import architectures
@@ -26,7 +27,7 @@ class Settings(FunctionSettings):
 
     epochs: int = option(5000, "Training steps; on a function, one step is one epoch, because the batch is full.")
     model: str = option("middle", "Net: deep, middle, shallow, or hidden widths such as 10-18-15-4.")
-    data: Literal["function", "mnist", "fashion-mnist", "cifar10", "digits", "mnist-5k"] = option(
+    data: Literal["function", DatasetName] = option(
         "function", "function: fit `func` with squared error; else a data set of images, with cross entropy."
     )
     batch_size: int = option(64, "Images per step; on a function, all points.")
@@ -56,7 +57,8 @@ class Settings(FunctionSettings):
 
     def image_settings(self) -> BatchSettings:
         """Return the same training as settings on images: as many passes over the set as hold all steps."""
-        assert self.data != "function"
+        if self.data == "function":
+            raise TypeError("a function of x has no images")
         return BatchSettings(
             data=self.data,
             epochs=-(-self.epochs // self.steps_per_epoch),

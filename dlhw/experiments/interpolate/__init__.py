@@ -1,7 +1,7 @@
-"""Is there a barrier of the loss between two trained nets, and how curved is the way at its ends?
+"""Is there a loss barrier on the line between two trained nets, and what is the curvature at its ends?
 
-theta(alpha) = (1 - alpha) A + alpha B, where A and B were trained alike but for one setting: the batch size, or the
-learning rate. Held fixed: net, data, epochs, and the examples on which every point of the line is evaluated.
+theta(alpha) = (1 - alpha) A + alpha B, where A and B were trained identically except for one setting: the batch size,
+or the learning rate. Held fixed: net, data, epochs, and the examples on which every point of the line is evaluated.
 References: Goodfellow et al. 2015, Qualitatively characterizing neural network optimization problems; Frankle et al.
 2020 and Entezari et al. 2022 for the two definitions of a barrier.
 """

@@ -11,7 +11,6 @@ from dlhw.experiments.interpolate.spec import Result, Settings
 from dlhw.present.curves import CURVES
 from dlhw.runs import image_training
 from dlhw.runs.context import Context
-from dlhw.runs.executors import Threads
 from dlhw.runs.image_trainer import ImageTrainer
 from dlhw.runs.jobs import Job
 from dlhw.runs.records import TrainingRecord
@@ -33,7 +32,7 @@ def run(settings: Settings, context: Context) -> Result:
         {name: 2 * len(settings.grid) for name in pairs},
         lambda task: _measure_line(settings, trainer, pairs[task.name], task),
         context,
-        Threads(context.workers, trainer.load_data),
+        image_training.executor(context, trainer),
         unit="points",
         what="lines",
         among=len(jobs),

@@ -15,21 +15,21 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """Return the figures. `line`: loss (log, left) and accuracy (right) against alpha, one panel per pair."""
     fig, axes = plot.panels(len(settings.by), height=4.6, right=True, head=1.2)
     twins = []
-    for r, (text, left) in enumerate(zip(settings.by, axes, strict=True)):
-        right = plot.twin(left, "accuracy (%)", 1)
+    for r, (text, loss_axes) in enumerate(zip(settings.by, axes, strict=True)):
+        right = plot.twin(loss_axes, "accuracy (%)", 1)
         twins.append(right)
-        for side, kind, scale, k in ((left, "loss", 1.0, 0), (right, "accuracy", 100.0, 1)):
+        for side, kind, scale, k in ((loss_axes, "loss", 1.0, 0), (right, "accuracy", 100.0, 1)):
             for which, dashes in (("train", "-"), ("test", style.TEST_DASHES)):
                 values = scale * getattr(result, f"{which}_{kind}")[r]
                 color = style.COLORS[k]
                 plot.band(side, result.alphas, values, f"{kind}, {which}", k, color=color, linestyle=dashes)
-        scales.positive_log(left, 1e-7)
+        scales.positive_log(loss_axes, 1e-7)
         right.set_ylim(0, 104)
         key, (a, b) = parse(text)
         for alpha, name, value in ((0.0, "A", a), (1.0, "B", b)):
-            plot.labelled_vline(left, alpha, f"{name}: {value:g}")
-        left.set(xlabel="α", ylabel="cross entropy (nats)", xlim=(result.alphas[0], result.alphas[-1]))
-        left.set_title(f"{key} {a:g} to {b:g}{diverged_note(result.diverged_at[r])}")
+            plot.labelled_vline(loss_axes, alpha, f"{name}: {value:g}")
+        loss_axes.set(xlabel="α", ylabel="cross entropy (nats)", xlim=(result.alphas[0], result.alphas[-1]))
+        loss_axes.set_title(f"{key} {a:g} to {b:g}{diverged_note(result.diverged_at[r])}")
     start = "A and B start from weights of their own" if settings.own_start else "A and B start from the same weights"
     title = f"Along the line between two nets on {settings.where()}"
     plot.header(fig, title, f"{start}; {statistic_of_figures(settings.seeds)}", (axes[0], twins[0]))

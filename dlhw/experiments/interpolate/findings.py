@@ -37,22 +37,22 @@ def summary(settings: Settings, result: Result) -> Summary:
     """Return the table, one row per pair: ends, barrier by both definitions, curvature at both ends."""
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     rows: list[tuple[str, ...]] = []
-    found: list[Finding] = []
+    all_findings: list[Finding] = []
     for r, text in enumerate(settings.by):
         values = _measures(result, r)
         diverged = int((result.diverged_at[r] >= 0).sum())
         numbers[text] = {**{k: statistics(v) for k, v in values.items()}, "diverged": diverged}
         cells = [format_percent(values[k]) for k in PERCENTS] + [format_mean_std(values[k]) for k in COLUMNS]
         rows.append((text, *cells, f"{diverged} of {settings.seeds}"))
-        found += _barrier(text, values) + _curvature(settings, text, values)
+        all_findings += _barrier(text, values) + _curvature(settings, text, values)
     numbers["seconds"] = statistics(np.array(result.seconds))
     numbers["line_seconds"] = statistics(np.array(result.line_seconds))
     starts = "from initial weights of their own" if settings.own_start else "from the same initial weights"
     title = f"interpolate on {settings.where()}: after {settings.epochs} epochs, A and B {starts}, "
-    found += findings.one_seed(settings.seeds, "pair of trainings")
-    found += findings.diverged([f"one of the two nets of {text}" for text in settings.by], result.diverged_at)
+    all_findings += findings.one_seed(settings.seeds, "pair of trainings")
+    all_findings += findings.diverged([f"one of the two nets of {text}" for text in settings.by], result.diverged_at)
     columns = ("A, B", *PERCENTS.values(), *COLUMNS.values(), "diverged")
-    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(found), numbers)
+    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers)
 
 
 def _measures(result: Result, r: int) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Train or read the nets, lay the planes, measure the loss over them."""
+"""Train or read the nets, choose the planes, measure the loss over them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw.errors import require
 from dlhw.experiments.landscape import nets, surface
 from dlhw.experiments.landscape.saved_models import loss_name
 from dlhw.experiments.landscape.spec import Array, Result, Settings
@@ -20,6 +21,8 @@ from dlhw.runs.tasks import Arrays
 def check_inputs(settings: Settings, context: Context) -> None:
     """Refuse models and data of the user that do not go together, before anything is written."""
     if settings.saved:
+        is_free = context.strategy in ("auto", "none")
+        require(is_free, f"`strategy` {context.strategy}: a saved model is not trained; leave it out")
         for net in nets.find(settings, context):
             plane_grid(settings, net)
             if settings.curvature:
@@ -27,10 +30,10 @@ def check_inputs(settings: Settings, context: Context) -> None:
 
 
 def run(settings: Settings, context: Context) -> Result:
-    """Train or read the nets, lay the planes, measure."""
-    found = nets.find(settings, context)
-    grids = [plane_grid(settings, net) if net.weights else None for net in found]
-    measured = surface.measure_all(settings, found, grids, context)
+    """Train or read the nets, choose the planes, measure the loss over them."""
+    trained = nets.find(settings, context)
+    grids = [plane_grid(settings, net) if net.weights else None for net in trained]
+    measured = surface.measure_all(settings, trained, grids, context)
     known = next((grid for grid in grids if grid is not None), None)
     side = settings.grid
     shape = (len(known.a), len(known.b)) if known is not None else (side, 1 if settings.is_line else side)
@@ -38,10 +41,10 @@ def run(settings: Settings, context: Context) -> Result:
     rows = [_row(settings, measured, m, grid, shape, count) for m, grid in enumerate(grids)]
     steps: NDArray[np.integer] = np.arange(count)
     if settings.plane in ("path", "start-end") and count > 0:
-        steps = next(net.steps for net, grid in zip(found, grids, strict=True) if grid is not None)
+        steps = next(net.steps for net, grid in zip(trained, grids, strict=True) if grid is not None)
     return Result(
-        labels=tuple(net.label for net in found),
-        parameters=tuple(len(net.weights[0]) if net.weights else 0 for net in found),
+        labels=tuple(net.label for net in trained),
+        parameters=tuple(len(net.weights[0]) if net.weights else 0 for net in trained),
         a=np.stack([row.a for row in rows]),
         b=np.stack([row.b for row in rows]),
         loss=np.stack([row.loss for row in rows]),
@@ -53,9 +56,9 @@ def run(settings: Settings, context: Context) -> Result:
         away=np.stack([row.distance_to_plane for row in rows]),
         explained=np.stack([row.explained for row in rows]),
         eigenvalues=np.stack([row.eigenvalues for row in rows]),
-        diverged_at=np.array([net.diverged_at for net in found]),
+        diverged_at=np.array([net.diverged_at for net in trained]),
         seconds=tuple(row.seconds for row in rows),
-        losses=tuple(loss_name(net.loss) for net in found),
+        losses=tuple(loss_name(net.loss) for net in trained),
         frames=np.arange(count) if settings.plane == "path" and count else None,
     )
 

@@ -21,18 +21,18 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """Return the figures: `contour`, `filled`, `surface`, if any `accuracy`, `path`, `curvature`; `line` for a line."""
     if settings.is_line:
         return {"line": _line_figure(settings, result)}
-    found = {
+    drawn = {
         "contour": map_figure(settings, result, filled=False),
         "filled": map_figure(settings, result, filled=True),
         "surface": _surface_figure(settings, result),
     }
     if np.isfinite(result.accuracy).any():
-        found["accuracy"] = map_figure(settings, result, filled=True, quantity="accuracy")
+        drawn["accuracy"] = map_figure(settings, result, filled=True, quantity="accuracy")
     if settings.plane == "path" and (result.diverged_at < 0).any():
-        found["path"] = _path_figure(settings, result)
+        drawn["path"] = _path_figure(settings, result)
     if result.eigenvalues.shape[1]:
-        found["curvature"] = _curvature_figure(settings, result)
-    return found
+        drawn["curvature"] = _curvature_figure(settings, result)
+    return drawn
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:
@@ -51,9 +51,10 @@ def _surface_figure(settings: Settings, result: Result) -> Figure:
     scale, _ = loss_scale(result)
     log = isinstance(scale, LogNorm)
     names, count = view.axis_names(settings), len(flat_axes)
-    corners = np.nanmean(np.log(np.maximum(result.loss, 1e-30)), axis=0)[[-1, -1, 0, 0], [0, -1, -1, 0]]
+    corners = np.log(np.maximum(result.loss[:, [-1, -1, 0, 0], [0, -1, -1, 0]], 1e-30))
+    heights = np.array([np.nanmean(c) if np.isfinite(c).any() else np.inf for c in corners.T])  # inf: all diverged
     # One view of all nets, with the corner in front that is lowest on the mean and so hides nothing.
-    turn = -58 + 90 * int(np.nan_to_num(corners, nan=np.inf).argmin())
+    turn = -58 + 90 * int(heights.argmin())
     for m, flat in enumerate(flat_axes):
         box = flat.get_position()
         flat.remove()

@@ -54,22 +54,22 @@ def _own_loss(settings: Settings, result: Result, m: int) -> float:
 
 
 def _findings(settings: Settings, result: Result) -> list[Finding]:
-    found: list[Finding] = []
+    all_findings: list[Finding] = []
     for m, label in enumerate(result.labels):
         if result.diverged_at[m] >= 0:
-            found.append(Finding("diverged", f"{label} diverged and has no surface."))
+            all_findings.append(Finding("diverged", f"{label} diverged and has no surface."))
             continue
-        found.append(_lowest_point(settings, result, m))
+        all_findings.append(_lowest_point(settings, result, m))
         if settings.plane == "path":
-            found.append(_path_in_the_plane(result, m))
+            all_findings.append(_path_in_the_plane(result, m))
         elif settings.plane == "three-points":
-            found.append(_three_nets(result, m))
+            all_findings.append(_three_nets(result, m))
     if settings.plane == "random":
         text = "Two directions out of many: a bowl here does not exclude a saddle elsewhere."
-        found.append(Finding("two-directions", text))
-    found += _curvature(result)
+        all_findings.append(Finding("two-directions", text))
+    all_findings += _curvature(result)
     what = "plane or line out of many" if settings.saved else "training of each net"
-    return found + findings.one_seed(settings.seeds, what)
+    return all_findings + findings.one_seed(settings.seeds, what)
 
 
 def _lowest_point(settings: Settings, result: Result, m: int) -> Finding:

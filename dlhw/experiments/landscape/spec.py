@@ -44,8 +44,8 @@ class Settings:
     norm: Norm = option("filter", "How a random direction is scaled.")
     span: float = option(
         0.0,
-        "Half the width of the grid, or how far start-end goes beyond both ends; 0: 1 for random directions, 0.5 for "
-        "start-end, else what covers the path or the nets.",
+        "Half the width of the grid, or how far start-end extends beyond both ends; 0 selects 1 for random directions, "
+        "0.5 for start-end, otherwise enough to contain the path or the nets.",
     )
     grid: int = option(51, "Points per side of the grid.")
     subset: int = option(5000, "Training examples on which the loss is measured, the same at every point.")

@@ -78,7 +78,8 @@ def plane_grid(settings: Settings, net: TrainedNet) -> PlaneGrid:
     if settings.plane == "three-points":
         plane = three_point_plane(*net.weights)
         return _covering(settings, plane, np.stack(net.weights).astype(np.float64), unknown)
-    assert net.path is not None
+    if net.path is None:
+        raise TypeError(f"the training of {net.label} recorded no path")
     path = net.path.astype(np.float64)
     if settings.plane == "start-end":
         line = Plane(theta, path[0] - theta, np.zeros_like(theta))
@@ -94,8 +95,6 @@ def _covering(settings: Settings, plane: Plane, marks: Array, explained: Array) 
     for k in range(2):
         low, high = min(at[:, k].min(), 0.0), max(at[:, k].max(), 0.0)
         margin = MARGIN * max(high - low, 0.05 * float(np.ptp(at)))
-        if settings.span:
-            axes.append(axis(-settings.span, settings.span, settings.grid))
-        else:
-            axes.append(axis(low - margin, high + margin, settings.grid))
+        ends = (-settings.span, settings.span) if settings.span else (low - margin, high + margin)
+        axes.append(axis(ends[0], ends[1], settings.grid))
     return PlaneGrid(plane, axes[0], axes[1], explained, marks)

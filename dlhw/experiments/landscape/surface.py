@@ -106,8 +106,8 @@ def measure_all(
     # The nets may have been trained on a cluster; their surfaces are computed here.
     sizes = {name: max(len(part.points), 1) for name, part in parts.items()}
     context = replace(context, scheduler="")
-    found = run_tasks(sizes, work, context, Threads(context.workers), unit="points", what="parts")
-    return {name.rsplit(" ", 1)[0]: arrays for name, arrays in found.items()}
+    results = run_tasks(sizes, work, context, Threads(context.workers), unit="points", what="parts")
+    return {name.rsplit(" ", 1)[0]: arrays for name, arrays in results.items()}
 
 
 class RowCheckpoint:

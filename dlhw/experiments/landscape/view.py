@@ -17,10 +17,10 @@ def title(settings: Settings) -> str:
     """Return what is drawn, in a line."""
     plane = {
         "path": "Plane of the path of training",
-        "random": f"Random plane, {settings.norm}-normalised",
+        "random": f"Random plane, {settings.norm}-normalized",
         "three-points": "Plane through three nets",
         "start-end": "Line from start to end of training",
-        "line": f"Random line, {settings.norm}-normalised",
+        "line": f"Random line, {settings.norm}-normalized",
     }[settings.plane]
     of = ", ".join(Path(o).stem for o in settings.of) if settings.saved else settings.of[0]
     return f"{plane}: {of}"

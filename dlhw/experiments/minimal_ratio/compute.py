@@ -45,11 +45,11 @@ def run(settings: Settings, context: Context) -> Result:
 
     with threadpool_limits(1, user_api="blas"):  # two threads that each start two more only wait for each other
         sizes = dict.fromkeys(names, settings.hessians)
-        found = run_tasks(sizes, search, context, Threads(context.workers), unit="Hessians", what="searches")
+        arrays = run_tasks(sizes, search, context, Threads(context.workers), unit="Hessians", what="searches")
         path = _path_points(settings, objective, paths, keep, diverged_at) if checks else _PathPoints()
 
     def stack(key: str) -> np.ndarray:
-        return np.stack([found[name][key] for name in names])
+        return np.stack([arrays[name][key] for name in names])
 
     eigenvalues, loss = stack("eigenvalues"), stack("loss")
     kinds = end_kinds(loss, stack("flatness"), eigenvalues, stack("arrived"), stack("finished"))
@@ -82,7 +82,8 @@ def _divergence(history: History, steps: int) -> int:
 
 
 def _path(history: History) -> Array:
-    assert history.weights is not None
+    if history.weights is None:
+        raise TypeError("the training recorded no weights")
     return history.weights
 
 

@@ -117,8 +117,8 @@ def _spectra_figure(settings: Settings, result: Result) -> Figure:
 def _signs_figure(settings: Settings, result: Result) -> Figure:
     """Plot the numbers of negative, zero and positive eigenvalues of every net, in order of the loss."""
     fig, (axes,) = plot.figure(height=4.0, head=0.95)
-    good, signs = signs_of(settings, result.eigenvalues)
-    nets = np.flatnonzero(good)
+    finite, signs = signs_of(settings, result.eigenvalues)
+    nets = np.flatnonzero(finite)
     order = np.argsort(result.loss[nets], kind="stable")
     at, below = np.arange(len(nets)), np.zeros(len(nets))
     rows = (("negative", signs.negative, style.COLORS[1]), ("zero", signs.zero, "#BDBDBD"))

@@ -60,7 +60,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     numbers |= {"spearman_all": result.correlation[0].tolist(), "spearman_critical": result.correlation[1].tolist()}
     numbers |= {"seconds": result.seconds, "search_seconds": result.search_seconds}
     title = f"minimal-ratio: {settings.nets()}, {settings.precision}; median (min to max)"
-    found = [
+    all_findings = [
         *critical_points(settings, result, kinds == "critical"),
         *_incomplete(settings, result, kinds),
         *_strict(settings, result),
@@ -70,7 +70,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         *findings.one_seed(settings.seeds, "net"),
         *findings.diverged([settings.net], result.diverged_at[None]),
     ]
-    return Summary(title, ("", "nets", *COLUMNS.values()), tuple(rows), tuple(found), numbers)
+    return Summary(title, ("", "nets", *COLUMNS.values()), tuple(rows), tuple(all_findings), numbers)
 
 
 def _stopped(result: Result) -> dict[str, Array] | None:
@@ -84,17 +84,19 @@ def _stopped(result: Result) -> dict[str, Array] | None:
 
 def _incomplete(settings: Settings, result: Result, kinds: NDArray[np.str_]) -> list[Finding]:
     """State how many searches ended before a critical point."""
-    found = []
+    all_findings = []
     for key, text in INCOMPLETE.items():
         mask = kinds == key
         if mask.any():
             flatness = relative_flatness(result.flatness, result.eigenvalues)[mask]
             values = {"n": settings.hessians, "k": f"{int(mask.sum())} of {settings.seeds} nets"}
             values |= {"g": format_median_range(result.gradient_norm[mask]), "f": format_median_range(flatness)}
-            found.append(Finding("incomplete-searches", f"{text.format(**values)}."))
+            all_findings.append(Finding("incomplete-searches", f"{text.format(**values)}."))
     if not set(kinds) <= {"critical", ""}:
-        found.append(Finding("incomplete-searches", "The signs at these points are not those of a critical point."))
-    return found
+        all_findings.append(
+            Finding("incomplete-searches", "The signs at these points are not those of a critical point.")
+        )
+    return all_findings
 
 
 def _strict(settings: Settings, result: Result) -> list[Finding]:
@@ -130,7 +132,7 @@ def _piecewise(settings: Settings) -> list[Finding]:
 
 def _trends(result: Result, kinds: NDArray[np.str_]) -> list[Finding]:
     """Relate the ratio to the loss: over all ends of searches, and over the critical points."""
-    found: list[Finding] = []
+    all_findings: list[Finding] = []
     others = int((kinds != "critical").sum())
     for interval, key in zip(result.correlation, ("all", "critical"), strict=True):
         mask = kinds == "critical" if key == "critical" else kinds != ""
@@ -141,13 +143,13 @@ def _trends(result: Result, kinds: NDArray[np.str_]) -> list[Finding]:
         if n > 1 and format_number(result.loss[mask].min()) == format_number(result.loss[mask].max()):
             loss = format_number(result.loss[mask].max())
             text = f"All {n} {which} have the same loss, {loss}: there is no trend of the ratio with the loss."
-            found.append(Finding("rank-correlation", text))
+            all_findings.append(Finding("rank-correlation", text))
             continue
-        found += findings.rank_correlation(
+        all_findings += findings.rank_correlation(
             "minimal ratio",
             "loss",
             (float(interval[0]), float(interval[1]), float(interval[2])),
             n,
             which if key == "critical" or not others else f"nets, {others} of them not at a critical point",
         )
-    return found
+    return all_findings

@@ -33,12 +33,14 @@ class Settings(FunctionSettings):
     epochs: int = option(3000, "Steps of the longest training.")
     optimizer: OptimizerName = option("adam", "Optimizer of the training.")
     activation: Activation = option(
-        "tanh", "Activation of the hidden layers; the Hessian of a relu net does not see its kinks."
+        "tanh",
+        "Activation of the hidden layers; the Hessian of a ReLU net ignores the points where it is not differentiable.",
     )
     seeds: int = option(100, "Number of nets, seed to seed + n - 1.", also=("--runs",))
     net: str = option("10-10", "Hidden widths, such as 10-10, or deep, middle, shallow.")
     lengths: Literal["spread", "equal"] = option(
-        "spread", "spread: each net trains for 1 to `epochs` steps, evenly in the logarithm; equal: all for `epochs`."
+        "spread",
+        "spread: the nets train for 1 to `epochs` steps, logarithmically spaced; equal: all for `epochs` steps.",
     )
     arrival: float = option(1e-8, "Gradient norm below which a net has reached a critical point.")
     hessians: int = option(220, "Largest number of exact Hessians per net.")
@@ -46,7 +48,9 @@ class Settings(FunctionSettings):
         "critical", "gradient-norm: also show the points where the gradient norm first fell below `threshold`."
     )
     threshold: float = option(1e-3, "Gradient norm of `stop` gradient-norm.")
-    precision: Literal["float64", "float32"] = option("float64", "float32 shows what rounding makes of the spectrum.")
+    precision: Literal["float64", "float32"] = option(
+        "float64", "float32 shows the effect of rounding on the eigenvalues."
+    )
     strict: bool = option(
         False,
         "In figures and trends, count every eigenvalue above 0, including rounding; the table has both.",
@@ -149,16 +153,16 @@ def relative_flatness(flatness: Array, eigenvalues: Array) -> Array:
 
 def signs_of(settings: Settings, eigenvalues: Array) -> tuple[NDArray[np.bool_], Inertia]:
     """Return which nets have a spectrum, (S,), and the inertia of those."""
-    good = np.asarray(np.isfinite(eigenvalues).all(axis=1))
-    values = eigenvalues[good] if good.any() else np.ones((1, eigenvalues.shape[1]))
-    return good, inertia(values, 0.0 if settings.strict else None)
+    finite = np.asarray(np.isfinite(eigenvalues).all(axis=1))
+    values = eigenvalues[finite] if finite.any() else np.ones((1, eigenvalues.shape[1]))
+    return finite, inertia(values, 0.0 if settings.strict else None)
 
 
 def ratios(settings: Settings, eigenvalues: Array) -> Array:
     """Return the minimal ratio of every net, (S,); nan where there is no spectrum."""
-    good, signs = signs_of(settings, eigenvalues)
-    out = np.full(len(good), np.nan)
-    out[good] = signs.minimal_ratio[: int(good.sum())]
+    finite, signs = signs_of(settings, eigenvalues)
+    out = np.full(len(finite), np.nan)
+    out[finite] = signs.minimal_ratio[: int(finite.sum())]
     return out
 
 

@@ -1,7 +1,7 @@
 """Does depth help at an equal number of parameters? ReLU nets fit a function of x.
 
-Held fixed: the data, the optimizer, the number of steps and, within a few, the number of parameters; what differs is
-depth. Three nets of 571, 572 and 571 parameters, SGD with learning rate 0.01 and momentum 0.9, mean squared error,
+Held fixed: the data, the optimizer, the number of steps and the number of parameters (571, 572 and 571); only the depth
+differs. SGD with learning rate 0.01 and momentum 0.9, mean squared error,
 20000 full-batch steps (NTU MLDS HW1-1). The target is scaled to largest absolute value one by default.
 """
 

@@ -55,10 +55,10 @@ def _fit_figure(settings: Settings, result: Result) -> Figure:
     )
     top.plot(result.x, result.y, color=style.TRUTH, linewidth=3.2, alpha=0.32, label="target")
     for k, label in enumerate(_labels(settings)):
-        good = result.diverged_at[k] < 0
-        if good.any():
-            plot.band(top, result.x, result.prediction[k][good], label, k)
-            plot.band(bottom, result.x, result.prediction[k][good] - result.y, label, k)
+        converged = result.diverged_at[k] < 0
+        if converged.any():
+            plot.band(top, result.x, result.prediction[k][converged], label, k)
+            plot.band(bottom, result.x, result.prediction[k][converged] - result.y, label, k)
     top.set_ylabel("f(x)" if settings.scale == "raw" else "f(x) / max |f|")
     bottom.axhline(0, color=style.TRUTH, linewidth=0.8)
     bottom.set(xlabel="x", ylabel="prediction − target", xlim=settings.domain)

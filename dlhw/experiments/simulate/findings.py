@@ -57,12 +57,12 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += (*(f"epochs to {limit:g}" for limit in THRESHOLDS), "dead", "diverged", "seconds")  # type: ignore[assignment]
     over = f"median over {settings.seeds} seeds (min to max)" if settings.seeds > 1 else "one seed"
     title = f"simulate {settings.func}: {settings.epochs} epochs, {over}"
-    found = [
+    all_findings = [
         *findings.lowest(settings.models, measured["late_mse"], "training MSE (median of the last 5 % of the epochs)"),
         *_dead_nets(settings, result),
         *findings.diverged(settings.models, result.diverged_at),
     ]
-    return Summary(title, columns, tuple(rows), tuple(found), numbers)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers)
 
 
 def _reached(epochs: np.ndarray) -> str:

@@ -1,8 +1,8 @@
-"""Do nets trained in large batches end in sharper places, and are they more sensitive to their inputs?
+"""Do large batches lead to sharper minima, and to nets that are more sensitive to their inputs?
 
 One net, trained with every batch size at one learning rate, for equally many epochs or updates. Sensitivity is the mean
 of |d loss_i / d x_i|, one gradient per example, on the test set, whatever the batch size. The gradient of a batch mean,
-which carries a factor 1/B and makes the popular figure, is drawn beside it.
+which contains a factor 1/B and is often reported instead, is plotted for comparison.
 References: Keskar et al. 2017, On large-batch training for deep learning; Novak et al. 2018, Sensitivity and
 generalization in neural networks; Dinh et al. 2017, Sharp minima can generalize for deep nets.
 """

@@ -48,7 +48,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("mistake: of the batch mean", "Jacobian", *(f"φ, ε = {e:g}" for e in settings.epsilon))  # type: ignore[assignment]
     columns += ("largest eigenvalue", "diverged")  # type: ignore[assignment]
     with_gap, correlations = _correlations_with_gap(settings, result, gap)
-    found = [
+    all_findings = [
         *_against_batch_size(settings, result),
         *_popular_mistake(settings, result),
         *_searches(result),
@@ -60,7 +60,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         *findings.diverged([f"batch {s}" for s in settings.sizes], result.diverged_at),
     ]
     title = f"sweep-batch on {settings.where()}: equal {settings.equal}, {statistic_of_tables(settings.seeds)}"
-    return Summary(title, columns, tuple(rows), tuple(found), numbers | correlations)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers | correlations)
 
 
 def _ends(settings: Settings) -> tuple[int, int]:
@@ -79,12 +79,12 @@ def _against_batch_size(settings: Settings, result: Result) -> list[Finding]:
     """Relate every measure to the batch size."""
     small, large = _ends(settings)
     labels = settings.sizes[small], settings.sizes[large]
-    found = []
+    all_findings = []
     for name, values in _measures(settings, result).items():
         title = name[0].upper() + name[1:]
         ends = findings.range_of_ends(title, values[[small, large]], labels, "batch")
-        found += ends + (findings.not_monotone(values, settings.sizes, small, large) if ends else [])
-    return found
+        all_findings += ends + (findings.not_monotone(values, settings.sizes, small, large) if ends else [])
+    return all_findings
 
 
 def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
@@ -94,7 +94,7 @@ def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
     if not (np.isfinite(result.sensitivity[small]).any() and np.isfinite(result.sensitivity[large]).any()):
         return []
     start = format_median_range(result.start_sensitivity)
-    found = [
+    all_findings = [
         Finding(
             "sensitivity-before-training",
             f"Before training, the sensitivity is {start}; a net that hardly moves stays near that value.",
@@ -110,8 +110,8 @@ def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
             f"{b} than at {a}. The number of batches alone, {batches[0]} and {batches[1]} of {n} test images, accounts "
             f"for a factor of {factor:.3g}; the remaining {high / low / factor:.2g} is due to the net."
         )
-        found.append(Finding("batch-mean-gradient", text))
-    return found
+        all_findings.append(Finding("batch-mean-gradient", text))
+    return all_findings
 
 
 def _searches(result: Result) -> list[Finding]:
@@ -121,13 +121,13 @@ def _searches(result: Result) -> list[Finding]:
         return [Finding("not-converged", text)]
     known = np.isfinite(result.keskar)
     spreads = result.keskar_spread[np.isfinite(result.keskar_spread)]
-    found = []
+    all_findings = []
     if len(spreads):
         text = f"Searches for one maximum from different starts differ by {format_median_range(100 * spreads)} %"
-        found.append(Finding("sharpness-searches", f"{text}; the largest is reported."))
+        all_findings.append(Finding("sharpness-searches", f"{text}; the largest is reported."))
     capped = int((known & (result.keskar_settled < 1)).sum())
     what = f"of {int(known.sum())} searches for Keskar's maximum"
-    return found + findings.not_converged(capped, what, "they ended at their limit while still increasing")
+    return all_findings + findings.not_converged(capped, what, "they ended at their limit while still increasing")
 
 
 def _saturated(result: Result) -> list[Finding]:
@@ -158,7 +158,7 @@ def _what_is_equal(settings: Settings) -> list[Finding]:
 
 def _correlations_with_gap(settings: Settings, result: Result, gap: Array) -> tuple[list[Finding], dict[str, Any]]:
     """Correlate every measure with the generalization gap: findings if the gap is resolved, and numbers."""
-    resolved, found = findings.generalization_gap(gap, result.gap_error)
+    resolved, all_findings = findings.generalization_gap(gap, result.gap_error)
     boxes = {f"Keskar's sharpness (ε = {e:g})": result.keskar[..., k] for k, e in enumerate(settings.epsilon)}
     measures = {"sensitivity": result.sensitivity, "Jacobian norm": result.jacobian, **boxes}
     measures["largest eigenvalue"] = result.eigenvalue
@@ -168,5 +168,5 @@ def _correlations_with_gap(settings: Settings, result: Result, gap: Array) -> tu
         n = int((np.isfinite(values) & np.isfinite(gap)).sum())
         numbers[f"spearman of {name} and gap"] = dict(zip(("rho", "low", "high"), interval, strict=True)) | {"n": n}
         if resolved:
-            found += findings.rank_correlation(name, "generalization gap", interval, n, "trainings")
-    return found, numbers
+            all_findings += findings.rank_correlation(name, "generalization gap", interval, n, "trainings")
+    return all_findings, numbers

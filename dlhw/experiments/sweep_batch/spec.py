@@ -26,7 +26,8 @@ class Settings(ImageSettings):
     net: str = option("10c5-p2-20c5-p2-50", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
     sizes: tuple[int, ...] = option((64, 100, 500, 4000, 8000), "Batch sizes.", positional=True)
     equal: Literal["epochs", "updates"] = option(
-        "epochs", "What all trainings share: epochs, or updates, those of the median size in `epochs` epochs."
+        "epochs",
+        "Train each batch size for equally many epochs, or updates: those of the median size in `epochs` epochs.",
     )
     epsilon: tuple[float, ...] = option((0.001, 0.0005), "Sizes of the box of Keskar's sharpness.")
     curvature_examples: int = option(2000, "Training examples on which sharpness and curvature are measured.")

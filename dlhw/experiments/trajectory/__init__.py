@@ -1,8 +1,8 @@
 """What does the path of the weights look like?
 
-Held fixed: net, data, optimizer, learning rate, batch size and epochs; the trainings differ in their seed alone. The
-weights are taken as one vector before training and every few epochs, and projected onto principal components, once of
-all paths together and once of each path alone.
+Held fixed: net, data, optimizer, learning rate, batch size and epochs; the trainings differ only in the seed. The
+weights are recorded as one vector before training and every few epochs, and projected onto principal components,
+computed once from all paths together and once for each path.
 References: Li et al. 2018, Visualizing the loss landscape of neural nets; Antognini and Sohl-Dickstein 2018, PCA of
 high dimensional random walks with comparison to neural network training.
 """

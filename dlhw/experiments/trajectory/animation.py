@@ -18,15 +18,15 @@ def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figur
 
     def draw(k: int) -> Figure:
         fig, panels = plot.panels(2, height=4.7, head=1.35)
-        whole, rest = divmod(k, BETWEEN)
+        whole, between = divmod(k, BETWEEN)
         for p, (axes, part) in enumerate(zip(panels, settings.parts(), strict=True)):
             for s, path in enumerate(result.pooled[p]):
                 if not np.isfinite(path).any():
                     continue
                 path, color = np.nan_to_num(path), style.COLORS[s % len(style.COLORS)]
                 grown = path[: whole + 1]
-                if rest:
-                    grown = np.vstack([grown, path[whole] + rest / BETWEEN * (path[whole + 1] - path[whole])])
+                if between:
+                    grown = np.vstack([grown, path[whole] + between / BETWEEN * (path[whole + 1] - path[whole])])
                 axes.plot(*path.T, linestyle="", color=color)  # holds the limits of the axes where they end
                 axes.plot(*grown.T, color=color, linewidth=1.3, label=f"seed {settings.seed + s}")
                 axes.plot(*grown[0], marker="o", markersize=7, color=color, markerfacecolor="white")

@@ -27,10 +27,12 @@ def run(settings: Settings, context: Context) -> Result:
     records = list(image_training.train(settings, jobs, context).values())
     diverged_at = np.array([record.diverged_at for record in records])
     epochs = np.arange(0, settings.epochs + 1, settings.every)
-    good = np.flatnonzero(diverged_at < 0)
+    converged = np.flatnonzero(diverged_at < 0)
     paths = [record.weights for record in records if not record.diverged and record.weights is not None]
     spans = (slice(None), layer_span(settings.kernels(settings.net), settings.layer))
-    whole, layer = (project([path[:, span] for path in paths], good, settings.seeds, len(epochs)) for span in spans)
+    whole, layer = (
+        project([path[:, span] for path in paths], converged, settings.seeds, len(epochs)) for span in spans
+    )
     return Result(
         epochs=epochs,
         pooled=np.stack([whole.pooled, layer.pooled]),

@@ -47,13 +47,13 @@ def summary(settings: Settings, result: Result) -> Summary:
         rows.append((part, *cells, *(format_median_range(v) for v in lengths)))
     numbers["test_accuracy"] = statistics(np.where(result.diverged_at < 0, result.test_accuracy[:, -1], np.nan))
     numbers["seconds"] = statistics(np.array(result.seconds))
-    found = [
+    all_findings = [
         *(_path(settings, result, p, part) for p, part in enumerate(settings.parts())),
         *findings.one_seed(settings.seeds),
         *findings.diverged([settings.net], result.diverged_at[None]),
     ]
     title = f"trajectory of {settings.net} on {settings.where()}: {settings.epochs} epochs, median (min to max)"
-    return Summary(title, COLUMNS, tuple(rows), tuple(found), numbers)
+    return Summary(title, COLUMNS, tuple(rows), tuple(all_findings), numbers)
 
 
 def _path(settings: Settings, result: Result, p: int, part: str) -> Finding:

@@ -27,7 +27,7 @@ class Cluster:
         return self.index == 0
 
 
-def found(environment: Mapping[str, str] = os.environ) -> Cluster | None:
+def detect(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     """Return the cluster that the environment describes; None for a single process.
 
     TF_CONFIG comes first, as in TensorFlow; else Slurm's variables of a step of several tasks (`srun`).

@@ -11,7 +11,7 @@ import functools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import tensorflow as tf
 
@@ -75,16 +75,18 @@ def make_plan(
     Raises:
         UserError: for what this machine does not have.
     """
+    for name, value, allowed in (("device", device, get_args(Device)), ("strategy", strategy, get_args(Strategy))):
+        require(value in allowed, f"`{name}` {value!r} is unknown; use {', '.join(allowed)}")
     asked, wanted = strategy, replicas
     gpus = [f"/GPU:{k}" for k in range(len(tf.config.list_physical_devices("GPU")))]
-    require(bool(gpus) or device != "gpu", "`device` gpu: TensorFlow sees no GPU here; use cpu or auto")
+    require(bool(gpus) or device != "gpu", "`device` gpu: TensorFlow finds no GPU here; use cpu or auto")
     require(wanted >= 0, f"`replicas` {wanted} must be positive, or 0 for every device")
     kind = "GPUs" if gpus and device != "cpu" else "CPUs"
     devices = gpus if kind == "GPUs" else _cpus(wanted if asked == "mirrored" else 0)
     enough = wanted <= len(devices)
-    require(enough, f"`replicas` {wanted} exceeds the {len(devices)} {kind} that TensorFlow sees here")
+    require(enough, f"`replicas` {wanted} exceeds the {len(devices)} {kind} that TensorFlow finds here")
     devices = devices[: wanted or None]
-    group = cluster.found() if asked in ("auto", "multi-worker") else None
+    group = cluster.detect() if asked in ("auto", "multi-worker") else None
     if asked == "multi-worker":
         require(group is not None, "`strategy` multi-worker: neither TF_CONFIG nor Slurm (srun) describes workers")
     if not splittable:
@@ -96,7 +98,7 @@ def make_plan(
         return Plan("multi-worker", tuple(devices), why, group.size, group.index)
     if asked == "mirrored":
         more = "`replicas` 2 splits it" if kind == "CPUs" else "leave `strategy` out"
-        require(len(devices) > 1, f"`strategy` mirrored needs two devices; TensorFlow sees one {kind[:3]}: {more}")
+        require(len(devices) > 1, f"`strategy` mirrored needs two devices; TensorFlow finds one {kind[:3]}: {more}")
         return Plan("mirrored", tuple(devices), "asked for")
     if len(devices) == 1:
         return Plan("none", tuple(devices), f"one {kind[:3]}, and no cluster")
@@ -139,7 +141,7 @@ def strategy(of: Plan) -> Any:
     resolver = None
     try:
         tf.config.set_visible_devices([seen[k] for k in gpus], "GPU")  # the strategy takes all that it sees
-        if cluster.found() == cluster.Cluster(of.workers, of.index, "Slurm"):
+        if cluster.detect() == cluster.Cluster(of.workers, of.index, "Slurm"):
             # Its GPU bookkeeping, which looks for nvidia-smi, is not used: one made-up slot a task satisfies it.
             port = 20000 + int(os.environ.get("SLURM_JOB_ID", "0")) % 20000  # two jobs may share a node
             resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
@@ -172,11 +174,11 @@ def describe(devices: Iterable[str]) -> str:
 
 def seen() -> dict[str, str]:
     """Return the devices of this machine by TensorFlow's name, with a description."""
-    found = {"CPU:0": f"{os.cpu_count()} cores"}
+    names = {"CPU:0": f"{os.cpu_count()} cores"}
     for k, gpu in enumerate(tf.config.list_physical_devices("GPU")):
         details = tf.config.experimental.get_device_details(gpu)
         capability = ".".join(str(n) for n in details.get("compute_capability", ()))
-        found[f"GPU:{k}"] = f"{details.get('device_name', 'GPU')}" + (
+        names[f"GPU:{k}"] = f"{details.get('device_name', 'GPU')}" + (
             f", compute capability {capability}" * bool(capability)
         )
-    return found
+    return names

@@ -85,10 +85,10 @@ class Replicas:
         devices = self.strategy.extended.worker_devices
 
         def spread(tensor: Any) -> Tensor:
-            left = iter(devices)
+            unused = iter(devices)
 
             def one(_: Any) -> Tensor:
-                with tf.device(next(left)):
+                with tf.device(next(unused)):
                     return tf.identity(tensor)
 
             return self.strategy.experimental_distribute_values_from_function(one)
@@ -125,7 +125,7 @@ class Replicas:
         return first, n * (int(rank) + 1) // self.count - first
 
 
-def _averaged(create: Callable[..., Any], **more: Any) -> Tensor:
+def _averaged(create: Callable[..., tf.Variable], **more: Any) -> tf.Variable:
     """Create a variable; over replicas, moving statistics are averaged and counters taken from the first."""
     unsaid = more.get("aggregation") in (None, tf.VariableAggregation.NONE)
     if unsaid and not more.get("trainable", True):

@@ -25,9 +25,9 @@ _OF_OTHERS = (
 
 
 class SharedCheckpoints:
-    """Parts of several workers: the chief reads and writes them, the others hear from it what it has.
+    """Checkpoints of several workers: the chief reads and writes them, and broadcasts what it reads.
 
-    Every worker must ask for the same parts in the same order, for each answer is a sum over all workers.
+    Every worker must ask for the same names in the same order, because a broadcast is a sum over all workers.
     """
 
     def __init__(self, store: CheckpointStore, strategy: Any, chief: bool) -> None:
@@ -41,24 +41,24 @@ class SharedCheckpoints:
             np.savez(buffer, **arrays)  # type: ignore[arg-type]
         raw = buffer.getvalue()
         numbers = np.frombuffer(raw + bytes(-len(raw) % 4), np.int32)
-        length = int(self._said(np.array([len(numbers)], np.int32))[0])
+        length = int(self._broadcast(np.array([len(numbers)], np.int32))[0])
         if not length:
             return None
-        numbers = self._said(numbers if self.chief else np.zeros(length, np.int32))
+        numbers = self._broadcast(numbers if self.chief else np.zeros(length, np.int32))
         with np.load(io.BytesIO(numbers.tobytes()), allow_pickle=False) as stored:
             return {k: stored[k] for k in stored.files}
 
     def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep the arrays, if this is the chief."""
+        """Store arrays under `name`, if this is the chief."""
         if self.chief:
             self.store.put(name, arrays)
 
     def drop(self, name: str) -> None:
-        """Forget a part, if this is the chief."""
+        """Delete what is stored under `name`, if this is the chief."""
         if self.chief:
             self.store.drop(name)
 
-    def _said(self, numbers: np.ndarray) -> np.ndarray:
+    def _broadcast(self, numbers: np.ndarray) -> np.ndarray:
         """Broadcast arrays of the chief: a sum over all replicas, where all but the chief's first contribute zeros."""
 
         def one(replica: Any) -> Tensor:
