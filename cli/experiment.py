@@ -55,12 +55,14 @@ def _run(name: str, settings: Any, context: Context, output: Output) -> None:
         return
     summary = outcome.run.summary()
     if output.json:
-        record = {"run": str(outcome.path), "experiment": name, "numbers": summary.numbers}
+        record = {"run": str(outcome.path), "experiment": name, "stored": outcome.stored, "numbers": summary.numbers}
         print(files.to_json(record, indent=None))
     elif output.talks:
         out = console.stdout()
         console.print_summary(out, summary)
         out.print(f"Figures and numbers: {outcome.path}", markup=False, soft_wrap=True)
+        if outcome.stored:
+            out.print("stored; --overwrite trains again", markup=False)
 
 
 def run(name: str, settings: Any, context: Context, output: Output) -> Outcome:

@@ -27,7 +27,7 @@ class Output:
     """Options of every experiment beside those of :class:`dlhw.runs.context.Context`."""
 
     out: Path = option(Path("artifacts"), "Folder of all runs.")
-    overwrite: bool = option(False, "Replace what is in the run folder.")
+    overwrite: bool = option(False, "Train again, and replace what is in the run folder.")
     quiet: bool = option(False, "Print nothing but errors.")
     json: bool = option(False, "Print one JSON object, run folder and all numbers, and nothing else.")
 

@@ -202,10 +202,12 @@ def test_a_second_process_is_refused_while_the_first_lives_and_a_dead_one_blocks
         done = dlhw(*TINY)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert "in use" in done.stderr
-    hold = f"import os; from pathlib import Path; from dlhw import store; l = store.locked(Path({str(path)!r}))"
-    subprocess.run([sys.executable, "-c", f"{hold}; l.__enter__(); os._exit(1)"], check=False)
+    hold = f"import os; from pathlib import Path; from dlhw.runs import store; l = store.locked(Path({str(path)!r}))"
+    dead = subprocess.run([sys.executable, "-c", f"{hold}; l.__enter__(); os._exit(7)"], check=False)
+    assert dead.returncode == 7
     assert (path / ".lock").exists()
     assert dlhw(*TINY).returncode == 0
+    assert not (path / ".lock").exists()
 
 
 @pytest.mark.slow

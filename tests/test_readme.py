@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from dlhw.runs.experiment import get, names
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = dict.fromkeys(re.findall(r"```console\n(.*?)```", README, re.S))
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
 NAMES = names()
@@ -28,16 +31,13 @@ PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 def test_the_commands_run(inside, tmp_path):
     from dlhw import run
 
-    run("simulate", models=("2",), points=10, epochs=3, seeds=1).save(tmp_path / "kept")
-    (tmp_path / "artifacts" / "simulate").mkdir(parents=True)
-    stored = next((tmp_path / "kept" / "simulate").iterdir())
-    stored.rename(tmp_path / "artifacts" / "simulate" / "default")
+    stored = run("simulate", models=("2",), points=10, epochs=3, seeds=1).save(tmp_path / "stored")
+    for place in ("artifacts", "artifacts/kept"):
+        shutil.copytree(stored, tmp_path / place / "simulate" / "default")
     a_model_of_ones_own(tmp_path)
     assert len(COMMANDS) >= 8
     for line in COMMANDS:
         words = shlex.split(line)[1:]
-        if "--from-runs" in words:
-            words += ["--out", "elsewhere"]
         if words[0] == "sweep-batch":
             words = ["sweep-batch", "20", "50"]  # a hundred images do not fill a batch of 500
         if "my-model.keras" in words:
@@ -49,6 +49,21 @@ def test_the_commands_run(inside, tmp_path):
             words += ["--data", "digits", "--examples", "100"]
             words += SMALLER.get(words[0], []) if "--models" not in words else []
         assert inside(*words)[0] == 0, line
+    assert_that_git_ignores(tmp_path / "artifacts")
+
+
+def assert_that_git_ignores(folder):
+    """Whatever the README's commands write: `git status` is clean after them."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    written = [p.relative_to(folder.parent).as_posix() for p in folder.rglob("*") if p.is_file()]
+    kept = {name for name in written if name.startswith("artifacts/kept/")}
+    assert len(written) - len(kept) > 50
+    command = ["git", "-C", str(ROOT), "check-ignore", "--no-index", "--stdin"]
+    ignored = subprocess.run(command, input="\n".join(written), capture_output=True, text=True, check=True).stdout
+    assert {name for name in written if name not in kept} <= set(ignored.splitlines())
+    tracked = subprocess.run(["git", "-C", str(ROOT), "ls-files", "artifacts"], capture_output=True, text=True)
+    assert all(name.startswith("artifacts/kept/") for name in tracked.stdout.splitlines())
 
 
 def a_model_of_ones_own(folder):
@@ -88,14 +103,13 @@ def test_the_python_runs(code):
 
 
 def test_the_pictures_and_links_exist():
-    root = Path(__file__).parent.parent
     links = [t for t in re.findall(r"\]\(([^)]+)\)", README) if "://" not in t]
     assert any(t.endswith(".png") for t in links)
-    assert all((root / t).is_file() for t in links)
+    assert all((ROOT / t).is_file() for t in links)
 
 
 def test_the_time_of_the_report_is_that_of_its_page():
-    page = (Path(__file__).parent.parent / "artifacts" / "report" / "report.md").read_text(encoding="utf-8")
+    page = (ROOT / "artifacts" / "kept" / "report" / "report.md").read_text(encoding="utf-8")
     ((minutes, seconds),) = re.findall(r"wall time \| (\d+) min (\d+) s", page)
     total = round(int(minutes) + int(seconds) / 60)
     said, parts = re.findall(r"report took (\d+) minutes on two cores.*?:(.*?)\.\n", README, re.S)[0]

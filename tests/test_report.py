@@ -152,7 +152,7 @@ def test_a_quick_report_makes_what_is_missing_and_takes_the_rest(inside, tmp_pat
 
 
 def test_what_the_assignment_fixes_is_told_from_what_was_chosen():
-    run = stored.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "kept" / "simulate" / "default")
     changed = dataclasses.replace(run, settings=dataclasses.replace(run.settings, learning_rate=0.5))
     said = {s.name: s.set_by for s in report.compose([changed]).sections[0].settings}
     assert said["--epochs"] == "the assignment's report"
@@ -188,7 +188,7 @@ def _parsed(options, module, command):
 
 @pytest.mark.parametrize("evil", ["x<1", '"><script>alert(1)</script>', "a & b", "{{ 7 * 7 }}", "a|b_c*d"])
 def test_text_stays_text(evil):
-    run = stored.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "kept" / "simulate" / "default")
     made = report.compose([run], title=evil)
     part = dataclasses.replace(
         made.sections[0], title=evil, question=evil, findings=(Finding(evil, evil),), command=evil
@@ -292,7 +292,7 @@ def test_runs_are_compared_on_shared_axes(runs, tmp_path):
 
 
 def test_curves_are_compared_where_the_experiment_says():
-    kept = Path(__file__).parent.parent / "artifacts"
+    kept = Path(__file__).parent.parent / "artifacts" / "kept"
     for name, setting, places in (
         ("sweep-batch", {"equal": "updates"}, ["64", "100", "500", "4000", "8000"]),
         ("interpolate", {"seed": 3}, ["0", "0.5", "1"]),
@@ -318,7 +318,7 @@ def summary_of(run, **setting):
 
 
 def test_what_cannot_be_compared_is_refused(dlhw, tmp_path):
-    kept = Path(__file__).parent.parent / "artifacts"
+    kept = Path(__file__).parent.parent / "artifacts" / "kept"
     one, other = kept / "simulate" / "default", kept / "gradient-norm" / "default"
     for words, says in (([one], "two runs"), ([one, other], "of one experiment"), ([one, "nowhere"], "nowhere")):
         done = dlhw("compare", *words, block="tensorflow keras")
@@ -369,7 +369,7 @@ def test_a_folder_of_runs_is_shown_and_drawn(folder, inside):
 
 
 def test_slides_enlarge_text_and_nothing_leaves_the_figure():
-    run = stored.load(Path(__file__).parent.parent / "artifacts" / "sweep-batch" / "default")
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "kept" / "sweep-batch" / "default")
     sizes = {}
     for name in style.SCALES:
         with style.use_scale(name):
@@ -414,7 +414,7 @@ def test_wall_time_of_a_run_taken_up_is_only_about(tmp_path):
 
 
 def test_a_command_of_several_lines_stays_code():
-    run = stored.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "kept" / "simulate" / "default")
     evil = "(x #\n#<img src=q>\n)"
     changed = dataclasses.replace(run, settings=dataclasses.replace(run.settings, func=evil))
     text = load_template(TEMPLATES, "report.md").render(report=report.compose([changed]))
@@ -423,7 +423,7 @@ def test_a_command_of_several_lines_stays_code():
 
 
 def test_a_run_without_frames_has_no_animation():
-    run = stored.load(Path(__file__).parent.parent / "artifacts" / "simulate" / "default")
+    run = stored.load(Path(__file__).parent.parent / "artifacts" / "kept" / "simulate" / "default")
     with pytest.raises(UserError, match="with `animate` and `overwrite`"):
         run.animation()
 

@@ -10,7 +10,7 @@ import pytest
 import dlhw
 from dlhw.errors import UserError
 from dlhw.runs import experiment as registry
-from dlhw.runs import runner, store
+from dlhw.runs import reuse, runner, store
 from dlhw.runs.context import Context
 from dlhw.runs.flags import with_flags
 from dlhw.runs.records import TrainingRecord
@@ -41,7 +41,7 @@ def test_a_folder_in_use_or_with_another_run_is_refused(tmp_path):
     run = dlhw.run("simulate", out=tmp_path, **SETTINGS)
     path = store.folder(tmp_path, "simulate", run.settings)
     with store.locked(path), pytest.raises(UserError, match="is in use by another process"):
-        dlhw.run("simulate", out=tmp_path, **SETTINGS)
+        dlhw.run("simulate", out=tmp_path, overwrite=True, **SETTINGS)
     (path / "run.json").write_text((path / "run.json").read_text().replace('"points": 10', '"points": 11'))
     with pytest.raises(UserError, match="holds a run with other settings"):
         dlhw.run("simulate", out=tmp_path, **SETTINGS)
@@ -65,6 +65,55 @@ def test_an_interrupted_run_is_resumed(tmp_path, monkeypatch):
     assert outcome.run is not None
     assert "wall_seconds" not in outcome.run.environment  # resumed
     assert not (path / "parts").exists()
+
+
+def computed(tmp_path, monkeypatch, context=None, **more):
+    """Whether a second run of the same settings is computed again."""
+    calls = []
+    execute = runner.execute
+    monkeypatch.setattr(runner, "execute", lambda *a: (calls.append(a), execute(*a))[1])
+    run = dlhw.run("simulate", context, out=tmp_path, **SETTINGS, **more)
+    assert run.result.loss.shape == (1, 1, 21)
+    return bool(calls)
+
+
+def test_a_finished_run_is_not_computed_again(tmp_path, monkeypatch):
+    first = dlhw.run("simulate", out=tmp_path, **SETTINGS)
+    path = store.folder(tmp_path, "simulate", first.settings)
+    before = {p.name: p.read_bytes() for p in path.iterdir()}
+    assert not computed(tmp_path, monkeypatch)
+    assert {p.name: p.read_bytes() for p in path.iterdir()} == before
+    assert computed(tmp_path, monkeypatch, overwrite=True)
+
+
+@pytest.mark.parametrize("context", [{"device": "cpu"}, {"xla": "off"}], ids=str)
+def test_another_request_is_computed(tmp_path, monkeypatch, context):
+    dlhw.run("simulate", out=tmp_path, **SETTINGS)
+    assert computed(tmp_path, monkeypatch, Context(**context))
+
+
+def test_other_versions_and_other_devices_are_computed(tmp_path, monkeypatch):
+    first = dlhw.run("simulate", out=tmp_path, **SETTINGS)
+    record = store.folder(tmp_path, "simulate", first.settings) / "run.json"
+    made_here = record.read_text()
+    record.write_text(made_here.replace(f'"keras": "{first.environment["versions"]["keras"]}"', '"keras": "3.0.0"'))
+    assert computed(tmp_path, monkeypatch)
+    record.write_text(made_here.replace('"device": "CPU"', '"device": "NVIDIA H100"'))
+    assert computed(tmp_path, monkeypatch)
+    monkeypatch.setattr(reuse, "_may_have_gpus", lambda: True)  # then TensorFlow is asked, and finds none here
+    assert not computed(tmp_path, monkeypatch)
+    monkeypatch.setattr(Context, "plan", lambda *_, **__: plans.Plan("none", ("/CPU:0", "/CPU:1"), "a test"))
+    assert computed(tmp_path, monkeypatch)
+
+
+def test_an_animation_is_added_to_a_stored_run_that_recorded_it(tmp_path, monkeypatch):
+    run = dlhw.run("simulate", Context(animate=True), out=tmp_path, **SETTINGS)
+    gif = store.folder(tmp_path, "simulate", run.settings) / "simulate.gif"
+    gif.unlink()
+    assert not computed(tmp_path, monkeypatch, Context(animate=True))
+    assert gif.read_bytes()[:3] == b"GIF"
+    dlhw.run("simulate", out=tmp_path, overwrite=True, **SETTINGS)  # records no frames
+    assert computed(tmp_path, monkeypatch, Context(animate=True))
 
 
 @pytest.mark.parametrize(

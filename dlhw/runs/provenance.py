@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from importlib import metadata
 from typing import Any
 
@@ -14,8 +15,8 @@ from dlhw.version import __version__
 def cache_key(name: str, settings: Any, context: Context) -> str:
     """Return what a checkpoint must share with a run to be resumed by it: versions, settings, choices that round."""
     choices = [context.device, *(c for c in (context.strategy, context.xla) if c != "auto")]
-    versions = f"{__version__} {metadata.version('tensorflow')} {metadata.version('keras')}"
-    return f"{versions} {' '.join(choices)} {name} {digest(settings)}"
+    packages = f"{__version__} {metadata.version('tensorflow')} {metadata.version('keras')}"
+    return f"{packages} {' '.join(choices)} {name} {digest(settings)}"
 
 
 def environment(context: Context) -> dict[str, Any]:
@@ -25,16 +26,27 @@ def environment(context: Context) -> dict[str, Any]:
     """
     from dlhw.training.distributed.plan import describe, make_plan
 
-    packages = ("tensorflow", "keras", "numpy")
-    versions = {"dlhw": __version__, "python": platform.python_version()}
-    versions |= {p: metadata.version(p) for p in packages}
     plan = context.provenance.plan or make_plan(context.device, "none", splittable=False)
     return {
-        "versions": versions,
+        "versions": versions(),
+        "date": time.strftime("%Y-%m-%d"),
         "device": describe(plan.devices),
         "machine": platform.machine(),
         "jobs": context.workers,
         "strategy": plan.kind if plan.workers == 1 else f"{plan.kind}, {plan.workers} workers",
         "xla": context.xla,
         "scheduler": bool(context.scheduler),
+        "requested": requested(context),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of dlhw, Python, TensorFlow, Keras and NumPy, without importing them."""
+    packages = ("tensorflow", "keras", "numpy")
+    own = {"dlhw": __version__, "python": platform.python_version()}
+    return own | {package: metadata.version(package) for package in packages}
+
+
+def requested(context: Context) -> dict[str, Any]:
+    """Return the choices of a context that decide on which devices, and how, a run is computed."""
+    return {"device": context.device, "strategy": context.strategy, "replicas": context.replicas, "xla": context.xla}

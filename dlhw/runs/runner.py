@@ -15,7 +15,7 @@ from dlhw import files
 from dlhw.checkpoints import FolderCheckpoints, RunCheckpoints
 from dlhw.errors import UserError, require
 from dlhw.runs import experiment as registry
-from dlhw.runs import store
+from dlhw.runs import reuse, store
 from dlhw.runs.context import Context, ProgressReport, Provenance
 from dlhw.runs.run import Run
 from dlhw.runs.settings import build
@@ -35,8 +35,9 @@ def run(
         name: of the experiment, such as "simulate".
         context: where and how to compute.
         out: folder of all runs. The run is stored in out/name/<what differs from the defaults>, locked while it runs,
-            and resumed if it was interrupted, exactly as the command does. None: nothing is written.
-        overwrite: replace what the run folder holds.
+            and resumed if it was interrupted, exactly as the command does; a finished run with equal settings, versions
+            and device is read and not computed again. None: nothing is written.
+        overwrite: compute again, and replace what the run folder holds.
         **settings: fields of the experiment's Settings.
 
     Returns:
@@ -87,6 +88,7 @@ class Outcome:
     path: Path  # the run folder
     run: Run | None  # None on a worker that had nothing to do
     note: str = ""  # on a worker that is not the chief: why it wrote nothing
+    stored: bool = False  # whether the run was there already, and nothing was computed
 
 
 def check_context(name: str, settings: Any, context: Context) -> None:
@@ -149,7 +151,7 @@ def run_and_store(
         settings: its Settings.
         context: where and how to compute. Its checkpoints are replaced by those of the run folder.
         out: folder of all runs.
-        overwrite: replace whatever the run folder holds.
+        overwrite: compute again, and replace whatever the run folder holds.
         loading: context manager around everything that loads TensorFlow.
         reporting: context manager that gives where progress is reported, entered once all checks have passed.
 
@@ -160,6 +162,10 @@ def run_and_store(
     check_context(name, settings, context)
     check_folder(name, settings, out, overwrite)
     experiment, path = registry.get(name), store.folder(out, name, settings)
+    if not overwrite and (stored := reuse.stored_run(path, settings, context)) is not None:
+        if context.animate and not (path / f"{name}.gif").is_file():
+            files.write_bytes(path / f"{name}.gif", stored.animation())
+        return Outcome(path, stored, stored=True)
     with loading():
         from dlhw.training.distributed import plan as plans
     plan = context.plan(splittable=bool(experiment.dataset(settings)))

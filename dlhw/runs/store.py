@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,7 +81,9 @@ def locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()  # the file stays: removing it would let a third process in beside a second
+        with suppress(OSError):  # Windows refuses, and filelock deletes the file there itself
+            (path / ".lock").unlink(missing_ok=True)  # safe while it is held: filelock >= 3.24 refuses a deleted file
+        lock.release()
 
 
 def save(
