@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dlhw.present.tables import Summary, transposed_if_narrower
+from dlhw.quiet import silent_stderr
 from dlhw.runs.context import ProgressReport
 from dlhw.runs.flags import with_flags
 
@@ -28,29 +27,19 @@ def stdout() -> Console:
 
 @contextmanager
 def silent_start() -> Iterator[None]:
-    """Keep what native libraries write to stderr while they load; show it only if loading fails.
+    """Load TensorFlow and Keras without their messages.
 
-    TensorFlow logs from C++ before any of its own settings are read, so the file descriptor is what must be moved.
     Keras loads scikit-learn, if it finds it, for wrappers that no command uses: a seventh of the start.
     """
-    sys.stderr.flush()
     absent = "sklearn" not in sys.modules
     if absent:
         sys.modules["sklearn"] = None  # type: ignore[assignment]  # what makes an import fail
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as hidden:
-        os.dup2(hidden.fileno(), 2)
-        try:
+    try:
+        with silent_stderr():
             yield
-        except Exception:
-            hidden.seek(0)
-            os.write(saved, hidden.read())
-            raise
-        finally:
-            if absent:
-                del sys.modules["sklearn"]
-            os.dup2(saved, 2)
-            os.close(saved)
+    finally:
+        if absent:
+            del sys.modules["sklearn"]
 
 
 @contextmanager

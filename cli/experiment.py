@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from cli import options
 from cli.options import Output
 from dlhw.runs import experiment as registry
 from dlhw.runs.context import Context, ProgressReport
+from dlhw.runs.flags import option_words
+from dlhw.runs.settings import build, dataset_defaults
 
 if TYPE_CHECKING:
     from dlhw.runs.runner import Outcome
@@ -28,7 +31,7 @@ def command(name: str, whole: bool) -> Any:
         experiment = registry.get(name)
 
         def call(values: dict[str, Any], context: Context, output: Output) -> None:
-            _run(name, experiment.settings(**values), context, output)
+            _run(name, build(experiment.settings, values), context, output)
 
         # Typer keeps the line breaks of a docstring, which are those of a source file, not of a terminal.
         doc = re.sub(r"(?<!\n)\n(?!\n)", " ", experiment.description)
@@ -60,9 +63,19 @@ def _run(name: str, settings: Any, context: Context, output: Output) -> None:
     elif output.talks:
         out = console.stdout()
         console.print_summary(out, summary)
+        if used := _defaults_of_the_data(settings):
+            out.print(used, markup=False)
         out.print(f"Figures and numbers: {outcome.path}", markup=False, soft_wrap=True)
         if outcome.stored:
             out.print("stored; --overwrite trains again", markup=False)
+
+
+def _defaults_of_the_data(settings: Any) -> str:
+    """Return the settings that have another default for this data set, and have it."""
+    data = getattr(settings, "data", "")
+    defaults = dataset_defaults(type(settings), data)
+    used = [name for name, value in defaults.items() if getattr(settings, name) == value]
+    return f"Defaults for {data}: {shlex.join(option_words(settings, used))}" if used else ""
 
 
 def run(name: str, settings: Any, context: Context, output: Output) -> Outcome:

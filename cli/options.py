@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -14,7 +14,7 @@ import typer
 
 from dlhw.runs.context import Context
 from dlhw.runs.flags import flag, label, with_flags
-from dlhw.runs.settings import option
+from dlhw.runs.settings import option, text
 
 PANEL = "Run"
 Out = Annotated[Path, typer.Option("--out", help="Folder of all runs.")]
@@ -44,13 +44,20 @@ def is_list(kind: Any) -> bool:
 
 def parameters(cls: type, panel: str | None = None) -> list[inspect.Parameter]:
     """Return one keyword parameter per field that has a help text, annotated for Typer."""
-    hints = get_type_hints(cls)
+    hints, sets = get_type_hints(cls), getattr(cls, "DATASET_DEFAULTS", {})
     return [
-        _parameter(field, hints[field.name], panel) for field in dataclasses.fields(cls) if "help" in field.metadata
+        _parameter(
+            field, hints[field.name], panel, {data: d[field.name] for data, d in sets.items() if field.name in d}
+        )
+        for field in dataclasses.fields(cls)
+        if "help" in field.metadata
     ]
 
 
-def _parameter(field: dataclasses.Field[Any], kind: Any, panel: str | None) -> inspect.Parameter:
+def _parameter(
+    field: dataclasses.Field[Any], kind: Any, panel: str | None, by_data: Mapping[str, Any]
+) -> inspect.Parameter:
+    """Return the parameter of a field; by_data: its defaults for some data sets."""
     default, help_text = field.default, with_flags(field.metadata["help"])
     if is_list(kind):
         kind, default = list[str], [str(v) for v in default]  # type: ignore[union-attr]
@@ -61,6 +68,9 @@ def _parameter(field: dataclasses.Field[Any], kind: Any, panel: str | None) -> i
     is_number = kind in (int, float)
     parse: dict[str, Any] = {"parser": number_parser(kind), "metavar": f"<{kind.__name__}>"} if is_number else {}
     shown = field.metadata.get("shown", True)
+    if by_data:
+        first = str(field.metadata.get("shown", text(field.default)))
+        shown = "; ".join([first, *(f"{data}: {text(value)}" for data, value in by_data.items())])
     if field.metadata.get("positional"):
         info: Any = typer.Argument(help=help_text, show_default=shown, metavar=label(field))
     else:
@@ -89,10 +99,18 @@ def split_paths(values: list[str]) -> list[str]:
     return paths
 
 
-def values_of(cls: type, given: dict[str, Any]) -> dict[str, Any]:
-    """Return field values of `cls` from parsed options: lists split at commas, with elements of their type."""
+def values_of(cls: type, given: dict[str, Any], names: Collection[str] | None = None) -> dict[str, Any]:
+    """Return field values of `cls` from parsed options: lists split at commas, with elements of their type.
+
+    Args:
+        cls: a dataclass.
+        given: value of every option.
+        names: the fields that are wanted; None: all.
+    """
     hints, values = get_type_hints(cls), {}
     for field in dataclasses.fields(cls):
+        if names is not None and field.name not in names:
+            continue
         kind, value = hints[field.name], given[field.name]
         if is_list(kind):
             split = split_paths if field.metadata.get("paths") else split_commas
@@ -134,18 +152,20 @@ def element(kind: type, text: str, name: str) -> Any:
 
 
 Call = Callable[[dict[str, Any], Context, Output], None]
-"""What a command calls with the values of its settings."""
+"""What a command calls with the settings that were given."""
 
 
 def command(settings: type, call: Call, doc: str) -> Callable[..., None]:
     """Return a function with the options of `settings`, the context and the output, which passes all to `call`."""
 
-    def function(**given: Any) -> None:
+    def function(parsed: typer.Context, **given: Any) -> None:
         output = Output(**{f.name: given[f.name] for f in dataclasses.fields(Output)})
-        call(values_of(settings, given), context_of(given), output)
+        named = [n for n in given if getattr(parsed.get_parameter_source(n), "name", "") not in ("DEFAULT", "")]
+        call(values_of(settings, given, named), context_of(given), output)
 
     out, *others = parameters(Output, PANEL)
-    every = [*parameters(settings), out, *parameters(Context, PANEL), *others]
+    context = inspect.Parameter("parsed", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    every = [context, *parameters(settings), out, *parameters(Context, PANEL), *others]
     function.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
     function.__annotations__ = {p.name: p.annotation for p in every}
     function.__doc__ = doc

@@ -11,11 +11,13 @@ import os
 
 import lazy_loader
 
+from dlhw.quiet import silence_tensorflow
 from dlhw.version import __version__ as __version__
 
 # Set before Keras and TensorFlow are first imported; a user's own choice takes precedence.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
+    silence_tensorflow()
 # TensorFlow turns its oneDNN kernels on by itself only on processors with AVX-512; with AVX2 they halve the time too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 

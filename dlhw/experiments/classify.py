@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ from dlhw.runs import image_training, records
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.context import Context
 from dlhw.runs.jobs import make_job
-from dlhw.runs.settings import option
+from dlhw.runs.settings import DatasetDefaults, option
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class Settings(BatchSettings):
     models: tuple[str, ...] = option(
         ("deep", "wide", "plain"), "Nets: deep, wide, plain, or layers such as 20c3-p2-16c3-p2-700-95-90."
     )
+
+    DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
+        "digits": {"models": ("8c3-8c3-p2-32-16", "32c3-p2-32", "8c3-p2-32"), "learning_rate": 0.02},
+        "mnist-5k": {"learning_rate": 0.01},
+        "cifar10": {"learning_rate": 0.01},
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -129,9 +135,12 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")  # type: ignore[assignment]
     statistic = statistic_of_tables(settings.seeds)
     title = f"classify {settings.where()}: after {settings.epochs} epochs, {statistic}"
-    all_findings = [
+    comparisons = [
         *findings.lowest(settings.models, final["test_loss"], "test loss"),
         *_fewest_errors(settings, 100 * (1 - final["test_accuracy"])),
+    ]
+    all_findings = [
+        *(findings.nothing_learned(final["train_accuracy"], settings.info.classes) or comparisons),
         *findings.diverged(settings.models, result.diverged_at),
     ]
     return Summary(title, columns, tuple(rows), tuple(all_findings), numbers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ from dlhw.runs import image_training, records
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.context import Context
 from dlhw.runs.jobs import Job, make_job
-from dlhw.runs.settings import option
+from dlhw.runs.settings import DatasetDefaults, option
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Settings(BatchSettings):
     seeds: int = option(1, "Number of repeats.")
     net: str = option("deep", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
     noise: tuple[float, ...] = option((0.0, 1.0), "Fractions of the training labels that are shuffled.")
+
+    DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
+        "digits": {"net": "200-100", "epochs": 250, "learning_rate": 0.001},
+        "mnist-5k": {"learning_rate": 0.001},
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,9 +131,10 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("best test loss (selected on test)", "train accuracy, %", "test accuracy, %")  # type: ignore[assignment]
     columns += ("epochs to 99 % train accuracy", "seconds")  # type: ignore[assignment]
     title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, "
+    fits = [_fit(settings, k, final, fitted[k]) for k in range(len(settings.noise))]
+    fits += findings.one_seed(settings.seeds, "training per noise level")
     all_findings = [
-        *(_fit(settings, k, final, fitted[k]) for k in range(len(settings.noise))),
-        *findings.one_seed(settings.seeds, "training per noise level"),
+        *(findings.nothing_learned(final["train_accuracy"], settings.info.classes) or fits),
         *findings.diverged([_label(noise) for noise in settings.noise], result.diverged_at),
     ]
     return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers)

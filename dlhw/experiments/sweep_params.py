@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.callbacks import gap_error_after
 from dlhw.runs.context import Context
 from dlhw.runs.jobs import make_job
-from dlhw.runs.settings import option
+from dlhw.runs.settings import DatasetDefaults, option
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,12 @@ class Settings(BatchSettings):
         ("400-9", "100-5", "50-5", "600-50", "10-5", "300-20", "400-50", "750-405", "100-50", "100-205"),
         "Nets: hidden widths such as 400-9, or layers such as 20c3-p2-100.",
     )
+
+    DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
+        "digits": {"epochs": 40, "learning_rate": 0.02},
+        "mnist-5k": {"epochs": 20, "learning_rate": 0.01},
+        "cifar10": {"learning_rate": 0.01},
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -186,4 +192,5 @@ def _findings(
     accuracy = final["train_accuracy"]
     best = float(np.nanmax(row_medians(accuracy))) if np.isfinite(accuracy).any() else np.nan
     all_findings += findings.not_fitted(best, settings.epochs)
+    all_findings = findings.nothing_learned(accuracy, settings.info.classes) or all_findings
     return all_findings + findings.diverged(settings.nets, result.diverged_at), numbers

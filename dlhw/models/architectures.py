@@ -176,7 +176,7 @@ def kernels(net: str, shape: tuple[int, int, int], classes: int) -> list[tuple[i
             size = "x".join(map(str, shape))
             raise UserError(
                 f"net {net!r}: layer {k + 1}, {layer}, needs {reach}x{reach} and gets {height}x{width} from images of "
-                f"{size}; {_that_fits(layers, shape)} would fit"
+                f"{size}; use a smaller net, such as {small_net(shape)}"
             )
         if layer.kind == "conv":
             shapes.append((reach, reach, channels, layer.size))
@@ -187,17 +187,10 @@ def kernels(net: str, shape: tuple[int, int, int], classes: int) -> list[tuple[i
     return shapes
 
 
-def _that_fits(layers: Sequence[Layer], shape: tuple[int, int, int]) -> str:
-    """Return the net without the layers that do not fit."""
-    side, fitting = min(shape[:2]), []
-    for layer in layers:
-        reach = layer.kernel or layer.size
-        if layer.kind != "dense":
-            if reach > side:
-                continue
-            side = side - reach + 1 if layer.kind == "conv" else side // reach
-        fitting.append(str(layer))
-    return "-".join(fitting) or "a net of dense layers, such as 100,"
+def small_net(shape: tuple[int, int, int]) -> str:
+    """Return a net that fits images of `shape` and learns them, as an example for messages."""
+    side = min(shape[:2])
+    return "20c3-p2-50" if side >= 12 else "8c3-p2-50" if side >= 5 else "50-20"
 
 
 def count_image(net: str, shape: tuple[int, int, int], classes: int) -> int:

@@ -19,6 +19,8 @@ Array = NDArray[np.floating]
 
 RESOLVED = 2.0
 """A difference counts as resolved where it exceeds so many standard errors."""
+CHANCE = 2.0
+"""A net has learned something if its training accuracy is so many times that of guessing."""
 FITTED = 0.99
 """Training accuracy at which a net counts as having fitted its training set."""
 
@@ -39,6 +41,23 @@ def one_seed(seeds: int, what: str = "training") -> list[Finding]:
     if seeds > 1:
         return []
     return [Finding("one-seed", f"One {what} only: with one seed, nothing can be concluded.")]
+
+
+def nothing_learned(accuracy: Array, classes: int) -> list[Finding]:
+    """State that no net is clearly better than chance; the finding takes the place of all comparisons.
+
+    Args:
+        accuracy: training accuracy at the end, (rows, seeds); nan where a training diverged.
+        classes: of the data set; guessing has an accuracy of 1 / classes.
+    """
+    medians = [float(np.median(row[np.isfinite(row)])) for row in accuracy if np.isfinite(row).any()]
+    if not medians or max(medians) >= CHANCE / classes:
+        return []
+    text = (
+        f"No net is clearly better than chance: the highest median training accuracy is {100 * max(medians):.1f} %; "
+        f"guessing gives {100 / classes:.3g} %. There is nothing to compare yet; raise `learning_rate` or `epochs`."
+    )
+    return [Finding("nothing-learned", text)]
 
 
 def diverged(names: Sequence[str], diverged_at: NDArray[np.integer]) -> list[Finding]:

@@ -7,16 +7,16 @@ import dataclasses
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from dlhw.present import render
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_duration
 from dlhw.present.section import Section
 from dlhw.present.tables import Summary, transposed_if_narrower
-from dlhw.runs.flags import flag, label, with_flags
+from dlhw.runs.flags import label, option_words, with_flags
 from dlhw.runs.run import Run
-from dlhw.runs.settings import changed, text
+from dlhw.runs.settings import changed, default_values, text
 from dlhw.version import __version__
 
 if TYPE_CHECKING:
@@ -130,32 +130,17 @@ def _picture(section: Section, anchor: str, name: str, fig: Figure) -> Picture:
 
 def command(run: Run) -> str:
     """Return the command line that gives the run."""
-    words: list[str] = []
-    positional: list[str] = []
-    fields = {f.name: f for f in dataclasses.fields(run.settings)}
-    kinds = get_type_hints(type(run.settings))
-    for name, value in changed(run.settings).items():
-        metadata = fields[name].metadata
-        values = [str(v) for v in value] if isinstance(value, tuple) else [str(value)]
-        if metadata.get("positional"):
-            positional = values
-        elif isinstance(value, bool):
-            yes, _, no = str(metadata.get("flags") or f"{flag(name)}/{flag('no_' + name)}").partition("/")
-            words.append(yes if value else no)
-        elif metadata.get("whole"):
-            words += [word for v in values for word in (flag(name), v)]
-        elif get_origin(kinds[name]) is tuple and Ellipsis not in get_args(kinds[name]):
-            words += [flag(name), *values]
-        else:
-            words += [flag(name), ",".join(values)]
-    return shlex.join(["dlhw", run.experiment, *positional, *words])
+    return shlex.join(["dlhw", run.experiment, *option_words(run.settings, changed(run.settings))])
 
 
 def _settings(run: Run, section: Section) -> list[SettingRow]:
     rows = []
+    defaults = default_values(run.settings)
     for field in dataclasses.fields(run.settings):
-        value, default = getattr(run.settings, field.name), field.default
+        value, default = getattr(run.settings, field.name), defaults[field.name]
         set_by = "the assignment's report" if field.name in section.assignment_settings else "dlhw"
+        if default != field.default:
+            set_by = f"dlhw, for {run.settings.data}"
         if value != default:
             set_by = f"this run ({set_by}: {text(default, ', ')})"
         rows.append(SettingRow(label(field), text(value, ", "), set_by, with_flags(field.metadata["help"])))

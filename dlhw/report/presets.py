@@ -11,6 +11,7 @@ from dlhw import datasets
 from dlhw.errors import require
 from dlhw.runs import experiment as registry
 from dlhw.runs.run import Run
+from dlhw.runs.settings import build
 
 QUICK_EXAMPLES = 2000
 """Training examples of a large data set in a quick report."""
@@ -29,7 +30,9 @@ def preset_settings(name: str, preset: Preset, data: str = "") -> Any:
     chosen = experiment.settings() if preset == "full" else experiment.quick_settings()
     if not data or not experiment.dataset(chosen):
         return chosen
-    is_large = preset == "quick" and datasets.dataset_info(data).train > QUICK_EXAMPLES
+    if preset == "full":
+        return build(experiment.settings, {"data": data})
+    is_large = datasets.dataset_info(data).train > QUICK_EXAMPLES
     subset = {"examples": QUICK_EXAMPLES} if is_large and not chosen.examples else {}
     return dataclasses.replace(chosen, data=data, **subset)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dlhw import datasets
 from dlhw.choices import Activation, DatasetName, Init, OptimizerName, Precision, TargetScale
 from dlhw.datasets import functions
-from dlhw.errors import require
+from dlhw.errors import UserError, require
 from dlhw.models import architectures
 from dlhw.runs.settings import check, option
 
@@ -136,7 +136,10 @@ class ImageSettings(TrainingSettings):
         require(len(nets) > 0, f"`{name}` is empty; name at least one net")
         require(len(set(nets)) == len(nets), f"`{name}` names a net twice")
         for net in nets:
-            self.kernels(net)
+            try:
+                self.kernels(net)
+            except UserError as error:
+                raise UserError(f"`{name}`: {error}") from None
 
     def check_batch(self, size: int, name: str = "`batch_size`") -> None:
         """Refuse a batch that the training set cannot fill; `name`: what the message calls it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Collection
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 _ARGUMENT = re.compile(r"`([a-z][a-z0-9_]*)`")
 
@@ -18,6 +18,28 @@ def flag(name: str) -> str:
 def label(field: dataclasses.Field[Any]) -> str:
     """Return what a message calls a field: its option, or SIZES for positional arguments."""
     return field.name.upper() if field.metadata.get("positional") else flag(field.name)
+
+
+def option_words(settings: Any, names: Collection[str]) -> list[str]:
+    """Return the words of the command line that set the fields `names` to their values in `settings`."""
+    kinds = get_type_hints(type(settings))
+    positional: list[str] = []
+    words: list[str] = []
+    for field in (f for f in dataclasses.fields(settings) if f.name in names):
+        name, value, metadata = field.name, getattr(settings, field.name), field.metadata
+        values = [str(v) for v in value] if isinstance(value, tuple) else [str(value)]
+        if metadata.get("positional"):
+            positional = values
+        elif isinstance(value, bool):
+            yes, _, no = str(metadata.get("flags") or f"{flag(name)}/{flag('no_' + name)}").partition("/")
+            words.append(yes if value else no)
+        elif metadata.get("whole"):
+            words += [word for v in values for word in (flag(name), v)]
+        elif get_origin(kinds[name]) is tuple and Ellipsis not in get_args(kinds[name]):
+            words += [flag(name), *values]
+        else:
+            words += [flag(name), ",".join(values)]
+    return [*positional, *words]
 
 
 def with_flags(text: str, names: Collection[str] | None = None, positional: Collection[str] = ("sizes",)) -> str:

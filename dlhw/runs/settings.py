@@ -7,10 +7,13 @@ import difflib
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from dlhw.errors import UserError, require
 
+DatasetDefaults = Mapping[str, Mapping[str, Any]]
+"""Data set -> fields whose defaults are others for it."""
 _LONGEST_NAME = 80
 
 
@@ -25,14 +28,32 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
     return dataclasses.field(default=default, metadata={"help": help, **metadata})
 
 
+def dataset_defaults(cls: type, data: Any) -> dict[str, Any]:
+    """Return the fields of the Settings class `cls` whose defaults are others for a data set, with these defaults.
+
+    A class has them in `DATASET_DEFAULTS`: nets and learning rates that suit MNIST do not suit images of 8x8.
+    """
+    return dict(getattr(cls, "DATASET_DEFAULTS", {}).get(data, {}))
+
+
+def default_values(settings: Any) -> dict[str, Any]:
+    """Return the default of every field, for the data set of these settings."""
+    defaults = {f.name: f.default for f in dataclasses.fields(settings)}
+    return defaults | dataset_defaults(type(settings), getattr(settings, "data", None))
+
+
 def build(cls: type, values: dict[str, Any]) -> Any:
-    """Build an instance of the Settings class `cls`; UserError for a name it does not have."""
+    """Build an instance of the Settings class `cls`; fields that are not given have the defaults of the data set.
+
+    Raises:
+        UserError: for a name that the class does not have, and for invalid values.
+    """
     names = [f.name for f in dataclasses.fields(cls)]
     for name in values:
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         require(name in names, f"unknown setting {name!r}; {hint}settings are {', '.join(names)}")
-    return cls(**values)
+    return cls(**dataset_defaults(cls, values.get("data")) | values)
 
 
 def check(settings: Any) -> None:
@@ -77,12 +98,9 @@ def _plain(value: Any) -> Any:
 
 
 def changed(settings: Any) -> dict[str, Any]:
-    """Return the fields that differ from their defaults."""
-    return {
-        f.name: getattr(settings, f.name)
-        for f in dataclasses.fields(settings)
-        if getattr(settings, f.name) != f.default
-    }
+    """Return the fields that differ from their defaults for the data set."""
+    defaults = default_values(settings)
+    return {name: getattr(settings, name) for name in defaults if getattr(settings, name) != defaults[name]}
 
 
 def run_name(settings: Any) -> str:

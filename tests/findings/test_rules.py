@@ -78,6 +78,15 @@ def test_rank_correlation(interval, text):
     assert "nothing can be concluded" in with_one_seed[0].text
 
 
+def test_nothing_learned():
+    assert codes(findings.nothing_learned(np.array([[0.1, 0.12], [0.199, 0.199]]), 10)) == ["nothing-learned"]
+    assert findings.nothing_learned(np.array([[0.1, 0.12], [0.2, 0.2]]), 10) == []
+    assert findings.nothing_learned(np.array([[np.nan, np.nan]]), 10) == []  # diverged: another finding
+    (finding,) = findings.nothing_learned(np.array([[0.1, np.nan]]), 10)
+    assert "is 10.0 %; guessing gives 10 %" in finding.text
+    assert "`learning_rate` or `epochs`" in finding.text
+
+
 def test_generalization_gap():
     gap, error = np.array([[0.01, 0.02], [0.03, np.nan]]), np.full((2, 2), 0.0099)
     resolved, (finding,) = findings.generalization_gap(gap, error)

@@ -50,6 +50,9 @@ def summary(settings: Settings, result: Result) -> Summary:
     starts = "from initial weights of their own" if settings.own_start else "from the same initial weights"
     title = f"interpolate on {settings.where()}: after {settings.epochs} epochs, A and B {starts}, "
     all_findings += findings.one_seed(settings.seeds, "pair of trainings")
+    ends = result.train_accuracy[:, :, np.isin(result.alphas, (0.0, 1.0))]
+    ends = np.moveaxis(ends, -1, 1).reshape(-1, settings.seeds)  # a row for each end of each pair
+    all_findings = findings.nothing_learned(ends, settings.info.classes) or all_findings
     all_findings += findings.diverged([f"one of the two nets of {text}" for text in settings.by], result.diverged_at)
     columns = ("A, B", *PERCENTS.values(), *COLUMNS.values(), "diverged")
     return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers)

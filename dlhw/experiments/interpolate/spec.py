@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from dlhw.errors import UserError, require
 from dlhw.measure.barriers import alpha_grid
 from dlhw.present.section import Section
 from dlhw.runs.base_settings import BatchSettings
-from dlhw.runs.settings import option
+from dlhw.runs.settings import DatasetDefaults, option
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,17 @@ class Settings(BatchSettings):
         "Points of the line; 0 and 1 are added where missing.",
         shown="-1 to 2 by 0.05",
     )
+
+    DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
+        "digits": {
+            "net": "8c3-p2-30",
+            "by": ("batch-size=32,256", "learning-rate=0.01,0.1"),
+            "batch_size": 32,
+            "learning_rate": 0.01,
+        },
+        "mnist-5k": {"by": ("batch-size=64,512", "learning-rate=0.01,0.05"), "learning_rate": 0.01},
+        "cifar10": {"by": ("batch-size=64,512", "learning-rate=0.005,0.02"), "learning_rate": 0.005},
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dlhw.datasets import dataset_info
 from dlhw.experiments.landscape import view
 from dlhw.experiments.landscape.spec import Result, Settings
 from dlhw.present import findings
@@ -68,8 +69,18 @@ def _findings(settings: Settings, result: Result) -> list[Finding]:
         text = "Two directions out of many: a bowl here does not exclude a saddle elsewhere."
         all_findings.append(Finding("two-directions", text))
     all_findings += _curvature(result)
+    all_findings = _nothing_learned(settings, result) or all_findings
     what = "plane or line out of many" if settings.saved else "training of each net"
     return all_findings + findings.one_seed(settings.seeds, what)
+
+
+def _nothing_learned(settings: Settings, result: Result) -> list[Finding]:
+    """State that no net trained here is better than chance anywhere on its plane."""
+    if settings.saved or not settings.dataset:
+        return []
+    best = [float(np.max(a[np.isfinite(a)], initial=-1.0)) for a in result.accuracy]
+    rows = np.array([[value if value >= 0 else np.nan] for value in best])
+    return findings.nothing_learned(rows, dataset_info(settings.dataset).classes)
 
 
 def _lowest_point(settings: Settings, result: Result, m: int) -> Finding:

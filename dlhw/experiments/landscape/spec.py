@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,14 @@ from dlhw.experiments.landscape.section import SECTION as SECTION
 from dlhw.models import architectures
 from dlhw.runs import experiment as registry
 from dlhw.runs.base_settings import BatchSettings, FunctionSettings, check_seeds, refuse_changed
-from dlhw.runs.settings import check, option
+from dlhw.runs.settings import build, check, option
 
 Array = NDArray[np.floating]
 
 TRAINED = {"simulate": "middle", "classify": "10c5-p2-20c5-p2-50", "trajectory": "400-9"}
 """The experiments whose nets can be trained here, and the net that each trains by default."""
+TRAINED_ON_DIGITS = {"classify": "8c3-p2-30", "trajectory": "50-9"}
+"""The same for images of 8x8."""
 MODEL_FILES = (".keras", ".h5", ".hdf5")
 MOST = 6  # nets side by side
 LINES = ("start-end", "line")  # planes of one dimension
@@ -146,7 +148,7 @@ class Settings:
     def training_settings(self) -> FunctionSettings | BatchSettings:
         """Return the settings of the training; a value of 0 or "auto" is that of its own experiment."""
         name = self.of[0]
-        default = registry.get(name).settings()
+        default = self._defaults_of_training()
         kind = FunctionSettings if name == "simulate" else BatchSettings
         values = {field.name: getattr(default, field.name) for field in fields(kind)}
         for key in values:
@@ -156,9 +158,17 @@ class Settings:
         values |= {"seed": self.seed, "seeds": self.seeds}
         return kind(**values)
 
+    def _defaults_of_training(self) -> Any:
+        """Return the default settings of the experiment whose nets are trained, for the data set."""
+        cls = registry.get(self.of[0]).settings
+        return cls() if self.of[0] == "simulate" else build(cls, {"data": self.data})
+
     def net_names(self) -> tuple[str, ...]:
-        """Return the nets that are trained; the one of the experiment where none is named."""
-        return self.nets or (TRAINED[self.of[0]],)
+        """Return the nets that are trained; one of the experiment where none is named."""
+        if self.nets:
+            return self.nets
+        nets = TRAINED_ON_DIGITS if self.data == "digits" else TRAINED
+        return (nets.get(self.of[0], TRAINED[self.of[0]]),)
 
     @property
     def saved(self) -> bool:

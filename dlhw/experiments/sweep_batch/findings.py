@@ -48,7 +48,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("mistake: of the batch mean", "Jacobian", *(f"φ, ε = {e:g}" for e in settings.epsilon))  # type: ignore[assignment]
     columns += ("largest eigenvalue", "diverged")  # type: ignore[assignment]
     with_gap, correlations = _correlations_with_gap(settings, result, gap)
-    all_findings = [
+    comparisons = [
         *_against_batch_size(settings, result),
         *_popular_mistake(settings, result),
         *_searches(result),
@@ -57,6 +57,9 @@ def summary(settings: Settings, result: Result) -> Summary:
         *_what_is_equal(settings),
         *with_gap,
         *findings.one_seed(settings.seeds, "training per batch size"),
+    ]
+    all_findings = [
+        *(findings.nothing_learned(result.train_accuracy, settings.info.classes) or comparisons),
         *findings.diverged([f"batch {s}" for s in settings.sizes], result.diverged_at),
     ]
     title = f"sweep-batch on {settings.where()}: equal {settings.equal}, {statistic_of_tables(settings.seeds)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dlhw.errors import require
 from dlhw.present.section import Section
 from dlhw.runs.base_settings import ImageSettings
-from dlhw.runs.settings import option
+from dlhw.runs.settings import DatasetDefaults, option
 
 Array = NDArray[np.floating]
 
@@ -31,6 +31,17 @@ class Settings(ImageSettings):
     )
     epsilon: tuple[float, ...] = option((0.001, 0.0005), "Sizes of the box of Keskar's sharpness.")
     curvature_examples: int = option(2000, "Training examples on which sharpness and curvature are measured.")
+
+    DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
+        "digits": {
+            "net": "8c3-p2-30",
+            "sizes": (16, 64, 256, 1000),
+            "learning_rate": 0.01,
+            "curvature_examples": 1000,
+        },
+        "mnist-5k": {"sizes": (16, 64, 256, 1000, 4000), "learning_rate": 0.01},
+        "cifar10": {"learning_rate": 0.005},
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -47,9 +47,11 @@ def summary(settings: Settings, result: Result) -> Summary:
         rows.append((part, *cells, *(format_median_range(v) for v in lengths)))
     numbers["test_accuracy"] = statistics(np.where(result.diverged_at < 0, result.test_accuracy[:, -1], np.nan))
     numbers["seconds"] = statistics(np.array(result.seconds))
+    paths = [_path(settings, result, p, part) for p, part in enumerate(settings.parts())]
+    paths += findings.one_seed(settings.seeds)
+    accuracy = np.where(result.diverged_at < 0, result.train_accuracy[:, -1], np.nan)
     all_findings = [
-        *(_path(settings, result, p, part) for p, part in enumerate(settings.parts())),
-        *findings.one_seed(settings.seeds),
+        *(findings.nothing_learned(accuracy[None], settings.info.classes) or paths),
         *findings.diverged([settings.net], result.diverged_at[None]),
     ]
     title = f"trajectory of {settings.net} on {settings.where()}: {settings.epochs} epochs, median (min to max)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from dlhw.errors import require
 from dlhw.present.section import Section
 from dlhw.runs.base_settings import BatchSettings
-from dlhw.runs.settings import option
+from dlhw.runs.settings import DatasetDefaults, option
 
 Array = NDArray[np.floating]
 
@@ -24,6 +25,12 @@ class Settings(BatchSettings):
     net: str = option("400-9", "Net: hidden widths such as 400-9, or layers such as 20c3-p2-100.")
     layer: int = option(1, "Layer that is projected on its own, counted from 1.")
     every: int = option(3, "Epochs between two points of a path.")
+
+    DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
+        "digits": {"net": "50-9", "learning_rate": 0.02},
+        "mnist-5k": {"learning_rate": 0.01},
+        "cifar10": {"learning_rate": 0.01},
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
