@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dlhw.present.tables import Summary, transposed_if_narrower
+from dlhw.present.tables import Summary, column_widths, tables_that_fit
 from dlhw.quiet import silent_stderr
 from dlhw.runs.context import ProgressReport
 from dlhw.runs.flags import with_flags
@@ -75,27 +76,33 @@ def progress(visible: bool) -> Iterator[ProgressReport | None]:
         yield report
 
 
-def table(summary: Summary) -> Table:
-    """The table of a summary; stood on its side where that makes it narrower."""
-    grid = Table(title=summary.title, title_justify="left", title_style="bold")
-    shown = transposed_if_narrower(summary)
-    for k, name in enumerate(shown.columns):
-        grid.add_column(name, style="bold" if k == 0 else None)
-    for row in shown.rows:
-        grid.add_row(*map(escape, row))
-    return grid
+def tables(summary: Summary, width: int) -> list[Table]:
+    """The table of a summary; several where one would be wider than the screen. No cell is cut or wrapped."""
+    grids: list[Table] = []
+    for part in tables_that_fit(summary, width):
+        grid = Table(title=summary.title if not grids else None, title_justify="left", title_style="bold")
+        for k, (name, least) in enumerate(zip(part.columns, column_widths(part), strict=True)):
+            heading = textwrap.fill(name, least, break_long_words=False, break_on_hyphens=False)
+            grid.add_column(heading, style="bold" if k == 0 else None, no_wrap=k > 0, overflow="fold")
+        for row in part.rows:
+            grid.add_row(*map(escape, row))
+        grids.append(grid)
+    return grids
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Table, then sentences."""
-    console.print(table(summary))
+    """Print the findings, then the table."""
     for sentence in summary.sentences:
         console.print(with_flags(sentence), markup=False)
+    for grid in tables(summary, console.width):
+        console.print(grid)
 
 
 def pairs(title: str, values: dict[str, Any]) -> Table:
     """Two columns, name and value."""
     grid = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    grid.add_column(overflow="fold")
+    grid.add_column(overflow="fold")
     for name, value in values.items():
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
         grid.add_row(name, shown)

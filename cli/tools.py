@@ -46,7 +46,7 @@ def design(
     rows = tuple((str(n), d.net, str(d.parameters), f"{d.error:+.2%}") for n, d in zip(counts, designs, strict=True))
     out = console.stdout()
     columns = ("layers", "net", "parameters", "off by")
-    out.print(console.table(Summary(f"Nets of about {params} parameters", columns, rows)))
+    console.print_summary(out, Summary(f"Nets of about {params} parameters", columns, rows))
     if inputs == outputs == 1:
         out.print(f"dlhw simulate --models {','.join(d.net for d in designs)}", markup=False, soft_wrap=True)
 
@@ -64,7 +64,7 @@ def data(data_dir: options.DataDir = "", json: Json = False) -> None:
         return
     rows = tuple((n, datasets.DATASETS[n].text, place, verdict) for n, (place, verdict) in states.items())
     columns = ("data set", "images, train + test", "found in", "status")
-    console.stdout().print(console.table(Summary("Data sets", columns, rows)))
+    console.print_summary(console.stdout(), Summary("Data sets", columns, rows))
 
 
 def devices(json: Json = False) -> None:

@@ -13,7 +13,7 @@ from dlhw.present import render
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_duration
 from dlhw.present.section import Section
-from dlhw.present.tables import Summary, transposed_if_narrower
+from dlhw.present.tables import Summary, transposed_if_narrower, without_empty_counts
 from dlhw.runs.flags import label, option_words, with_flags
 from dlhw.runs.run import Run
 from dlhw.runs.settings import changed, default_values, text
@@ -109,7 +109,7 @@ def _section(run: Run, anchor: str, distinction: str) -> ReportSection:
         question=experiment.question,
         command=command(run),
         pictures=tuple(pictures),
-        table=transposed_if_narrower(summary),
+        table=transposed_if_narrower(without_empty_counts(summary)),
         findings=tuple(dataclasses.replace(f, text=with_flags(f.text)) for f in summary.findings),
         pitfalls=section.pitfalls,
         settings=tuple(_settings(run, section)),
