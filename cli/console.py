@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dlhw.present.numbers import NONE, format_duration
 from dlhw.present.tables import Summary, column_widths, tables_that_fit
 from dlhw.quiet import silent_stderr
 from dlhw.runs.context import ProgressReport
@@ -45,33 +46,48 @@ def silent_start() -> Iterator[None]:
 
 @contextmanager
 def progress(visible: bool) -> Iterator[ProgressReport | None]:
-    """A bar with loss, steps a second and time left on stderr; None where it is not wanted or no terminal."""
+    """A bar with the time left, and what else has room, on stderr; None where it is not wanted or no terminal."""
     if not visible or not sys.stderr.isatty():
         yield None
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
-        TextColumn("{task.fields[rate]}/s"),
-        TextColumn("loss {task.fields[loss]}"),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("compiling", total=1, rate="–", loss="–", unit="", note="")
-        first: list[tuple[float, float]] = []  # time and state at the first report: a resumed run starts above zero
+    screen = Console(stderr=True)
+    # What has no room is left out, the time left last.
+    columns = [TextColumn("{task.description}"), BarColumn(bar_width=20 if screen.width < 120 else 40)]
+    columns += [TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}")]
+    columns += [TextColumn("{task.fields[rate]}/s")] if screen.width >= 100 else []
+    columns += [TextColumn("{task.fields[quantity]} {task.fields[value]}")] if screen.width >= 90 else []
+    columns += [TextColumn("{task.fields[note]}")] if screen.width >= 120 else []
+    columns += [TextColumn("{task.fields[left]}")]
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("compiling", total=1, rate=NONE, value=NONE, quantity="", unit="", note="", left="")
+        first: list[tuple[float, float]] = []  # time and units computed here at the first report
 
-        def report(done: float, total: float, loss: float, unit: str = "steps", note: str = "") -> None:
-            first.append((time.perf_counter(), done)) if not first else None
-            passed = time.perf_counter() - first[0][0]
-            rate = f"{(done - first[0][1]) / passed:,.3g}" if passed > 0 else "–"
-            fields: dict[str, Any] = {"rate": rate, "loss": f"{loss:.3g}", "unit": unit, "note": note}
-            bar.update(task, description="training", completed=done, total=total, **fields)
+        def report(
+            done: float,
+            total: float,
+            value: float,
+            unit: str = "steps",
+            note: str = "",
+            *,
+            activity: str = "training",
+            quantity: str = "loss",
+            restored: float = 0.0,
+        ) -> None:
+            first.append((time.perf_counter(), done - restored)) if not first else None
+            passed, computed = time.perf_counter() - first[0][0], done - restored - first[0][1]
+            rate = computed / passed if passed > 0 else 0.0
+            left = f"{format_duration((total - done) / rate)} left" if rate > 0 else ""
+            shown = f"{rate:,.3g}" if rate > 0 else NONE
+            fields: dict[str, Any] = {
+                "rate": shown,
+                "value": f"{value:.3g}",
+                "quantity": quantity,
+                "unit": unit,
+                "note": note,
+            }
+            bar.update(task, description=activity, completed=done, total=total, left=left, **fields)
 
         yield report
 

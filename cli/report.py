@@ -24,11 +24,19 @@ def report(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Experiments; takes commas and may be repeated.", show_default="all"),
+        typer.Option(
+            "--only",
+            help="Experiments to train or to use; takes commas and may be repeated.",
+            show_default="all",
+        ),
     ] = None,
     from_runs: Annotated[
-        Path | None,
-        typer.Option("--from-runs", help="Build the report from the runs stored in this folder, without training."),
+        list[str] | None,
+        typer.Option(
+            "--from-runs",
+            help="Build the report from the runs stored in these folders, without training; takes commas and may be "
+            "repeated.",
+        ),
     ] = None,
     data: Annotated[
         str, typer.Option("--data", help="Image data set to use instead of that of the preset, such as mnist.")
@@ -41,34 +49,42 @@ def report(
     device: Annotated[
         Literal["auto", "cpu", "gpu"], typer.Option("--device", help="auto uses GPUs if there are any.")
     ] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Leave out what the report contained before.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json: Json = False,
 ) -> None:
-    """Every experiment on one page: run what is missing, then write report.html, report.md and report.json."""
+    """Every experiment on one page: run what is missing, then write report.html, report.md and report.json.
+
+    A preset adds to the report that stands; --only limits what is trained, and other sections stay.
+    """
     from dlhw import files
     from dlhw import report as library
+    from dlhw.present.numbers import format_duration
 
     together = "`preset` trains, and `from_runs` uses stored runs; give only one of them"
-    require(preset is None or from_runs is None, together)
+    require(preset is None or not from_runs, together)
     require(jobs >= 0, f"`jobs` {jobs} must be positive, or 0 for one per core")
     output = Output(out, quiet=quiet, json=json)
 
-    def finished(k: int, total: int, name: str, seconds: float | None) -> None:
+    def finished(k: int, total: int, name: str, seconds: float | None, remaining: float) -> None:
         if output.talks:
-            print(f"{k} of {total}: {name} ({'stored' if seconds is None else f'{seconds:.0f} s'})", flush=True)
+            took = "stored" if seconds is None else format_duration(seconds)
+            left = f"; about {format_duration(remaining)} left" if remaining >= 1 else ""
+            print(f"{k} of {total}: {name} ({took}){left}", flush=True)
 
     contents, paths = library.build(
         out,
         preset=preset or "quick",
-        from_runs=from_runs,
+        from_runs=[Path(folder) for folder in options.split_commas(from_runs or [])],
         only=options.split_commas(only or []),
         data=data,
+        overwrite=overwrite,
         context=Context(device=device, jobs=jobs or None, data_dir=Path(data_dir) if data_dir else None),
         run_experiment=lambda name, settings, context, _: experiment.run(name, settings, context, output),
         finished=finished,
     )
     if json:
-        print(files.to_json({"report": str(paths[0]), **library.as_json(contents)}, indent=None))
+        print(files.to_json({"report": str(paths[0]), **library.as_json(contents, paths[0].parent)}, indent=None))
     elif output.talks:
         print(paths[0])
 

@@ -55,7 +55,7 @@ BAD = [
     (["classify", "--jobs", "0"], "--jobs 0"),
     (["classify", "--examples", "9"], "--examples 9 must lie in 10..60000"),
     (["classify", "--examples", "60", "--batch-size", "61"], "--batch-size 61 must lie in 1..60"),
-    (["classify", "--data", "digits"], "layer 4, p2, needs 2x2 and gets 1x1"),
+    (["classify", "--data", "digits", "--models", "deep"], "--models: net 'deep': layer 4, p2, needs 2x2 and gets 1x1"),
     (["classify", "--models", "3c3-x"], "'x' is not a layer"),
     (["random-labels", "--noise", "2"], "--noise 2"),
     (["random-labels", "--noise", "0,0"], "twice"),

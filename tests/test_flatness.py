@@ -116,7 +116,7 @@ def test_lines_are_taken_up_where_they_were_left(tmp_path, monkeypatch):
     next(tmp_path.glob("line 0 seed 1*")).unlink()
     units, threads = set(), []
     monkeypatch.setattr(executors, "limit_threads", threads.append)
-    again = runner.execute("interpolate", LINES.tiny, Context(lambda *a: units.add(a[3]), parts, jobs=2))
+    again = runner.execute("interpolate", LINES.tiny, Context(lambda *a, **_: units.add(a[3]), parts, jobs=2))
     assert units == {"points"}
     assert threads == [2]  # of the four trainings, though one line is missing: else it would round otherwise
     np.testing.assert_array_equal(again.result.curvature, first.result.curvature)

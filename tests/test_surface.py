@@ -424,7 +424,7 @@ def test_a_surface_goes_on_where_it_was_left(tmp_path):
     assert len(gone) == 1
     gone[0].unlink()
     seen = []
-    again = runner.execute("landscape", LANDSCAPE.tiny, Context(lambda *a: seen.append(a), parts, jobs=2))
+    again = runner.execute("landscape", LANDSCAPE.tiny, Context(lambda *a, **_: seen.append(a), parts, jobs=2))
     assert {s[3] for s in seen} == {"points"}  # no training
     assert seen[0][0] > seen[0][1] / 2  # of what is done
     np.testing.assert_array_equal(again.result.loss, first.result.loss)

@@ -7,6 +7,7 @@ import dataclasses
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlhw.present import render
@@ -67,6 +68,7 @@ class ReportSection:
     settings: tuple[SettingRow, ...]
     duration: str
     numbers: dict[str, Any]
+    path: Path | None = None  # of the run folder
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,17 @@ class Report:
     sections: tuple[ReportSection, ...]
 
 
-def compose(runs: Sequence[Run], *, reduced: bool = False, title: str = TITLE) -> Report:
-    """Return the report of some runs, in the order given."""
+def compose(
+    runs: Sequence[Run], paths: Sequence[Path | None] = (), *, reduced: bool = False, title: str = TITLE
+) -> Report:
+    """Return the report of some runs, in the order given; paths: their run folders."""
     names = [run.experiment for run in runs]
     sections = []
     for k, run in enumerate(runs):
         several = names.count(run.experiment) > 1
         anchor = run.experiment + (f"-{names[: k + 1].count(run.experiment)}" if several else "")
-        sections.append(_section(run, anchor, _distinction(run) if several else ""))
+        section = _section(run, anchor, _distinction(run) if several else "")
+        sections.append(dataclasses.replace(section, path=paths[k] if k < len(paths) else None))
     return Report(title, reduced, __version__, tuple(_made_with(runs)), tuple(sections))
 
 

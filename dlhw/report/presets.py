@@ -16,6 +16,33 @@ from dlhw.runs.settings import build
 QUICK_EXAMPLES = 2000
 """Training examples of a large data set in a quick report."""
 Preset = Literal["quick", "full"]
+_SECONDS: dict[str, dict[str, float]] = {
+    "quick": {
+        "simulate": 4,
+        "classify": 2,
+        "trajectory": 1,
+        "gradient-norm": 2,
+        "minimal-ratio": 5,
+        "landscape": 2,
+        "random-labels": 1,
+        "sweep-params": 4,
+        "interpolate": 5,
+        "sweep-batch": 12,
+    },
+    "full": {
+        "simulate": 7,
+        "classify": 420,
+        "trajectory": 80,
+        "gradient-norm": 6,
+        "minimal-ratio": 57,
+        "landscape": 29,
+        "random-labels": 780,
+        "sweep-params": 140,
+        "interpolate": 615,
+        "sweep-batch": 1100,
+    },
+}
+"""Measured on two virtual cores of an AMD EPYC; only their proportions matter once the first experiment has run."""
 
 
 def preset_settings(name: str, preset: Preset, data: str = "") -> Any:
@@ -35,6 +62,13 @@ def preset_settings(name: str, preset: Preset, data: str = "") -> Any:
     is_large = datasets.dataset_info(data).train > QUICK_EXAMPLES
     subset = {"examples": QUICK_EXAMPLES} if is_large and not chosen.examples else {}
     return dataclasses.replace(chosen, data=data, **subset)
+
+
+def typical_seconds(name: str, settings: Any) -> float:
+    """Return about how long an experiment of a preset takes on two cores; the mean of all for one not timed."""
+    preset = "full" if settings == registry.get(name).settings() else "quick"
+    times = _SECONDS[preset]
+    return times.get(name, sum(times.values()) / len(times))
 
 
 def is_reduced(run: Run) -> bool:

@@ -19,8 +19,30 @@ if TYPE_CHECKING:
 class ProgressReport(Protocol):
     """Where progress is reported."""
 
-    def __call__(self, done: float, total: float, loss: float, unit: str = "steps", note: str = "") -> None:
-        """Report that `done` of `total` units have passed; `loss` is the latest median, `note` says more."""
+    def __call__(
+        self,
+        done: float,
+        total: float,
+        value: float,
+        unit: str = "steps",
+        note: str = "",
+        *,
+        activity: str = "training",
+        quantity: str = "loss",
+        restored: float = 0.0,
+    ) -> None:
+        """Report that `done` of `total` units have passed.
+
+        Args:
+            done: units that have passed, of all tasks.
+            total: units in all.
+            value: latest median of `quantity`.
+            unit: what is counted.
+            note: more, in words.
+            activity: what is done: training, measuring, searching.
+            quantity: what `value` is.
+            restored: units among `done` that an earlier process computed.
+        """
 
 
 @dataclass

@@ -22,9 +22,9 @@ class Task:
     name: str
     _progress: Progress
 
-    def report(self, done: float, loss: float) -> None:
-        """Report that `done` units of this task (epochs) have passed, with the latest loss."""
-        self._progress.update(self.name, done, loss)
+    def report(self, done: float, value: float) -> None:
+        """Report that `done` units of this task (epochs) have passed, with the latest value (loss)."""
+        self._progress.update(self.name, done, value)
 
     def should_stop(self) -> bool:
         """Whether another task failed, or Ctrl-C was pressed."""
@@ -32,7 +32,10 @@ class Task:
 
     def state(self) -> Arrays | None:
         """Return the state that an earlier process stored before it ended, or None."""
-        return self._progress.context.checkpoints.get(self.name + UNFINISHED)
+        state = self._progress.context.checkpoints.get(self.name + UNFINISHED)
+        if state is not None:
+            self._progress.resumed.add(self.name)
+        return state
 
     def checkpoint(self, state: Arrays) -> None:
         """Store the state of this task, which is not finished."""
@@ -47,22 +50,37 @@ class Progress:
     sizes: Mapping[str, int]  # units of every task
     unit: str = "epochs"
     what: str = "trainings"
+    activity: str = "training"
+    quantity: str = "loss"
+    restored: float = 0.0  # units that an earlier process computed
+    resumed: set[str] = field(default_factory=set)  # tasks that continue from a stored state
     done: dict[str, float] = field(default_factory=dict)
-    losses: dict[str, float] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
     stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def update(self, name: str, done: float, loss: float = np.nan) -> None:
+    def update(self, name: str, done: float, value: float = np.nan) -> None:
         """Record how far a task is, and report the sum over all tasks."""
         with self.lock:
+            if name in self.resumed and name not in self.done:
+                self.restored += done
             self.done[name] = done
-            if np.isfinite(loss):
-                self.losses[name] = loss
+            if np.isfinite(value):
+                self.values[name] = value
             finished = sum(self.done[k] >= self.sizes[k] for k in self.done)
-            median = float(np.median(list(self.losses.values()))) if self.losses else np.nan
+            median = float(np.median(list(self.values.values()))) if self.values else np.nan
             if self.context.progress is not None:
                 note = f"{finished} of {len(self.sizes)} {self.what} finished"
-                self.context.progress(sum(self.done.values()), sum(self.sizes.values()), median, self.unit, note)
+                self.context.progress(
+                    sum(self.done.values()),
+                    sum(self.sizes.values()),
+                    median,
+                    self.unit,
+                    note,
+                    activity=self.activity,
+                    quantity=self.quantity,
+                    restored=self.restored,
+                )
 
 
 Work = Callable[[Task], Arrays]
@@ -89,6 +107,8 @@ def run_tasks(
     *,
     unit: str = "epochs",
     what: str = "trainings",
+    activity: str = "training",
+    quantity: str = "loss",
     among: int = 0,
 ) -> dict[str, Arrays]:
     """Return the arrays of every task by name: those that an earlier run stored, and the others from `work`.
@@ -102,6 +122,8 @@ def run_tasks(
         executor: where the tasks run.
         unit: what `sizes` counts.
         what: what the tasks are, in the plural.
+        activity: what is done, for the progress report.
+        quantity: what the value of a report is.
         among: number of tasks that share the cores, if not these. In a process that trains nothing, since all
             trainings are stored, what follows must meet the number of threads that it met in the first process, or it
             rounds differently.
@@ -109,7 +131,8 @@ def run_tasks(
     results = {name: context.checkpoints.get(name) for name in sizes}
     missing = [name for name in sizes if results[name] is None]
     if missing:
-        progress = Progress(context, sizes, unit, what, {n: float(k) for n, k in sizes.items() if n not in missing})
+        stored = {n: float(k) for n, k in sizes.items() if n not in missing}
+        progress = Progress(context, sizes, unit, what, activity, quantity, sum(stored.values()), done=stored)
 
         def finished(name: str, arrays: Arrays) -> None:
             context.checkpoints.put(name, arrays)

@@ -35,6 +35,7 @@ def run(settings: Settings, context: Context) -> Result:
         image_training.executor(context, trainer),
         unit="points",
         what="lines",
+        activity="measuring",
         among=len(jobs),
     )
     shape = len(settings.by), settings.seeds

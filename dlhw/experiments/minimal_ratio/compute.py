@@ -45,7 +45,16 @@ def run(settings: Settings, context: Context) -> Result:
 
     with threadpool_limits(1, user_api="blas"):  # two threads that each start two more only wait for each other
         sizes = dict.fromkeys(names, settings.hessians)
-        arrays = run_tasks(sizes, search, context, Threads(context.workers), unit="Hessians", what="searches")
+        arrays = run_tasks(
+            sizes,
+            search,
+            context,
+            Threads(context.workers),
+            unit="Hessians",
+            what="searches",
+            activity="searching",
+            quantity="|g|",
+        )
         path = _path_points(settings, objective, paths, keep, diverged_at) if checks else _PathPoints()
 
     def stack(key: str) -> np.ndarray:
