@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -26,11 +27,11 @@ def _sgn_sin(x: Array) -> Array:
 
 
 TARGETS: dict[str, tuple[str, Callable[[Array], Array]]] = {
-    "sinc": ("sin(5 pi x)/(2x)", _sinc),
-    "sign": ("sgn(5 pi x)", lambda x: np.sign(5 * np.pi * x)),
-    "square": ("sgn(sin(5 pi x))", _sgn_sin),
-    "sin": ("sin(2 pi x)", lambda x: np.sin(2 * np.pi * x)),
-    "damped": ("exp(-x) sin(3 pi x)", lambda x: np.exp(-x) * np.sin(3 * np.pi * x)),
+    "sinc": ("sin(5πx)/(2x)", _sinc),
+    "sign": ("sgn(5πx)", lambda x: np.sign(5 * np.pi * x)),
+    "square": ("sgn(sin(5πx))", _sgn_sin),
+    "sin": ("sin(2πx)", lambda x: np.sin(2 * np.pi * x)),
+    "damped": ("exp(−x) sin(3πx)", lambda x: np.exp(-x) * np.sin(3 * np.pi * x)),
     "abs": ("|x|", np.abs),
     "runge": ("1/(1 + 25 x^2)", lambda x: 1 / (1 + 25 * x**2)),
     "step": ("1 for x >= 0, else 0", lambda x: np.heaviside(x, 1.0)),
@@ -61,7 +62,7 @@ _LONGEST = 200
 
 def formula(func: str) -> str:
     """Return `func` as text for a figure: the formula of a named target, or the expression itself."""
-    return TARGETS[func][0] if func in TARGETS else func
+    return TARGETS[func][0] if func in TARGETS else re.sub(r"\bpi\b", "π", func)
 
 
 def target(func: str) -> Callable[[Array], Array]:

@@ -67,7 +67,7 @@ SECTION = Section(
         "models",
     ),
     captions={
-        "curves": "Loss and accuracy after every epoch, training solid, test dashed: median and range of the seeds."
+        "curves": "Loss and error after every epoch, training solid, test dashed: median and range of the seeds."
     },
     pitfalls=(
         "Plotting the running mean of the training loss over an epoch beside the test loss at its end: the gap between "
@@ -93,7 +93,7 @@ def run(settings: Settings, context: Context) -> Result:
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """Return the figures. `curves`: loss and accuracy against epoch, training solid, test dashed."""
+    """Return the figures. `curves`: loss and error against epoch, training solid, test dashed."""
     labels = [
         f"{net}: {settings.parameters(net):,} parameters" + diverged_note(result.diverged_at[k])
         for k, net in enumerate(settings.models)

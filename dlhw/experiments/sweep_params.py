@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.present import curves, findings, plot, style
+from dlhw.present import curves, findings, plot, scales, style
 from dlhw.present.curves import CurveRows
 from dlhw.present.numbers import diverged_note, format_mean_std, format_percent
 from dlhw.present.section import ComparisonCurves, Curve, Section
@@ -76,7 +76,7 @@ SECTION = Section(
         "activation",
         "init",
     ),
-    captions={"generalization": "Loss, accuracy and their gaps after the last epoch against the number of parameters."},
+    captions={"generalization": "Loss, error and their gaps after the last epoch against the number of parameters."},
     pitfalls=(
         "Joining the points to a curve: nets of nearly equal size differ in shape, and learn differently.",
         "Training with a small learning rate for few epochs: no net has fitted, and what is compared is speed, not "
@@ -114,23 +114,28 @@ def run(settings: Settings, context: Context) -> Result:
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """Return the figures. `generalization`: final loss, accuracy and their gaps against the number of parameters."""
+    """Return the figures. `generalization`: final loss, error and their gaps against the number of parameters."""
     fig, axes = plot.figure(4, height=8.6, heights=(1.3, 1.3, 1.0, 1.0))
     x, final = result.parameters, curves.final_values(result)
-    for panel, kind, scale in ((axes[0], "loss", 1.0), (axes[1], "accuracy", 100.0)):
+    for panel, kind in ((axes[0], "loss"), (axes[1], "accuracy")):
         for k, which in enumerate(("train", "test")):
             # No line: nets of nearly equal size can differ in shape, and learn differently.
-            plot.scatter_with_median(panel, x, scale * final[f"{which}_{kind}"], which, k, linestyle="")
+            values = final[f"{which}_{kind}"]
+            values = values if kind == "loss" else curves.errors(values)
+            plot.scatter_with_median(panel, x, values, which, k, linestyle="")
     gaps = final["test_loss"] - final["train_loss"], 100 * (final["train_accuracy"] - final["test_accuracy"])
     for panel, values in zip(axes[2:], gaps, strict=True):
         plot.scatter_with_median(panel, x, values, "", 2, linestyle="")
         panel.axhline(0, color=style.TRUTH, linewidth=0.8)
     axes[0].set(ylabel="cross entropy (nats)", xscale="log")
-    axes[1].set_ylabel("accuracy (%)")
+    for panel, low in ((axes[0], 1e-7), (axes[1], curves.LEAST_ERROR)):
+        scales.positive_log(panel, low)
+    axes[1].set_ylabel("error (%)")
+    plot.name_points(axes[0], x, settings.nets, np.nanmax(final["test_loss"], axis=1, initial=0.0))
     axes[2].set_ylabel("test − train (nats)")
     axes[3].set(ylabel="train − test (points)", xlabel="parameters")
     axes[0].set_title(f"After {settings.epochs} epochs on {settings.where()}{diverged_note(result.diverged_at)}")
-    plot.legend(axes[0], "dots: seeds, bar: median" if settings.seeds > 1 else "one seed")
+    plot.legend(axes[1], "dots: seeds, bar: median" if settings.seeds > 1 else "one seed")
     return {"generalization": fig}
 
 

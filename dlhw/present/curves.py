@@ -14,6 +14,8 @@ from dlhw.present.section import ComparisonCurves, Curve
 
 Array = NDArray[np.floating]
 CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+LEAST_ERROR = 0.005
+"""Error in per cent at which an error of zero is drawn: half of one image of 10000."""
 LATE = 0.05
 """Fraction of the epochs at the end over which late medians are taken."""
 
@@ -42,7 +44,7 @@ class CurveRows:
 def curve_figure(
     curves: CurveRows, labels: Sequence[str], title: str, note: str, statistic: str, chance: float | None = None
 ) -> Figure:
-    """Draw loss (logarithmic) above accuracy against epoch: training solid, test dashed, a band over seeds.
+    """Draw loss (logarithmic) above error (logarithmic) or accuracy: training solid, test dashed, a band over seeds.
 
     Args:
         curves: the rows.
@@ -50,14 +52,16 @@ def curve_figure(
         title: of the figure.
         note: below the title.
         statistic: what lines and bands are.
-        chance: accuracy of guessing, drawn as a dotted line.
+        chance: accuracy of guessing, for nets that are near it: accuracy is drawn, and chance as a dotted line.
     """
     fig, (top, bottom) = plot.figure(2, height=5.9, head=0.6)
     epochs = np.arange(curves.train_loss.shape[-1])
-    for axes, kind, scale in ((top, "loss", 1.0), (bottom, "accuracy", 100.0)):
+    for axes, kind in ((top, "loss"), (bottom, "accuracy")):
         for k, label in enumerate(labels):
             for which, dashes in (("train", "-"), ("test", style.TEST_DASHES)):
-                values = getattr(curves, f"{which}_{kind}")[k] * scale
+                values = getattr(curves, f"{which}_{kind}")[k]
+                if kind == "accuracy":
+                    values = errors(values) if chance is None else 100.0 * values
                 plot.band(
                     axes,
                     epochs,
@@ -73,13 +77,20 @@ def curve_figure(
     scales.positive_log(top, 1e-7)
     top.set_ylabel("cross entropy (nats)")
     scales.whole_numbers(bottom)
-    bottom.set(xlabel="epoch", ylabel="accuracy (%)", xlim=(0, epochs[-1]))
-    if chance is not None:
+    bottom.set(xlabel="epoch", ylabel="error (%)" if chance is None else "accuracy (%)", xlim=(0, epochs[-1]))
+    if chance is None:
+        scales.positive_log(bottom, LEAST_ERROR)
+    else:
         bottom.axhline(100 * chance, color=style.TRUTH, linewidth=0.8, linestyle=":", label="chance")
         bottom.legend(loc="center right")
     plot.header(fig, title, note, ())
     plot.legend(top, f"train solid, test dashed; {statistic}")
     return fig
+
+
+def errors(accuracy: Array) -> Array:
+    """Return errors in per cent, drawn on a logarithmic axis: none at all is drawn at :data:`LEAST_ERROR`."""
+    return np.maximum(100.0 * (1.0 - accuracy), LEAST_ERROR)
 
 
 def comparison(labels: Sequence[str], curves: CurveRows, name: str = "test_loss") -> ComparisonCurves:

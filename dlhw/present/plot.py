@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from dlhw.present import style
@@ -122,6 +123,21 @@ def scatter_with_median(axes: Axes, x: NDArray[Any], values: Array, label: str, 
     axes.plot(x, values, linestyle="", alpha=0.75, **marks)
 
 
+def name_points(axes: Axes, x: NDArray[Any], names: Sequence[str], y: Array) -> None:
+    """Write names upright above points at (x, y) on a logarithmic vertical axis, with room above the highest."""
+    order, low = np.argsort(x, kind="stable"), axes.get_ylim()[0]
+    top = float(np.nanmax(y))
+    axes.set_ylim(low, top * (top / low) ** 0.45)
+    for place, k in enumerate(order):
+        if not y[k] > 0:
+            continue
+        gaps = [abs(np.log10(x[k] / x[order[n]])) for n in (place - 1, place + 1) if 0 <= n < len(order)]
+        is_close = [gap < 0.035 for gap in gaps]
+        shift = 0 if not any(is_close) else 4 if is_close[0] and place > 0 else -4
+        where: Any = {"textcoords": "offset points", "rotation": 90, "ha": "center", "va": "bottom"}
+        axes.annotate(names[k], (x[k], y[k]), (shift, 5), fontsize=style.scaled(6.5), color=style.TRUTH, **where)
+
+
 def rolling_median(values: Array, width: int) -> Array:
     """Return the running median of odd `width` along the last axis, (..., n) -> (..., n - width + 1)."""
     windows = np.lib.stride_tricks.sliding_window_view(values, width, axis=-1)
@@ -143,10 +159,9 @@ def header(fig: Figure, title: str, note: str, axes: Sequence[Axes], columns: in
     """Place title, note and one legend for the curves of `axes` above all panels, so that it covers no curve."""
     height, left = fig.get_figheight(), fig.subplotpars.left
     with style.house_style():
-        fig.text(
-            left, 1 - style.scaled(0.1) / height, title, va="top", fontsize=style.scaled(style.STYLE["axes.titlesize"])
-        )
-        fig.text(left, 1 - style.scaled(0.33) / height, note, va="top", fontsize=style.scaled(8.2), color="#555555")
+        large, small = style.scaled(style.STYLE["axes.titlesize"]), style.scaled(8.2)
+        _fitted(fig, fig.text(left, 1 - style.scaled(0.1) / height, title, va="top", fontsize=large))
+        _fitted(fig, fig.text(left, 1 - style.scaled(0.33) / height, note, va="top", fontsize=small, color="#555555"))
         pairs = [pair for one in axes for pair in zip(*one.get_legend_handles_labels(), strict=True)]
         if pairs:
             where: Any = {
@@ -155,6 +170,14 @@ def header(fig: Figure, title: str, note: str, axes: Sequence[Axes], columns: in
                 "borderaxespad": 0,
             }
             fig.legend(*zip(*pairs, strict=True), ncols=columns, handlelength=2.6, borderpad=0, **where)
+
+
+def _fitted(fig: Figure, text: Text) -> None:
+    """Reduce the size of a text that would leave the figure on the right."""
+    room = fig.bbox.width * (1 - text.get_position()[0]) - 4
+    width = text.get_window_extent().width
+    if width > room:
+        text.set_fontsize(float(text.get_fontsize()) * room / width)
 
 
 def header_height(labels: int, columns: int = 2, title: bool = False) -> float:

@@ -76,6 +76,7 @@ def sequential(values: Array) -> NDArray[np.floating]:
 
 def colorbar(fig: Figure, axes: Axes, scale: Any, label: str, *, log: bool = True) -> None:
     """Add a colour bar on the right of `axes` for the norm `scale`, logarithmic by default."""
+    axes.apply_aspect()
     box, width = axes.get_position(), fig.get_figwidth()
     with style.house_style():
         side = fig.add_axes((box.x1 + style.scaled(0.12) / width, box.y0, style.scaled(0.13) / width, box.height))

@@ -16,6 +16,8 @@ from dlhw.present import plot, scales, style
 
 LEVELS = 18
 PATH = "#D55E00"
+FILLED = 0.4
+"""A panel keeps equal axes if they fill so much of it."""
 
 
 def loss_scale(result: Result) -> tuple[Any, np.ndarray]:
@@ -51,9 +53,20 @@ def map_figure(settings: Settings, result: Result, *, filled: bool, quantity: st
             continue
         values = result.loss[m] if quantity == "loss" else 100 * result.accuracy[m]
         contours(axes, result, m, values, scale, levels, filled)
+        equal_axes(axes, result, m)
         mark(settings, axes, result, m, scale if quantity == "loss" else None)
     scales.colorbar(fig, flat_axes[-1], scale, "loss" if quantity == "loss" else "%", log=isinstance(scale, LogNorm))
     return fig
+
+
+def equal_axes(axes: Axes, result: Result, m: int) -> None:
+    """Draw equal distances of the weights equally long, unless that would leave most of the panel empty."""
+    box = axes.get_window_extent()
+    ratio = float(np.ptp(result.a[m]) / np.ptp(result.b[m])) * box.height / box.width
+    if FILLED <= ratio <= 1 / FILLED:
+        axes.set_aspect("equal", anchor="C")
+    else:
+        axes.set_title(f"{axes.get_title('left')} (axes not to scale)")
 
 
 def contours(
@@ -83,8 +96,8 @@ def mark(settings: Settings, axes: Axes, result: Result, m: int, scale: Any, las
         at = at if last is None else at[: last + 1]
         axes.plot(*at.T, color=PATH, linewidth=1.2)
         faces = scales.sequential(scale(result.mark_loss[m][: len(at)])) if scale is not None else PATH
-        axes.scatter(at[:, 0], at[:, 1], c=faces, s=22, edgecolors=PATH, linewidths=0.9, zorder=3)
-        axes.plot(*at[0], marker="o", markersize=8, color=PATH, markerfacecolor="none", linestyle="")
+        axes.scatter(at[:, 0], at[:, 1], c=faces, s=26, edgecolors="white", linewidths=0.6, zorder=3)
+        axes.plot(*at[0], marker="o", markersize=10, color=PATH, markerfacecolor="none", linestyle="")
         return
     names = view.net_names(settings)
     for name, point in zip(names, at, strict=False):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dlhw.experiments.landscape import view
-from dlhw.experiments.landscape.contours import label_panel, loss_scale, map_figure, panels
+from dlhw.experiments.landscape.contours import PATH, label_panel, loss_scale, map_figure, panels
 from dlhw.experiments.landscape.spec import Result, Settings
 from dlhw.experiments.landscape.surface import HESSIAN_EXAMPLES
 from dlhw.present import plot, scales, style
@@ -59,7 +59,9 @@ def _surface_figure(settings: Settings, result: Result) -> Figure:
         box = flat.get_position()
         flat.remove()
         with style.house_style():
-            axes: Any = fig.add_axes((box.x0 - 0.03, 0.09, box.width, box.y1 - 0.09), projection="3d")
+            axes: Any = fig.add_axes((box.x0 - 0.05, 0.03, box.width, 0.86), projection="3d")
+        axes.set_box_aspect((1.25, 1.0, 0.75), zoom=1.0)
+        axes.computed_zorder = False  # else the path vanishes in the surface that it lies on
         if count > 1 or result.diverged_at[m] >= 0:
             label_panel(axes, result, m)
         if result.diverged_at[m] >= 0:
@@ -70,6 +72,9 @@ def _surface_figure(settings: Settings, result: Result) -> Figure:
         faces = scales.sequential(np.nan_to_num(np.ma.getdata(scale(result.loss[m]))))
         facets = axes.plot_surface(a, b, z, facecolors=faces, rcount=60, ccount=60, linewidth=0, shade=False)
         facets.set_rasterized(True)  # thousands of facets make a large and slow SVG
+        if settings.plane == "path":
+            height = np.log10(result.mark_loss[m]) if log else result.mark_loss[m]
+            axes.plot(*result.marks[m].T, height, color=PATH, linewidth=1.4, marker="o", markersize=2.5, zorder=3)
         ends = (scale.vmin, scale.vmax)  # one scale for all nets
         axes.set(xlabel=names[0], ylabel=names[1], zlim=np.log10(ends) if log else ends)
         axes.view_init(elev=38, azim=turn)

@@ -9,7 +9,8 @@ SECTION = Section(
     "The error surface",
     captions={
         "contour": "Contours of the loss, evenly spaced in its logarithm, with the path of training where there "
-        "is one: the ring is its start, the colour of a marker the true loss there.",
+        "is one: the ring is its start. A marker has the colour of the true loss there; one whose colour differs "
+        "from that around it lies off the plane.",
         "filled": "The same, filled, on one scale for all nets.",
         "surface": "The same as a surface; the page surface.html in the folder of the run turns it.",
         "accuracy": "Accuracy over the same plane.",

@@ -172,8 +172,8 @@ SECTION = Section(
     captions={
         "ratio": "Fraction of positive eigenvalues against loss. Filled: critical points; hollow: searches that ended "
         "short of one.",
-        "spectra": "Eigenvalues of the critical points of lowest, median and highest loss, in order; grey: zero to "
-        "rounding.",
+        "spectra": "Eigenvalues of three critical points, in order: those of lowest, median and highest loss, or ratio "
+        "where all have one loss; grey: zero to rounding.",
         "signs": "Positive, zero and negative eigenvalues of every net, in order of its loss.",
     },
     pitfalls=(

@@ -55,17 +55,23 @@ def _fit_figure(settings: Settings, result: Result) -> Figure:
     )
     top.plot(result.x, result.y, color=style.TRUTH, linewidth=3.2, alpha=0.32, label="target")
     for k, label in enumerate(_labels(settings)):
-        converged = result.diverged_at[k] < 0
-        if converged.any():
-            plot.band(top, result.x, result.prediction[k][converged], label, k)
-            plot.band(bottom, result.x, result.prediction[k][converged] - result.y, label, k)
+        order = np.argsort(result.loss[k, :, -1], kind="stable")
+        order = order[result.diverged_at[k][order] < 0]
+        if not len(order):
+            continue
+        line = style.curve_style(k)
+        for axes, shift in ((top, 0.0), (bottom, result.y)):
+            for s in order:
+                axes.plot(result.x, result.prediction[k, s] - shift, color=line["color"], linewidth=0.7, alpha=0.35)
+            median = result.prediction[k, order[(len(order) - 1) // 2]]
+            axes.plot(result.x, median - shift, label=label, **line)
     top.set_ylabel("f(x)" if settings.scale == "raw" else "f(x) / max |f|")
     bottom.axhline(0, color=style.TRUTH, linewidth=0.8)
     bottom.set(xlabel="x", ylabel="prediction − target", xlim=settings.domain)
     plot.header(
         fig,
         f"{functions.formula(settings.func)} after {settings.epochs} epochs",
-        statistic_of_figures(settings.seeds),
+        "bold: the seed of median loss; thin: the others" if settings.seeds > 1 else "one seed",
         (top,),
     )
     return fig

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlhw.experiments.sweep_batch.spec import Result, Settings
+from dlhw.experiments.sweep_batch.spec import Array, Result, Settings
 from dlhw.present import plot, scales, style
+from dlhw.present.curves import LEAST_ERROR, errors
 from dlhw.present.numbers import diverged_note
 from dlhw.present.section import ComparisonCurves, Curve
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """Return the figures: `sensitivity` (loss, accuracy and sensitivity against batch size) and `sharpness`."""
+    """Return the figures: `sensitivity` (loss, error and sensitivity against batch size) and `sharpness`."""
     return {"sensitivity": _sensitivity_figure(settings, result), "sharpness": _sharpness_figure(settings, result)}
 
 
@@ -30,36 +31,33 @@ def _note(settings: Settings) -> str:
 
 
 def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
-    fig, panels = plot.figure(2, height=7.4, right=True, head=1.15)
-    x, twins = np.array(settings.sizes), []
-    for panel, kind, scale in zip(panels, ("loss", "accuracy"), (1.0, 100.0), strict=True):
+    fig, panels = plot.figure(3, height=7.6, head=1.15)
+    x = np.array(settings.sizes)
+    for panel, kind in zip(panels[:2], ("loss", "error"), strict=True):
         for which, dashes in (("train", "-"), ("test", style.TEST_DASHES)):
-            values = scale * getattr(result, f"{which}_{kind}")
-            plot.scatter_with_median(panel, x, values, f"{kind}, {which}", 0, linestyle=dashes)
-        right = plot.twin(panel, "sensitivity (nats per unit of a pixel)", 1)
-        twins.append(right)
-        label = "sensitivity, one gradient an example"
-        plot.scatter_with_median(right, x, result.sensitivity, label, 1, linestyle="-")
-        plot.scatter_with_median(
-            right,
-            x,
-            result.batch_mean_gradient,
-            "popular mistake: of the batch mean",
-            1,
-            linestyle="--",
-            linewidth=0.8,
-            markersize=0,
-        )
-        start = float(np.median(result.start_sensitivity))
-        label = "sensitivity before training"
-        right.axhline(start, color=style.COLORS[1], linewidth=0.9, linestyle=":", label=label)
-        scales.positive_log(right, 0)
-        panel.set(xscale="log", ylabel="cross entropy (nats)" if kind == "loss" else "accuracy (%)")
+            values = _quantity(result, f"{which}_{kind}")
+            plot.scatter_with_median(panel, x, values, which if kind == "loss" else "", 0, linestyle=dashes)
+        panel.set(xscale="log", ylabel="cross entropy (nats)" if kind == "loss" else "error (%)")
+        scales.positive_log(panel, 1e-7 if kind == "loss" else LEAST_ERROR)
+    bottom = panels[2]
+    plot.scatter_with_median(bottom, x, result.sensitivity, "sensitivity, one gradient per example", 1, linestyle="-")
+    thin = {"linestyle": "--", "linewidth": 0.8, "markersize": 0}
+    plot.scatter_with_median(bottom, x, result.batch_mean_gradient, "popular mistake: of the batch mean", 1, **thin)
+    start = float(np.median(result.start_sensitivity))
+    label = "sensitivity before training"
+    bottom.axhline(start, color=style.COLORS[1], linewidth=0.9, linestyle=":", label=label)
+    scales.positive_log(bottom, 0)
+    bottom.set(xlabel="batch size", ylabel="nats per unit of a pixel")
     title = f"{settings.net} on {settings.size()}{diverged_note(result.diverged_at)}"
-    plot.header(fig, title, f"{_note(settings)}; sensitivity on the test set", (panels[0], twins[0]))
-    scales.ticks_at(panels[-1], x)
-    panels[-1].set_xlabel("batch size")
+    plot.header(fig, title, f"{_note(settings)}; sensitivity on the test set", (panels[0], bottom))
+    scales.ticks_at(bottom, x)
     return fig
+
+
+def _quantity(result: Result, name: str) -> Array:
+    """Return a quantity for a figure: errors in per cent, from accuracies."""
+    which, _, kind = name.partition("_")
+    return errors(getattr(result, f"{which}_accuracy")) if kind == "error" else np.asarray(getattr(result, name))
 
 
 def _sharpness_figure(settings: Settings, result: Result) -> Figure:

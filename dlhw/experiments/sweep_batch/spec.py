@@ -94,7 +94,7 @@ SECTION = Section(
     "Flatness: sensitivity and sharpness against batch size",
     assignment_settings=("data", "sizes", "epochs", "momentum", "optimizer", "activation", "init"),
     captions={
-        "sensitivity": "Loss, accuracy and sensitivity against batch size; dashed a popular mistake, the batch mean.",
+        "sensitivity": "Loss, error and sensitivity against batch size; dashed a popular mistake, the batch mean.",
         "sharpness": "Keskar's sharpness, the largest Hessian eigenvalue and the Jacobian norm against batch size.",
     },
     pitfalls=(

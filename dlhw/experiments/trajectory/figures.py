@@ -37,9 +37,9 @@ def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
     for p, (axes, part) in enumerate(zip(panels, settings.parts(), strict=True)):
         for s, path in enumerate(getattr(result, which)[p]):
             if np.isfinite(path).any():
-                label = f"seed {settings.seed + s}" if p == 0 else None
-                end = f"{100 * result.test_accuracy[s, -1]:.1f}" if which == "pooled" else ""
-                _draw_path(axes, path, s, label, end)
+                label = f"seed {settings.seed + s}: {100 * result.test_accuracy[s, -1]:.1f} %" if p == 0 else None
+                _draw_path(axes, path, s, label, comparable=which == "own")
+        axes.set_aspect("equal", adjustable="datalim")  # distances are what is shown
         explained = result.pooled_explained[p] if which == "pooled" else row_medians(result.own_explained[p].T)
         median = "" if which == "pooled" else ", median"
         for k, axis in enumerate((axes.xaxis, axes.yaxis)):
@@ -50,26 +50,23 @@ def _paths_figure(settings: Settings, result: Result, which: str) -> Figure:
         "pooled": "All paths on common components",
         "own": "Each path on components of its own, its end at 0",
     }[which]
-    note = "hollow: start, filled: end" + ("; numbers: test accuracy at the end, %" if which == "pooled" else "")
+    note = "hollow: start, filled: end; legend: test accuracy at the end"
     plot.header(fig, title, note, (panels[0],), columns=LEGEND_COLUMNS)
     return fig
 
 
-def _draw_path(axes: Axes, path: Array, s: int, label: str | None, end: str) -> None:
+def _draw_path(axes: Axes, path: Array, s: int, label: str | None, *, comparable: bool) -> None:
     """Draw one path (n, 2), hollow at the start and filled at the end.
 
-    end: text at its end; "": the path is on components of its own, whose signs are arbitrary.
+    comparable: the path is on components of its own, whose signs are arbitrary, and chosen so that paths look alike.
     """
     color = style.COLORS[s % len(style.COLORS)]
     path = np.nan_to_num(path)  # a path of two points has one component; the other is zero
-    if not end:  # the start to the left, the bend upwards, so that paths can be compared
+    if comparable:  # the start to the left, the bend upwards
         path = path * np.where([path[0, 0] > 0, path[np.abs(path[:, 1]).argmax(), 1] < 0], -1, 1)
     axes.plot(*path.T, color=color, marker=".", markersize=5, linewidth=1.1, label=label)
     axes.plot(*path[0], marker="o", markersize=8, color=color, markerfacecolor="white")
     axes.plot(*path[-1], marker="o", markersize=8, color=color)
-    if end:
-        place = (5, 4 if s % 2 else -9)  # above and below in turn, since ends may be close together
-        axes.annotate(end, path[-1], place, textcoords="offset points", fontsize=style.scaled(6.5), color=color)
 
 
 def _scree_figure(settings: Settings, result: Result) -> Figure:
