@@ -78,7 +78,7 @@ def progress(visible: bool) -> Iterator[ProgressReport | None]:
             first.append((time.perf_counter(), done - restored)) if not first else None
             passed, computed = time.perf_counter() - first[0][0], done - restored - first[0][1]
             rate = computed / passed if passed > 0 else 0.0
-            left = f"{format_duration((total - done) / rate)} left" if rate > 0 else ""
+            remaining = f"{format_duration((total - done) / rate)} left" if rate > 0 else ""
             shown = f"{rate:,.3g}" if rate > 0 else NONE
             fields: dict[str, Any] = {
                 "rate": shown,
@@ -87,7 +87,7 @@ def progress(visible: bool) -> Iterator[ProgressReport | None]:
                 "unit": unit,
                 "note": note,
             }
-            bar.update(task, description=activity, completed=done, total=total, left=left, **fields)
+            bar.update(task, description=activity, completed=done, total=total, left=remaining, **fields)
 
         yield report
 

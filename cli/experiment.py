@@ -95,4 +95,6 @@ def run(name: str, settings: Any, context: Context, output: Output) -> Outcome:
         with console.progress(output.talks) as report:
             yield report
 
-    return run_and_store(name, settings, context, output.out, output.overwrite, loading=loading, reporting=reporting)
+    return run_and_store(
+        name, settings, context, output.out, output.overwrite, output.name, loading=loading, reporting=reporting
+    )

@@ -113,6 +113,7 @@ _TOOLS: dict[str, Callable[..., None]] = {
     "design": tools.design,
     "data": tools.data,
     "devices": tools.devices,
+    "measure": tools.measure,
     "list": tools.list_runs,
     "show": tools.show,
     "draw": tools.draw,

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -27,6 +27,7 @@ class Output:
     """Options of every experiment beside those of :class:`dlhw.runs.context.Context`."""
 
     out: Path = option(Path("artifacts"), "Folder of all runs.")
+    name: str = option("", "Name of the run folder, in place of what differs from the defaults.")
     overwrite: bool = option(False, "Train again, and replace what is in the run folder.")
     quiet: bool = option(False, "Print nothing but errors.")
     json: bool = option(False, "Print one JSON object, run folder and all numbers, and nothing else.")
@@ -65,8 +66,11 @@ def _parameter(
         kind, default = str, ""
     elif kind == int | None:
         kind, default = int, os.cpu_count() or 1
-    is_number = kind in (int, float)
-    parse: dict[str, Any] = {"parser": number_parser(kind), "metavar": f"<{kind.__name__}>"} if is_number else {}
+    parse: dict[str, Any] = {}
+    if kind in (int, float):
+        parse = {"parser": number_parser(kind), "metavar": f"<{kind.__name__}>"}
+    elif get_origin(kind) is Literal:  # the dataclass refuses other values, in one line
+        kind, parse = str, {"metavar": f"<{'|'.join(map(str, get_args(kind)))}>"}
     shown = field.metadata.get("shown", True)
     if by_data:
         first = str(field.metadata.get("shown", text(field.default)))

@@ -69,8 +69,8 @@ def report(
     def finished(k: int, total: int, name: str, seconds: float | None, remaining: float) -> None:
         if output.talks:
             took = "stored" if seconds is None else format_duration(seconds)
-            left = f"; about {format_duration(remaining)} left" if remaining >= 1 else ""
-            print(f"{k} of {total}: {name} ({took}){left}", flush=True)
+            more = f"; about {format_duration(remaining)} left" if remaining >= 1 else ""
+            print(f"{k} of {total}: {name} ({took}){more}", flush=True)
 
     contents, paths = library.build(
         out,

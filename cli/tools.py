@@ -1,4 +1,4 @@
-"""The commands that read what experiments left: design, data, devices, list, show, draw."""
+"""The commands beside the experiments: design, data, devices, measure, list, show, draw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from cli import options
 from cli.options import Json, Out
 from dlhw.errors import UserError, require
 from dlhw.runs import experiment as registry
+from dlhw.runs.flags import with_flags
 
+Csv = Annotated[bool, typer.Option("--csv", help="Print the table as comma-separated values and nothing else.")]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a run, such as artifacts/simulate/default, or of runs.")
 ]
@@ -89,6 +91,55 @@ def devices(json: Json = False) -> None:
     screen.print(console.pairs("--strategy auto", {name: f"{p.text()}: {p.why}" for name, p in plans.items()}))
 
 
+def measure(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.keras", help="File of a saved Keras model.")],
+    data: Annotated[
+        str,
+        typer.Option("--data", help="Image data set, or an .npz file with arrays x and y, or x_test and y_test."),
+    ] = "mnist",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="Instruments: loss, gradient, sensitivity, jacobian, sharpness, hessian; takes commas.",
+            show_default="all",
+        ),
+    ] = None,
+    loss: Annotated[
+        str,
+        typer.Option("--loss", help="Loss by its Keras name; auto: the compiled one, else by the targets."),
+    ] = "auto",
+    subset: Annotated[int, typer.Option("--subset", help="Most examples that are measured.")] = 2000,
+    data_dir: options.DataDir = "",
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Loss, sensitivity, sharpness and curvature of a saved Keras model."""
+    from cli import console
+    from dlhw import files
+    from dlhw.present.tables import to_csv
+    from dlhw.runs.measurements import INSTRUMENTS, measure_model
+    from dlhw.runs.saved_models import Request
+
+    names = options.split_commas(only or [])
+    unknown = [name for name in names if name not in INSTRUMENTS]
+    require(not unknown, f"`only` {','.join(unknown)!r} is unknown; use {', '.join(INSTRUMENTS)}")
+    require(model.is_file(), f"{model}: there is no such file")
+    require(subset >= 1, f"`subset` {subset} must be positive")
+    with console.silent_start():
+        import dlhw._tf.types  # noqa: F401
+    folder = Path(data_dir) if data_dir else None
+    summary = measure_model(Request((str(model),), data, loss, subset, folder), names)
+    if json:
+        refused = [finding.text for finding in summary.findings]
+        record = {"model": str(model), "data": data, "numbers": summary.numbers, "refused": refused}
+        print(files.to_json(record, indent=None))
+    elif csv:
+        print(to_csv(summary), end="")
+    else:
+        console.print_summary(console.stdout(), summary)
+
+
 def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
     """The experiments, and the runs stored under --out."""
     from cli import console
@@ -102,13 +153,14 @@ def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
     screen = console.stdout()
     screen.print(console.pairs("Experiments", questions))
     if runs:
-        screen.print(console.pairs(f"Runs in {out}", {str(r): _where_made(r) for r in runs}))
+        screen.print(console.pairs(f"Runs in {out}", {str(r): _headline(r) for r in runs}))
     else:
         screen.print(f"No runs in {out}.", markup=False)
 
 
-def _where_made(path: Path) -> str:
-    """Return where a run was made, and how long it took."""
+def _headline(path: Path) -> str:
+    """Return when and where a run was made, how long it took, and its first finding."""
+    from dlhw.present.numbers import format_duration
     from dlhw.runs.run import load
 
     try:
@@ -116,13 +168,17 @@ def _where_made(path: Path) -> str:
     except UserError as error:
         return str(error)
     is_known = run.environment.get("wall_seconds") is not None  # not of a run that was interrupted and resumed
-    return f"{run.environment['device']}, {'' if is_known else 'about '}{run.wall_seconds:.0f} s"
+    took = ("" if is_known else "about ") + format_duration(run.wall_seconds)
+    words = [run.environment.get("date"), run.environment["device"], took]
+    finding = next(iter(run.summary().sentences), "")
+    return f"{', '.join(w for w in words if w)}. {with_flags(finding)}".strip()
 
 
-def show(run: RunFolder, json: Json = False) -> None:
+def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
     """Settings and numbers of a stored run, or of all runs in a folder."""
     from cli import console
     from dlhw import files
+    from dlhw.present.tables import to_csv
     from dlhw.runs import store
     from dlhw.runs.run import load
 
@@ -130,6 +186,12 @@ def show(run: RunFolder, json: Json = False) -> None:
     if json:
         records = [{"run": str(path), **store.read_json(path)} for path in paths]
         print(files.to_json(records[0] if paths == [run] else records, indent=None))
+        return
+    if csv:
+        require(
+            len(paths) == 1, f"`csv` prints the table of one run, and {run} contains {len(paths)}; name one of them"
+        )
+        print(to_csv(load(paths[0]).summary()), end="")
         return
     out = console.stdout()
     for path in paths:

@@ -285,3 +285,36 @@ def test_a_run_older_than_a_field_is_the_run_with_its_default(tmp_path):
     store.check_free(path, settings)
     with pytest.raises(UserError, match=r"other settings \(batch_size, data\)"):
         store.check_free(path, dataclasses.replace(settings, data="digits", batch_size=32))
+
+
+def test_a_run_can_have_a_name_and_its_table_leaves_as_csv(inside, tmp_path):
+    inside(*TINY, "--name", "my first")
+    path = tmp_path / "artifacts" / "simulate" / "my first"
+    assert (path / "run.json").is_file()
+    rows = inside("show", path, "--csv")[1].splitlines()
+    assert rows[0].startswith("net,")
+    assert rows[1].startswith("2,")
+    assert "stored; --overwrite trains again" in inside(*TINY, "--name", "my first")[1]
+    assert "must be a folder's name" in inside(*TINY, "--name", "../escape", expect=2)[1]
+    inside(*TINY)
+    assert "names" not in inside("show", tmp_path / "artifacts", "--csv", expect=2)[1]
+
+
+def test_the_list_says_when_and_what_was_found(inside, tmp_path):
+    inside(*TINY)
+    text = " ".join(inside("list")[1].replace("│", " ").split())
+    assert re.search(r"\d{4}-\d\d-\d\d, CPU, \d+ s\. The training MSE|\d{4}-\d\d-\d\d, CPU, \d+ s\. ", text)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("classify", "--data", "minst"), "did you mean mnist?"),
+        (("simulate", "--activation", "rely"), "did you mean relu?"),
+        (("simulate", "--device", "gup"), "did you mean gpu?"),
+    ],
+)
+def test_a_value_that_is_nearly_right_is_named(words, hint, inside):
+    error = inside(*words, expect=2)[1]
+    assert hint in error
+    assert "Value error" not in error

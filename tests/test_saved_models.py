@@ -17,9 +17,7 @@ from cli.options import split_paths
 from dlhw import datasets
 from dlhw.errors import UserError
 from dlhw.experiments import landscape
-from dlhw.experiments.landscape import saved_models
-from dlhw.runs import settings
-from dlhw.runs.context import Context
+from dlhw.runs import saved_models, settings
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -138,9 +136,10 @@ def test_a_loss_that_is_not_known_here_is_named_as_such(tmp_path):
     with zipfile.ZipFile(tmp_path / "net.keras", "w") as changed:
         for name, content in (parts | {"config.json": config}).items():
             changed.writestr(name, content)
+    path = str(tmp_path / "net.keras")
     with pytest.raises(UserError, match=r"compiled with is not known here .*; name a loss with `loss`"):
-        saved_models._read(str(tmp_path / "net.keras"), "auto")
-    assert saved_models._read(str(tmp_path / "net.keras"), "mse").count_params() == 4
+        saved_models._read(path, saved_models.Request((path,), "mnist"))
+    assert saved_models._read(path, saved_models.Request((path,), "mnist", "mse")).count_params() == 4
 
 
 def test_damaged_and_odd_data_is_refused_in_a_line(tmp_path):
@@ -156,10 +155,8 @@ def test_damaged_and_odd_data_is_refused_in_a_line(tmp_path):
         "bad.npz": "must be an .npz file", "texts.npz": "x holds <U1; it must hold numbers",
         "objects.npz": "must be an .npz file", "nan.npz": "y must be finite",
     }.items():  # fmt: skip
-        wanted = dataclasses.replace(landscape.Settings(), data="mnist")
-        object.__setattr__(wanted, "data", str(tmp_path / name))
         with pytest.raises(UserError, match=words) as caught:
-            saved_models._data(wanted, Context())
+            saved_models._data(saved_models.Request((), str(tmp_path / name)))
         assert "\n" not in str(caught.value)
 
 

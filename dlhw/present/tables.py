@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -85,6 +87,14 @@ def tables_that_fit(summary: Summary, width: int) -> list[Summary]:
             blocks.append([0])
         blocks[-1].append(k)
     return [_columns(narrowest, block) for block in blocks]
+
+
+def to_csv(summary: Summary) -> str:
+    """Return the table of a summary as comma-separated values with a heading."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerows([summary.columns, *summary.rows])
+    return file.getvalue()
 
 
 def column_widths(summary: Summary) -> list[int]:

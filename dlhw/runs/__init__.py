@@ -6,4 +6,5 @@
 - function_training; jobs, image_training, image_trainer, image_recorder: train nets on a function, or on images
 - tasks, executors, dask: trainings as tasks, in this process, in parallel processes, on a cluster
 - records: what a training on images recorded; callbacks: measurements during it
+- saved_models, measurements: Keras models from files, and what the instruments say of them
 """

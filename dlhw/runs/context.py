@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -45,6 +46,16 @@ class ProgressReport(Protocol):
         """
 
 
+class LiveCurves(Protocol):
+    """Where the curves of a training go while it runs; see :class:`dlhw.runs.live.LivePage`."""
+
+    def add(self, net: str, step: float, loss: float, gradient_norm: Callable[[], float] | None = None) -> None:
+        """Add a point of a net; its gradient norm is computed if it is due."""
+
+    def write(self, *, finished: bool = False) -> None:
+        """Write what has been added."""
+
+
 @dataclass
 class Provenance:
     """How a run was computed, recorded by the code that decided it."""
@@ -73,6 +84,8 @@ class Context:
     data_dir: Path | None = option(None, "Folder of the data sets; default: DLHW_DATA_DIR, then the Keras cache.")
     animate: bool = option(False, "Also write a GIF, of the fit over the epochs or of the growing path.")
     tensorboard: Path | None = option(None, "Folder for TensorBoard: scalars and histograms while training.")
+    live: bool = option(False, "Rewrite live.html in the run folder while training: loss and gradient norm.")
+    live_page: LiveCurves | None = None  # made by the run that stores itself
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -105,26 +106,44 @@ def fit(
             progress=context.progress,
             checkpoints=context.checkpoints,
             keep=keep,
-            callback=_tensorboard_callback(context, [f"{net} seed {seed}" for net in nets for seed in seeds]),
+            callback=_callback(context, [f"{net} seed {seed}" for net in nets for seed in seeds], models, (x, y)),
         )
     return models, histories
 
 
-def _tensorboard_callback(context: Context, names: Sequence[str]) -> StepCallback | None:
-    """Return a callback that writes one folder of event files per net; None without `tensorboard`."""
-    folder = context.tensorboard
-    if folder is None:
+def _callback(
+    context: Context, names: Sequence[str], models: Sequence[keras.Model], data: tuple[Array, Array]
+) -> StepCallback | None:
+    """Return what is called with the numbers of a net while it trains: event files, `live.html`; None for neither."""
+    folder, page = context.tensorboard, context.live_page
+    if folder is None and page is None:
         return None
-    from dlhw.training.tensorboard import EventWriter
-
     writers: dict[int, EventWriter] = {}
+    lock = threading.Lock()
 
-    def write(k: int, step: int, scalars: Mapping[str, float], weights: Mapping[str, np.ndarray]) -> None:
-        if k not in writers:
-            writers[k] = EventWriter(folder / names[k])
-        writers[k].write(step, scalars, weights)
+    def report(k: int, step: int, scalars: Mapping[str, float], weights: Mapping[str, np.ndarray]) -> None:
+        if folder is not None:
+            if k not in writers:
+                from dlhw.training.tensorboard import EventWriter
 
-    return write
+                writers[k] = EventWriter(folder / names[k])
+            writers[k].write(step, scalars, weights)
+        if page is not None:
+            with lock:  # the copy of a net serves one thread at a time
+                page.add(names[k], step, scalars["loss"], lambda: _gradient_norm(models[k], weights, data))
+
+    return report
+
+
+def _gradient_norm(model: keras.Model, weights: Mapping[str, np.ndarray], data: tuple[Array, Array]) -> float:
+    """Return the gradient norm at weights of a stack, whose kernels are (out, in); the model is left as it was."""
+    from dlhw import measure
+
+    x, y = (part[:, None].astype(np.float32) for part in data)
+    with measure.restore_weights(model):
+        for variable, value in zip(model.trainable_variables, weights.values(), strict=True):
+            variable.assign(np.reshape(value.T, variable.shape))
+        return float(measure.gradient_norm(model, "mean_squared_error", x, y)[0])
 
 
 def _record(settings: FunctionSettings, models: Sequence[keras.Model], histories: Sequence[History]) -> FunctionRecord:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlhw import datasets
+from dlhw.runs.context import LiveCurves
 from dlhw.runs.jobs import Job
 from dlhw.runs.records import TrainingRecord
 from dlhw.runs.tasks import Task
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dlhw.training.tensorboard import EventWriter
 
 CHECKPOINT_SECONDS = 30.0
+LIVE_EXAMPLES = 1000
 """Time between two checkpoints of one training: writing them costs nothing, and little is lost."""
 _PREFIX = "seen "  # of what was recorded so far, in the state of an unfinished training
 
@@ -34,6 +36,7 @@ class TrainingRecorder:
         data: handed to the callback.
         tensorboard: folder of event files; None: write none.
         float64_net: returns the net in float64, on which measurements are taken; None where the trained net serves.
+        live_page: gets the loss and the gradient norm of every epoch.
     """
 
     def __init__(
@@ -43,8 +46,10 @@ class TrainingRecorder:
         data: datasets.Data,
         tensorboard: Path | None,
         float64_net: Callable[[], keras.Model | None],
+        live_page: LiveCurves | None = None,
     ) -> None:
         self.job, self.task, self.data, self.float64_net = job, task, data, float64_net
+        self.live_page = live_page
         self.state = task.state()
         stored = {k.removeprefix(_PREFIX): v for k, v in (self.state or {}).items() if k.startswith(_PREFIX)}
         self.weights: list[np.ndarray] = list(stored.pop("weights", ()))
@@ -76,9 +81,21 @@ class TrainingRecorder:
         return self.copy
 
     def log(self, epoch: int, scalars: Mapping[str, float]) -> None:
-        """Write the curves and the distribution of the weights for TensorBoard."""
+        """Write the curves and the distribution of the weights for TensorBoard, and the live page."""
+        if self.live_page is not None:
+            self.live_page.add(self.task.name, epoch, scalars["train_loss"], self._gradient_norm)
         if self.writer is not None and self.model is not None:
             self.writer.write(epoch, scalars, {v.path: np.asarray(v) for v in self.model.trainable_variables})
+
+    def _gradient_norm(self) -> float:
+        """Return the gradient norm on the first :data:`LIVE_EXAMPLES` training examples."""
+        from dlhw import measure
+        from dlhw.training import cross_entropy
+
+        if self.model is None:
+            return float("nan")
+        x, y = self.data.x_train[:LIVE_EXAMPLES], self.data.y_train[:LIVE_EXAMPLES]
+        return float(measure.gradient_norm(self.model, cross_entropy, x, y)[0])
 
     def checkpoint(self, state: Callable[[], Mapping[str, np.ndarray]], now: bool) -> None:
         """Store the state of the training, if it is time or the training stops here."""

@@ -122,7 +122,12 @@ class ImageTrainer:
             trainer.model.set_weights(models.draw_weights(s.kernels(job.net), init=s.init, seed=init_seed))
             folder = self.context.tensorboard if self.plan.chief else None
             recorder = TrainingRecorder(
-                job, task, self.data, folder, lambda: self.net(job.net, "float64") if s.precision == "mixed" else None
+                job,
+                task,
+                self.data,
+                folder,
+                lambda: self.net(job.net, "float64") if s.precision == "mixed" else None,
+                self.context.live_page,
             )
             labels = self.data.y_train if job.labels is None else job.labels(self.data.y_train)
             curves = trainer.fit(
@@ -133,7 +138,7 @@ class ImageTrainer:
                 seed=job.seed,
                 train_eval_examples=None if s.full_train_metrics else datasets.EVALUATED,
                 hooks=[recorder],
-                log=recorder.log if recorder.writer is not None else None,
+                log=recorder.log if recorder.writer is not None or recorder.live_page is not None else None,
                 progress=task.report,
                 should_stop=task.should_stop,
                 checkpoint=recorder.checkpoint,

@@ -17,6 +17,7 @@ from dlhw.errors import UserError, require
 from dlhw.runs import experiment as registry
 from dlhw.runs import reuse, store
 from dlhw.runs.context import Context, ProgressReport, Provenance
+from dlhw.runs.live import LivePage
 from dlhw.runs.run import Run
 from dlhw.runs.settings import build
 
@@ -27,6 +28,7 @@ def run(
     *,
     out: str | Path | None = None,
     overwrite: bool = False,
+    run_name: str = "",
     **settings: Any,
 ) -> Run:
     """Run an experiment.
@@ -38,6 +40,7 @@ def run(
             and resumed if it was interrupted, exactly as the command does; a finished run with equal settings, versions
             and device is read and not computed again. None: nothing is written.
         overwrite: compute again, and replace what the run folder holds.
+        run_name: of the run folder, in place of what differs from the defaults.
         **settings: fields of the experiment's Settings.
 
     Returns:
@@ -57,10 +60,11 @@ def run(
     experiment = registry.get(name)
     chosen, context = build(experiment.settings, settings), context or Context()
     if out is None:
+        require(not context.live, "`live` writes into the run folder; name `out`")
         check_context(name, chosen, context)
         check_inputs(name, chosen, context)
         return execute(name, chosen, context)
-    outcome = run_and_store(name, chosen, context, Path(out), overwrite)
+    outcome = run_and_store(name, chosen, context, Path(out), overwrite, run_name)
     if outcome.run is None:
         raise UserError(f"{outcome.note}; only the chief returns a run")
     return outcome.run
@@ -113,10 +117,11 @@ def check_context(name: str, settings: Any, context: Context) -> None:
         datasets.check(dataset, context.data_dir)
 
 
-def check_folder(name: str, settings: Any, out: Path, overwrite: bool = False) -> None:
+def check_folder(name: str, settings: Any, out: Path, overwrite: bool = False, run_name: str = "") -> None:
     """Refuse a run folder that cannot be used: UserError; writes nothing."""
+    path = store.folder(out, name, settings, run_name)
     if _is_chief():  # the others write nothing
-        store.check_free(store.folder(out, name, settings), settings, overwrite)
+        store.check_free(path, settings, overwrite)
 
 
 def check_inputs(name: str, settings: Any, context: Context) -> None:
@@ -140,6 +145,7 @@ def run_and_store(
     context: Context,
     out: Path,
     overwrite: bool = False,
+    run_name: str = "",
     *,
     loading: Callable[[], AbstractContextManager[None]] = nullcontext,
     reporting: Callable[[], AbstractContextManager[ProgressReport | None]] | None = None,
@@ -152,6 +158,7 @@ def run_and_store(
         context: where and how to compute. Its checkpoints are replaced by those of the run folder.
         out: folder of all runs.
         overwrite: compute again, and replace whatever the run folder holds.
+        run_name: of the run folder; default: what differs from the default settings.
         loading: context manager around everything that loads TensorFlow.
         reporting: context manager that gives where progress is reported, entered once all checks have passed.
 
@@ -160,8 +167,8 @@ def run_and_store(
         RunError: where another machine was lost.
     """
     check_context(name, settings, context)
-    check_folder(name, settings, out, overwrite)
-    experiment, path = registry.get(name), store.folder(out, name, settings)
+    check_folder(name, settings, out, overwrite, run_name)
+    experiment, path = registry.get(name), store.folder(out, name, settings, run_name)
     if not overwrite and (stored := reuse.stored_run(path, settings, context)) is not None:
         if context.animate and not (path / f"{name}.gif").is_file():
             files.write_bytes(path / f"{name}.gif", stored.animation())
@@ -183,7 +190,11 @@ def run_and_store(
             context = replace(context, checkpoints=FolderCheckpoints(path / "parts"))
         if context.tensorboard is not None:
             context = replace(context, tensorboard=context.tensorboard / name / path.name)
+        if context.live and plan.chief:
+            context = replace(context, live_page=LivePage(path, f"{name}: {path.name}"))
         finished = execute(name, settings, context)
+        if context.live_page is not None:
+            context.live_page.write(finished=True)
         if not plan.chief:
             return Outcome(path, finished, f"{worker} is done; the chief writes the run")
         finished.write(path)
@@ -210,6 +221,7 @@ def _check_scheduler(context: Context, on_images: bool) -> None:
 
     no_events = context.tensorboard is None
     require(no_events, "`tensorboard`: other machines write no events here; leave out `scheduler` or it")
+    require(not context.live, "`live`: other machines write no page here; leave out `scheduler` or it")
     require(on_images, "`scheduler`: small nets train as stacks on this machine; leave it out")
     is_free = context.strategy in ("auto", "none")
     require(is_free, f"`scheduler` and `strategy` {context.strategy}: choose one of them")

@@ -36,10 +36,16 @@ def dataset_defaults(cls: type, data: Any) -> dict[str, Any]:
     return dict(getattr(cls, "DATASET_DEFAULTS", {}).get(data, {}))
 
 
+def _other_defaults(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all defaults that depend on other fields: on the data set, and those of `cls.other_defaults`."""
+    others = getattr(cls, "other_defaults", None)
+    return dataset_defaults(cls, values.get("data")) | (others(values) if others is not None else {})
+
+
 def default_values(settings: Any) -> dict[str, Any]:
-    """Return the default of every field, for the data set of these settings."""
+    """Return the default of every field, where it depends on other fields for those of these settings."""
     defaults = {f.name: f.default for f in dataclasses.fields(settings)}
-    return defaults | dataset_defaults(type(settings), getattr(settings, "data", None))
+    return defaults | _other_defaults(type(settings), {name: getattr(settings, name) for name in defaults})
 
 
 def build(cls: type, values: dict[str, Any]) -> Any:
@@ -53,7 +59,7 @@ def build(cls: type, values: dict[str, Any]) -> Any:
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         require(name in names, f"unknown setting {name!r}; {hint}settings are {', '.join(names)}")
-    return cls(**dataset_defaults(cls, values.get("data")) | values)
+    return cls(**_other_defaults(cls, values) | values)
 
 
 def check(settings: Any) -> None:
@@ -67,7 +73,9 @@ def check(settings: Any) -> None:
 def check_choice(name: str, value: Any, kind: Any) -> None:
     """Raise UserError unless `value` of the argument `name` is one of the values of the Literal `kind`."""
     allowed = get_args(kind)
-    require(value in allowed, f"`{name}` {value!r} is unknown; use {', '.join(map(str, allowed))}")
+    close = difflib.get_close_matches(str(value), list(map(str, allowed)), n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    require(value in allowed, f"`{name}` {value!r} is unknown; {hint}use {', '.join(map(str, allowed))}")
 
 
 def _convert(kind: Any, value: Any, name: str) -> Any:

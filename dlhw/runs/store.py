@@ -20,9 +20,21 @@ T = TypeVar("T")
 SCHEMA = 1
 
 
-def folder(out: Path, experiment: str, settings: Any) -> Path:
-    """Return the folder of a run with these settings: out/experiment/name."""
-    return out / experiment / run_name(settings)
+def folder(out: Path, experiment: str, settings: Any, name: str = "") -> Path:
+    """Return the folder of a run with these settings: out/experiment/name.
+
+    Args:
+        out: folder of all runs.
+        experiment: its name.
+        settings: its settings.
+        name: of the run; "": what differs from the defaults.
+
+    Raises:
+        UserError: for a name that is not one of a folder.
+    """
+    allowed = all(c.isalnum() or c in "=_-.,+ " for c in name) and not name.startswith((".", " ")) and len(name) <= 80
+    require(allowed, f"`name` {name!r} must be a folder's name: letters, digits, = _ - . , + and at most 80 of them")
+    return out / experiment / (name or run_name(settings))
 
 
 def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:

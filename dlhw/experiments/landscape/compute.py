@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from dlhw.errors import require
 from dlhw.experiments.landscape import nets, surface
-from dlhw.experiments.landscape.saved_models import loss_name
 from dlhw.experiments.landscape.spec import Array, Result, Settings
 from dlhw.experiments.landscape.subject import PlaneGrid, plane_grid
 from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.runs.context import Context
+from dlhw.runs.saved_models import loss_name
 from dlhw.runs.tasks import Arrays
 
 

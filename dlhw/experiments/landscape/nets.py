@@ -9,11 +9,10 @@ import numpy as np
 
 from dlhw.datasets import fixed_sample
 from dlhw.errors import require
-from dlhw.experiments.landscape import saved_models
 from dlhw.experiments.landscape.spec import Settings
 from dlhw.experiments.landscape.subject import TrainedNet
 from dlhw.models import architectures
-from dlhw.runs import function_training, image_training
+from dlhw.runs import function_training, image_training, saved_models
 from dlhw.runs.base_settings import BatchSettings, FunctionSettings
 from dlhw.runs.context import Context
 from dlhw.runs.image_trainer import ImageTrainer
@@ -116,7 +115,9 @@ def _from_files(settings: Settings, context: Context) -> list[TrainedNet]:
     """Read saved models: one net through all three of a plane through three, else one per file and seed."""
     from dlhw.models import copied, flat
 
-    files = saved_models.prepare(settings, context)
+    files = saved_models.prepare(
+        saved_models.Request(settings.of, settings.data, settings.loss, settings.subset, context.data_dir, "`of`")
+    )
     weights = [flat(file.model) for file in files]
     three = settings.plane == "three-points"
     alike = not three or len({saved_models.architecture(file.model) for file in files}) == 1

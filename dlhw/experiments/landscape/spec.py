@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from dlhw.experiments.landscape.section import SECTION as SECTION
 from dlhw.models import architectures
 from dlhw.runs import experiment as registry
 from dlhw.runs.base_settings import BatchSettings, FunctionSettings, check_seeds, refuse_changed
+from dlhw.runs.saved_models import MODEL_FILES
 from dlhw.runs.settings import build, check, option
 
 Array = NDArray[np.floating]
@@ -25,7 +27,6 @@ TRAINED = {"simulate": "middle", "classify": "10c5-p2-20c5-p2-50", "trajectory":
 """The experiments whose nets can be trained here, and the net that each trains by default."""
 TRAINED_ON_DIGITS = {"classify": "8c3-p2-30", "trajectory": "50-9"}
 """The same for images of 8x8."""
-MODEL_FILES = (".keras", ".h5", ".hdf5")
 MOST = 6  # nets side by side
 LINES = ("start-end", "line")  # planes of one dimension
 
@@ -39,8 +40,9 @@ class Settings:
     )
     plane: Literal["path", "random", "three-points", "start-end", "line"] = option(
         "path",
-        "path: principal directions of the training; random: two random directions; three-points: through three nets. "
-        "Lines: start-end, from start to end of the training; line, one random direction.",
+        "path: principal directions of the training; random, the default for files: two random directions; "
+        "three-points: through three nets. Lines: start-end, from start to end of the training; line, one random "
+        "direction.",
     )
     nets: tuple[str, ...] = option((), "Nets to train and compare; default: that of the experiment.")
     norm: Norm = option("filter", "How a random direction is scaled.")
@@ -48,6 +50,7 @@ class Settings:
         0.0,
         "Half the width of the grid, or how far start-end extends beyond both ends; 0 selects 1 for random directions, "
         "0.5 for start-end, otherwise enough to contain the path or the nets.",
+        shown="chosen by the plane",
     )
     grid: int = option(51, "Points per side of the grid.")
     subset: int = option(5000, "Training examples on which the loss is measured, the same at every point.")
@@ -64,13 +67,19 @@ class Settings:
     )
     func: str = option("sinc", "Target of `of` simulate.")
     examples: int = option(0, "Training examples, a stratified subset; 0 takes all.")
-    epochs: int = option(0, "Epochs of the training; 0: those of the experiment.")
-    batch_size: int = option(0, "Examples per step; 0: that of the experiment.")
-    learning_rate: float = option(0.0, "Step size; 0: that of the experiment.")
+    epochs: int = option(0, "Epochs of the training.", shown="those of the experiment")
+    batch_size: int = option(0, "Examples per step.", shown="that of the experiment")
+    learning_rate: float = option(0.0, "Step size.", shown="that of the experiment")
     activation: Activation = option("relu", "Activation of the hidden layers.")
     every: int = option(1, "Epochs between two points of the path; simulate has its own points.")
     seed: int = option(0, "Base seed; net s, and its random directions, use seed + s.")
     seeds: int = option(1, "Number of trainings, or of random planes at PATH.keras.")
+
+    @classmethod
+    def other_defaults(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the plane of saved models, which have no path: random."""
+        of = values.get("of") or ("",)
+        return {"plane": "random"} if str(of[0]).lower().endswith(MODEL_FILES) else {}
 
     def __post_init__(self) -> None:
         check(self)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.experiments.landscape.saved_models import architecture, loss_name
 from dlhw.experiments.landscape.spec import Settings
 from dlhw.experiments.landscape.subject import PlaneGrid, TrainedNet
 from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.runs.context import Context
 from dlhw.runs.executors import Threads
+from dlhw.runs.saved_models import architecture, loss_name
 from dlhw.runs.tasks import Arrays, Task, run_tasks
 
 if TYPE_CHECKING:

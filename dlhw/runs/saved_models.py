@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 import tempfile
 import warnings
@@ -16,8 +17,6 @@ from numpy.typing import NDArray
 
 from dlhw import datasets
 from dlhw.errors import UserError, require
-from dlhw.experiments.landscape.spec import MODEL_FILES, Settings
-from dlhw.runs.context import Context
 
 if TYPE_CHECKING:
     import keras
@@ -26,10 +25,28 @@ if TYPE_CHECKING:
 
 Data = NDArray[np.generic]
 
+MODEL_FILES = (".keras", ".h5", ".hdf5")
+"""Endings of the files that Keras reads."""
 EXAMPLES = 64
 """Examples on which a model is tried."""
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 _PAIRS = (("x", "y"), ("x_test", "y_test"))
+
+
+@dataclass(frozen=True)
+class Request:
+    """Files of models, and what they are to be evaluated on."""
+
+    paths: tuple[str, ...]
+    data: str  # a data set, or an .npz file with arrays x and y
+    loss: str = "auto"  # name in Keras; auto: the compiled one, else by the targets
+    subset: int = 5000  # most examples
+    data_dir: Path | None = None  # folder of the data sets
+    option: str = ""  # what messages call the files, such as "`of`"
+
+    def label(self, path: str) -> str:
+        """Return what messages call a file."""
+        return f"{self.option} {path}".strip()
 
 
 @dataclass(frozen=True)
@@ -42,40 +59,48 @@ class SavedModel:
     y: Data
 
 
-def prepare(settings: Settings, context: Context) -> list[SavedModel]:
+def prepare(request: Request) -> list[SavedModel]:
     """Read the models and their data, and refuse what cannot be measured.
 
     Raises:
         UserError: for a file that is not a model, data that do not fit it, and a loss that cannot be computed.
     """
-    models = [_read(path, settings.loss) for path in settings.of]
-    x, y = _data(settings, context)
+    is_known = request.data in datasets.DATASETS or Path(request.data).is_file()
+    sets = ", ".join(datasets.DATASETS)
+    close = difflib.get_close_matches(request.data, list(datasets.DATASETS), n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    require(is_known, f"`data` {request.data!r} is not a file; {hint}use {sets}, or an .npz of x and y")
+    models = [_read(path, request) for path in request.paths]
+    x, y = _data(request)
+    labels = [request.label(path) for path in request.paths]
     prepared = []
-    for path, model in zip(settings.of, models, strict=True):
-        inputs = _fitted(path, model, x)
-        prepared.append(SavedModel(model, _loss_of(settings, path, model, inputs, y), inputs, y))
-    for path, saved in zip(settings.of, prepared, strict=True):
-        _check_loss(settings, path, saved)
+    for label, model in zip(labels, models, strict=True):
+        inputs = _fitted(label, model, x)
+        prepared.append(SavedModel(model, _loss_of(request, label, model, inputs, y), inputs, y))
+    for label, saved in zip(labels, prepared, strict=True):
+        _check_loss(request, label, saved)
     return prepared
 
 
-def _read(path: str, loss: str) -> keras.Model:
+def _read(path: str, request: Request) -> keras.Model:
     """Return the model in a file, with its compiled loss where `loss` is "auto"."""
+    label = request.label(path)
+    require(Path(path).is_file(), f"{label}: there is no such file")
     try:
-        return _load(path, compiled=loss == "auto")
+        return _load(path, compiled=request.loss == "auto")
     except Exception as error:  # whatever Keras meets in a file of the user
         reason = (str(error) or type(error).__name__).splitlines()[0]
-    if loss == "auto":
+    if request.loss == "auto":
         try:
             _load(path, compiled=False)
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
         else:
             raise UserError(
-                f"`of` {path}: the loss or metric that it was compiled with is not known here ({reason}); name a loss "
+                f"{label}: the loss or metric that it was compiled with is not known here ({reason}); name a loss "
                 "with `loss`"
             )
-    raise UserError(f"`of`: {path} cannot be loaded ({reason})")
+    raise UserError(f"{label} cannot be loaded ({reason})")
 
 
 def _load(path: str, *, compiled: bool) -> keras.Model:
@@ -88,76 +113,76 @@ def _load(path: str, *, compiled: bool) -> keras.Model:
         return keras.models.load_model(path, compile=compiled)
 
 
-def _data(settings: Settings, context: Context) -> tuple[Data, Data]:
+def _data(request: Request) -> tuple[Data, Data]:
     """Return the inputs and targets that are evaluated: of a data set, or of an .npz file of x and y."""
-    if settings.data in datasets.DATASETS:
-        loaded = datasets.load(settings.data, folder=context.data_dir)
-        rows = datasets.fixed_sample(len(loaded.x_train), settings.subset)
+    if request.data in datasets.DATASETS:
+        loaded = datasets.load(request.data, folder=request.data_dir)
+        rows = datasets.fixed_sample(len(loaded.x_train), request.subset)
         return loaded.x_train[rows], loaded.y_train[rows]
     try:
-        with np.load(settings.data, allow_pickle=False) as stored:
+        with np.load(request.data, allow_pickle=False) as stored:
             names = next((pair for pair in _PAIRS if all(name in stored for name in pair)), _PAIRS[0])
             x, y = (stored[name] for name in names)
     except _DAMAGED as error:
-        raise UserError(f"`data` {settings.data} must be an .npz file with arrays x and y ({error})") from None
+        raise UserError(f"`data` {request.data} must be an .npz file with arrays x and y ({error})") from None
     alike = x.ndim >= 1 and y.ndim >= 1 and len(x) == len(y) > 0
-    require(alike, f"`data` {settings.data}: x {x.shape} and y {y.shape} must have as many examples, at least one")
+    require(alike, f"`data` {request.data}: x {x.shape} and y {y.shape} must have as many examples, at least one")
     for name, array in (("x", x), ("y", y)):
-        require(array.dtype.kind in "fiub", f"`data` {settings.data}: {name} holds {array.dtype}; it must hold numbers")
-        require(bool(np.isfinite(array).all()), f"`data` {settings.data}: {name} must be finite, and holds nan or inf")
-    rows = np.sort(datasets.fixed_sample(len(x), settings.subset))
+        require(array.dtype.kind in "fiub", f"`data` {request.data}: {name} holds {array.dtype}; it must hold numbers")
+        require(bool(np.isfinite(array).all()), f"`data` {request.data}: {name} must be finite, and holds nan or inf")
+    rows = np.sort(datasets.fixed_sample(len(x), request.subset))
     return x[rows], y[rows]
 
 
-def _fitted(path: str, model: keras.Model, x: Data) -> Data:
+def _fitted(label: str, model: keras.Model, x: Data) -> Data:
     """Return x in the shape that the model takes, if it has as many numbers per example."""
     try:
         shape = model.input_shape
     except AttributeError:
-        raise UserError(f"`of` {path}: the model has not been built; build it and save it again") from None
+        raise UserError(f"{label}: the model has not been built; build it and save it again") from None
     one = isinstance(shape, tuple) and all(s is None or isinstance(s, int) for s in shape)
-    require(one, f"`of` {path}: the model has several inputs; surfaces are for models with one")
+    require(one, f"{label}: the model has several inputs; surfaces are for models with one")
     wanted = tuple(shape[1:])
     if None in wanted or x.shape[1:] == wanted:
         return x
     fits = int(np.prod(x.shape[1:])) == int(np.prod(wanted))
-    require(fits, f"`of` {path}: the model takes inputs of shape {wanted}, `data` has {x.shape[1:]}")
+    require(fits, f"{label}: the model takes inputs of shape {wanted}, `data` has {x.shape[1:]}")
     return x.reshape(-1, *wanted)
 
 
-def _loss_of(settings: Settings, path: str, model: keras.Model, x: Data, y: Data) -> Loss:
+def _loss_of(request: Request, label: str, model: keras.Model, x: Data, y: Data) -> Loss:
     """Return `loss`, else the loss that the model was compiled with, else the one that targets and outputs suggest."""
-    if settings.loss != "auto":
-        return settings.loss
+    if request.loss != "auto":
+        return request.loss
     given = getattr(model, "loss", None) if getattr(model, "compiled", False) else None
     if isinstance(given, (list, tuple)) and len(given) == 1:
         (given,) = given
     if given is not None:
         known = isinstance(given, str) or callable(given)
-        require(known, f"`of` {path}: compiled with the losses {given!r}; name one with `loss`")
+        require(known, f"{label}: compiled with the losses {given!r}; name one with `loss`")
         return given
-    return _loss_by_targets(path, model, x, y)
+    return _loss_by_targets(label, model, x, y)
 
 
-def _loss_by_targets(path: str, model: keras.Model, x: Data, y: Data) -> Loss:
+def _loss_by_targets(label: str, model: keras.Model, x: Data, y: Data) -> Loss:
     from dlhw._tf.losses import are_probabilities, cross_entropy
 
     if not np.issubdtype(y.dtype, np.integer):
         return "mean_squared_error"
-    z = _outputs(path, model, x)
+    z = _outputs(label, model, x)
     if z.ndim > 1 and z.shape[-1] > 1 and y.shape != z.shape:
         return "sparse_categorical_crossentropy" if are_probabilities(z) else cross_entropy
     if not np.isin(y, (0, 1)).all():
         return "mean_squared_error"
     require(
         bool(z.min() >= 0 and z.max() <= 1),
-        f"`of` {path}: labels are 0 and 1, and the output is not a probability; name a loss with `loss`, such as "
+        f"{label}: labels are 0 and 1, and the output is not a probability; name a loss with `loss`, such as "
         "mean_squared_error, or compile the model with BinaryCrossentropy(from_logits=True)",
     )
     return "binary_crossentropy"
 
 
-def _outputs(path: str, model: keras.Model, x: Data) -> NDArray[np.float64]:
+def _outputs(label: str, model: keras.Model, x: Data) -> NDArray[np.float64]:
     """Return the outputs of some examples."""
     from dlhw._tf.inputs import input_tensors
     from dlhw.models.probe import forward
@@ -165,10 +190,10 @@ def _outputs(path: str, model: keras.Model, x: Data) -> NDArray[np.float64]:
     try:
         return np.asarray(forward(model, input_tensors(model, x[:EXAMPLES])), np.float64)
     except UserError as error:
-        raise UserError(f"`of` {path}: {error}") from None
+        raise UserError(f"{label}: {error}") from None
 
 
-def _check_loss(settings: Settings, path: str, saved: SavedModel) -> None:
+def _check_loss(request: Request, label: str, saved: SavedModel) -> None:
     """Refuse a model whose loss on its data cannot be computed, before long work starts."""
     import tensorflow as tf
 
@@ -177,16 +202,16 @@ def _check_loss(settings: Settings, path: str, saved: SavedModel) -> None:
 
     if isinstance(saved.loss, str) and saved.loss.endswith("categorical_crossentropy"):
         require(
-            are_probabilities(_outputs(path, saved.model, saved.x), 1e-3),
-            f"`of` {path}: {saved.loss} expects probabilities, and the outputs are not; compile the model with "
+            are_probabilities(_outputs(label, saved.model, saved.x), 1e-3),
+            f"{label}: {saved.loss} expects probabilities, and the outputs are not; compile the model with "
             "from_logits=True, or leave it uncompiled",
         )
     try:
         value = Objective(saved.model, saved.loss, saved.x, saved.y).value().loss
     except (ValueError, TypeError, tf.errors.OpError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"`of` {path}: its loss on `data` {settings.data} cannot be computed ({reason})") from None
-    require(bool(np.isfinite(value)), f"`of` {path}: its loss on `data` {settings.data} is {value}; it must be finite")
+        raise UserError(f"{label}: its loss on `data` {request.data} cannot be computed ({reason})") from None
+    require(bool(np.isfinite(value)), f"{label}: its loss on `data` {request.data} is {value}; it must be finite")
 
 
 def loss_name(loss: Loss) -> str:
