@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dlhw.present.layout import column_widths, tables_that_fit
 from dlhw.present.numbers import NONE, format_duration
-from dlhw.present.tables import Summary, column_widths, tables_that_fit
+from dlhw.present.tables import Summary
 from dlhw.quiet import silent_stderr
 from dlhw.runs.context import ProgressReport
 from dlhw.runs.flags import with_flags

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import experiment, report, tools
+from cli import compare, experiment, report, stored, tools
 from dlhw.errors import RunError, UserError
 from dlhw.runs import experiment as registry
 from dlhw.runs.flags import with_flags
@@ -114,11 +114,11 @@ _TOOLS: dict[str, Callable[..., None]] = {
     "data": tools.data,
     "devices": tools.devices,
     "measure": tools.measure,
-    "list": tools.list_runs,
-    "show": tools.show,
-    "draw": tools.draw,
+    "list": stored.list_runs,
+    "show": stored.show,
+    "draw": stored.draw,
     "report": report.report,
-    "compare": report.compare,
+    "compare": compare.compare,
 }
 for _name, _function in _TOOLS.items():
     app.command(name=_name, rich_help_panel="Tools")(_function)

@@ -19,6 +19,7 @@ from dlhw.runs.settings import option, text
 PANEL = "Run"
 Out = Annotated[Path, typer.Option("--out", help="Folder of all runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print the table as comma-separated values and nothing else.")]
 DataDir = Annotated[str, typer.Option("--data-dir", help="Folder that holds the data sets.")]
 
 

@@ -1,23 +1,15 @@
-"""The commands beside the experiments: design, data, devices, measure, list, show, draw."""
+"""The commands beside the experiments that read no run: design, data, devices, measure."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import options
-from cli.options import Json, Out
-from dlhw.errors import UserError, require
-from dlhw.runs import experiment as registry
-from dlhw.runs.flags import with_flags
-
-Csv = Annotated[bool, typer.Option("--csv", help="Print the table as comma-separated values and nothing else.")]
-RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a run, such as artifacts/simulate/default, or of runs.")
-]
+from cli.options import Csv, Json
+from dlhw.errors import require
 
 
 def design(
@@ -138,113 +130,3 @@ def measure(
         print(to_csv(summary), end="")
     else:
         console.print_summary(console.stdout(), summary)
-
-
-def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
-    """The experiments, and the runs stored under --out."""
-    from cli import console
-    from dlhw import files
-
-    runs = sorted(p.parent for p in out.glob("*/*/run.json"))
-    questions = {name: registry.question(name) for name in registry.names()}
-    if json:
-        print(files.to_json({"experiments": questions, "runs": [str(r) for r in runs]}, indent=None))
-        return
-    screen = console.stdout()
-    screen.print(console.pairs("Experiments", questions))
-    if runs:
-        screen.print(console.pairs(f"Runs in {out}", {str(r): _headline(r) for r in runs}))
-    else:
-        screen.print(f"No runs in {out}.", markup=False)
-
-
-def _headline(path: Path) -> str:
-    """Return when and where a run was made, how long it took, and its first finding."""
-    from dlhw.present.numbers import format_duration
-    from dlhw.runs.run import load
-
-    try:
-        run = load(path)
-    except UserError as error:
-        return str(error)
-    is_known = run.environment.get("wall_seconds") is not None  # not of a run that was interrupted and resumed
-    took = ("" if is_known else "about ") + format_duration(run.wall_seconds)
-    words = [run.environment.get("date"), run.environment["device"], took]
-    finding = next(iter(run.summary().sentences), "")
-    return f"{', '.join(w for w in words if w)}. {with_flags(finding)}".strip()
-
-
-def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
-    """Settings and numbers of a stored run, or of all runs in a folder."""
-    from cli import console
-    from dlhw import files
-    from dlhw.present.tables import to_csv
-    from dlhw.runs import store
-    from dlhw.runs.run import load
-
-    paths = store.runs_in(run)
-    if json:
-        records = [{"run": str(path), **store.read_json(path)} for path in paths]
-        print(files.to_json(records[0] if paths == [run] else records, indent=None))
-        return
-    if csv:
-        require(
-            len(paths) == 1, f"`csv` prints the table of one run, and {run} contains {len(paths)}; name one of them"
-        )
-        print(to_csv(load(paths[0]).summary()), end="")
-        return
-    out = console.stdout()
-    for path in paths:
-        loaded, record = load(path), store.read_json(path)
-        environment = record["environment"]
-        out.print(console.pairs(f"Settings of {path}", record["settings"]))
-        out.print(console.pairs("Made with", {**environment["versions"], "device": environment["device"]}))
-        console.print_summary(out, loaded.summary())
-
-
-def draw(
-    run: RunFolder,
-    form: Annotated[
-        list[str] | None, typer.Option("--format", help="png, svg or pdf; takes commas.", show_default="png,svg")
-    ] = None,
-    dpi: Annotated[int, typer.Option("--dpi", help="Resolution of PNG.")] = 130,
-    style: Annotated[
-        str, typer.Option("--style", help="paper, or slides: larger text and lines, in files NAME-slides.")
-    ] = "paper",
-    animate: Annotated[bool, typer.Option("--animate", help="Also write the GIF of runs that have one.")] = False,
-) -> None:
-    """Draw the figures of a stored run, or of all runs in a folder, again; without training and without TensorFlow."""
-    from dlhw.present import render
-    from dlhw.present import style as styles
-    from dlhw.runs import store
-
-    forms = options.split_commas(form or ["png,svg"])
-    wrong = [f for f in forms if f not in render.FORMS]
-    valid = bool(forms) and not wrong
-    require(valid, f"`format` {','.join(wrong)!r} is unknown; use {', '.join(render.FORMS)}")
-    require(10 <= dpi <= 2000, f"`dpi` {dpi} must lie in 10..2000")
-    suffix = "" if style == "paper" else f"-{style}"
-    with styles.use_scale(style):
-        for path in store.runs_in(run):
-            for written in _draw(path, forms, dpi, suffix, animate, required=path == run):
-                print(written)
-
-
-def _draw(path: Path, forms: list[str], dpi: int, suffix: str, animate: bool, *, required: bool) -> list[Path]:
-    """Draw one run; required: whether it must have an animation if one is asked for."""
-    from dlhw import files
-    from dlhw.runs import store
-    from dlhw.runs.run import load
-
-    run = load(path)
-    with store.locked(path):
-        try:
-            paths = run.draw(path, forms=forms, dpi=dpi, suffix=suffix)
-            if animate and not required and not run.animated:
-                print(f"dlhw: {path} has nothing to animate", file=sys.stderr)
-            elif animate:
-                paths.append(path / f"{run.experiment}.gif")
-                files.write_bytes(paths[-1], run.animation())
-        except OSError as error:
-            raise UserError(f"{path} cannot be written ({error.strerror})") from None
-    return paths

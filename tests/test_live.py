@@ -10,7 +10,7 @@ import pytest
 import dlhw as library
 from dlhw import measure, models
 from dlhw.errors import UserError
-from dlhw.runs import function_training, live, store
+from dlhw.runs import function_training, live, live_chart, store
 from dlhw.runs.context import Context
 
 
@@ -32,10 +32,10 @@ def test_the_page_shows_every_net_and_reloads_itself_until_the_end(tmp_path):
 
 
 def test_a_long_training_keeps_few_points():
-    curve = live.Curve()
+    curve = live_chart.Curve()
     for step in range(10_000):
         curve.add(step, 1.0)
-    assert len(curve.steps) <= live.MOST_POINTS
+    assert len(curve.steps) <= live_chart.MOST_POINTS
     assert curve.steps[0] == 0
     assert curve.steps[-1] > 9_000
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from cli import console
-from dlhw.present import tables
+from dlhw.present import layout
 from dlhw.present.tables import Summary
 from dlhw.runs import experiment as registry
 
@@ -31,11 +31,11 @@ def test_no_number_is_cut_and_no_line_is_too_long(name, width, tiny_run):
     text = printed(summary, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    shown = tables.tables_that_fit(summary, width)
+    shown = layout.tables_that_fit(summary, width)
     for cell in (cell for part in shown for row in part.rows for cell in row[1:]):
         assert cell in text
     columns = {c for part in shown for c in part.columns} | {row[0] for part in shown for row in part.rows}
-    counts = {c for c in summary.columns if c in (*tables.COUNTS, *tables.BOOKKEEPING)}
+    counts = {c for c in summary.columns if c in (*layout.COUNTS, *layout.BOOKKEEPING)}
     assert set(summary.columns) - counts <= columns
 
 
@@ -47,16 +47,16 @@ def test_the_finding_comes_before_the_table(tiny_run):
 
 def test_columns_without_counts_are_left_out_and_others_stay():
     rows = (("a", "1", "0 of 3", "1 of 3"), ("b", "2", "0 of 3", "0 of 3"))
-    summary = tables.without_empty_counts(Summary("", ("net", "loss", "diverged", "dead"), rows))
+    summary = layout.without_empty_counts(Summary("", ("net", "loss", "diverged", "dead"), rows))
     assert summary.columns == ("net", "loss", "dead")
 
 
 def test_a_table_is_shortened_then_turned_then_split():
-    assert tables.tables_that_fit(WIDE, 42) == [WIDE]
-    (shorter,) = tables.tables_that_fit(WIDE, 41)
+    assert layout.tables_that_fit(WIDE, 42) == [WIDE]
+    (shorter,) = layout.tables_that_fit(WIDE, 41)
     assert shorter.columns == ("net", "loss", "accuracy, %")
-    one, two = tables.tables_that_fit(WIDE, 31)
+    one, two = layout.tables_that_fit(WIDE, 31)
     assert (one.columns, two.columns) == (("net", "loss"), ("net", "accuracy, %"))
     few = Summary("", WIDE.columns, WIDE.rows[:1])
-    (turned,) = tables.tables_that_fit(few, 42)
+    (turned,) = layout.tables_that_fit(few, 42)
     assert turned.columns == ("net", "a net")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from dlhw.present import render
 from dlhw.present.findings import Finding
+from dlhw.present.layout import transposed_if_narrower, without_empty_counts
 from dlhw.present.numbers import format_duration
 from dlhw.present.section import Section
-from dlhw.present.tables import Summary, transposed_if_narrower, without_empty_counts
+from dlhw.present.tables import Summary
 from dlhw.runs.flags import label, option_words, with_flags
 from dlhw.runs.run import Run
 from dlhw.runs.settings import changed, default_values, text
