@@ -24,6 +24,8 @@ def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
     from cli import console
     from dlhw import files
 
+    is_there = out.is_dir() or out == Path("artifacts")  # which a first run makes
+    require(is_there, f"`out` {out} is not a folder")
     runs = sorted(p.parent for p in out.glob("*/*/run.json"))
     questions = {name: registry.question(name) for name in registry.names()}
     if json:

@@ -10,6 +10,7 @@ import typer
 from cli import options
 from cli.options import Csv, Json
 from dlhw.errors import require
+from dlhw.runs.flags import with_flags
 
 
 def design(
@@ -51,12 +52,13 @@ def data(data_dir: options.DataDir = "", json: Json = False) -> None:
     from dlhw import datasets, files
     from dlhw.present.tables import Summary
 
+    require(not data_dir or Path(data_dir).is_dir(), f"`data_dir` {data_dir} is not a folder")
     states = {name: datasets.status(name, data_dir or None) for name in datasets.DATASETS}
     if json:
         sets = {n: {"place": p, "status": v, "size": datasets.DATASETS[n].text} for n, (p, v) in states.items()}
         print(files.to_json(sets, indent=None))
         return
-    rows = tuple((n, datasets.DATASETS[n].text, place, verdict) for n, (place, verdict) in states.items())
+    rows = tuple((n, datasets.DATASETS[n].text, place, with_flags(verdict)) for n, (place, verdict) in states.items())
     columns = ("data set", "images, train + test", "found in", "status")
     console.print_summary(console.stdout(), Summary("Data sets", columns, rows))
 

@@ -318,3 +318,9 @@ def test_a_value_that_is_nearly_right_is_named(words, hint, inside):
     error = inside(*words, expect=2)[1]
     assert hint in error
     assert "Value error" not in error
+
+
+def test_folders_that_are_not_there_are_refused_by_the_tools(inside):
+    assert "--data-dir none is not a folder" in inside("data", "--data-dir", "none", expect=2)[1]
+    assert "--out none is not a folder" in inside("list", "--out", "none", expect=2)[1]
+    assert "No runs in artifacts." in inside("list")[1]

@@ -132,7 +132,7 @@ def test_a_context_that_does_not_fit_is_refused_without_a_folder_too(name, conte
 @pytest.mark.parametrize(
     ("context", "says"),
     [
-        ({"device": "gup"}, "`device` 'gup' is unknown; use auto, cpu, gpu"),
+        ({"device": "gup"}, "`device` 'gup' is unknown; did you mean gpu"),
         ({"strategy": "split"}, "`strategy` 'split' is unknown"),
         ({"xla": "yes"}, "`xla` 'yes' is unknown"),
         ({"jobs": -1}, "`jobs` -1 must be at least 1"),
@@ -164,3 +164,9 @@ def test_messages_name_options_of_the_command_and_nothing_else():
     text = "`learning_rate` 0 must be positive; layers ignore `dtype`"
     assert with_flags(text, {"learning_rate"}) == "--learning-rate 0 must be positive; layers ignore `dtype`"
     assert with_flags("`sizes` twice", {"sizes"}) == "SIZES twice"
+
+
+def test_a_run_is_shown_in_one_line():
+    run = dlhw.run("simulate", **SETTINGS)
+    assert repr(run).startswith("<Run of simulate: epochs=20, points=10, seeds=1, models=('2',); see .result")
+    assert "\n" not in repr(run)

@@ -71,7 +71,7 @@ class FunctionSettings(TrainingSettings):
     momentum: float = option(0.9, "Momentum of sgd and nesterov.")
     optimizer: OptimizerName = option("sgd", "Optimizer.")
     points: int = option(300, "Equally spaced training points, both ends of the domain included.")
-    domain: tuple[float, float] = option((-1.0, 1.0), "Interval of x.")
+    domain: tuple[float, float] = option((-1.0, 1.0), "Interval of x: LOW HIGH, without a comma.")
     scale: TargetScale = option("unit", "unit divides the target by its largest absolute value; raw keeps it.")
     init: Init = option("torch", _INIT_HELP)
     activation: Activation = option("relu", "Activation of the hidden layers.")

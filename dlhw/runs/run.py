@@ -31,6 +31,11 @@ class Run:
     result: Any  # its Result
     environment: Mapping[str, Any]  # versions, device, wall_seconds
 
+    def __repr__(self) -> str:
+        """One line: the experiment and the settings that differ from the defaults."""
+        settings = ", ".join(f"{name}={value!r}" for name, value in settings_.changed(self.settings).items())
+        return f"<Run of {self.experiment}: {settings or 'default settings'}; see .result, .summary(), .figures()>"
+
     @property
     def definition(self) -> registry.Experiment[Any, Any]:
         """The experiment itself."""
