@@ -90,3 +90,17 @@ def test_a_random_plane_is_the_default_of_a_file(saved, inside, tmp_path):
     assert "Random plane" in " ".join(inside(*words)[1].split())
     (run,) = (tmp_path / "artifacts" / "landscape").iterdir()
     assert "plane" not in run.name
+
+
+def test_a_surface_is_computed_again_when_a_file_has_changed(saved, inside, tmp_path):
+    model, _, _ = saved
+    words = ("landscape", "--of", "net.keras", "--data", "data.npz", "--grid", 3, "--subset", 50)
+    inside(*words)
+    assert "stored; --overwrite trains again" in inside(*words)[1]
+    model.set_weights([w + 0.1 for w in model.get_weights()])
+    model.save(tmp_path / "net.keras")
+    assert "stored" not in inside(*words)[1]
+    assert "stored" in inside(*words)[1]
+    x = np.load(tmp_path / "data.npz")
+    np.savez(tmp_path / "data.npz", x=x["x_test"][::-1], y=x["y_test"][::-1])
+    assert "stored" not in inside(*words)[1]

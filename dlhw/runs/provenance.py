@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import time
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from dlhw.runs.context import Context
@@ -38,6 +40,15 @@ def environment(context: Context) -> dict[str, Any]:
         "scheduler": bool(context.scheduler),
         "requested": requested(context),
     }
+
+
+def input_files(settings: Any) -> dict[str, str]:
+    """Return the SHA-256 of every file of the user that a run with these settings reads, by path.
+
+    A Settings class names such files in a property `input_files`.
+    """
+    paths = [Path(path) for path in getattr(settings, "input_files", ())]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
 
 
 def versions() -> dict[str, str]:

@@ -8,14 +8,16 @@ from typing import Any
 
 from dlhw.errors import UserError
 from dlhw.runs.context import Context
-from dlhw.runs.provenance import requested, versions
+from dlhw.runs.provenance import input_files, requested, versions
 from dlhw.runs.run import Run, load
 
 _GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")  # of NVIDIA, of AMD, and of Windows below Linux
 
 
 def stored_run(path: Path, settings: Any, context: Context) -> Run | None:
-    """Return the run in a run folder if its settings, versions and devices equal those of a new one, else None.
+    """Return the run in a run folder if its settings, inputs, versions and devices equal those of a new one.
+
+    None otherwise.
 
     A run with `tensorboard` is always computed, and so are one that lacks what `animate` needs and one that several
     processes share. Loads TensorFlow only where there may be a GPU.
@@ -35,6 +37,7 @@ def stored_run(path: Path, settings: Any, context: Context) -> Run | None:
         return None
     same = run.settings == settings and run.environment.get("versions") == versions()
     same = same and run.environment.get("requested", requested(Context())) == requested(context)
+    same = same and run.environment.get("inputs", {}) == input_files(settings)
     same = same and bool(run.environment.get("scheduler")) == bool(context.scheduler)
     if not same or (context.animate and not run.animated):
         return None

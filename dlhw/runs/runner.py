@@ -72,7 +72,7 @@ def run(
 
 def execute(name: str, settings: Any, context: Context) -> Run:
     """Run an experiment with settings that are already built and checked; nothing is written."""
-    from dlhw.runs.provenance import cache_key, environment
+    from dlhw.runs.provenance import cache_key, environment, input_files
 
     began, provenance = time.perf_counter(), Provenance()
     checkpoints = RunCheckpoints(context.checkpoints, cache_key(name, settings, context))
@@ -80,6 +80,8 @@ def execute(name: str, settings: Any, context: Context) -> Run:
     result = registry.get(name).run(settings, context)
     provenance.resumed = checkpoints.resumed
     made_with = environment(context)
+    if inputs := input_files(settings):
+        made_with["inputs"] = inputs
     if not provenance.resumed:  # else it is the time of the remaining part
         made_with["wall_seconds"] = time.perf_counter() - began
     return Run(name, settings, result, made_with)

@@ -185,6 +185,11 @@ class Settings:
         return self.of[0] not in TRAINED
 
     @property
+    def input_files(self) -> tuple[str, ...]:
+        """The files of the user that are read: models and their data."""
+        return (*self.of, self.data) if self.saved else ()
+
+    @property
     def is_line(self) -> bool:
         """Whether the plane has one dimension."""
         return self.plane in LINES
