@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 import time
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dlhw.present.layout import column_widths, tables_that_fit
+from dlhw.present.layout import column_widths, may_wrap, tables_that_fit
 from dlhw.present.numbers import NONE, format_duration
 from dlhw.present.tables import Summary
 from dlhw.quiet import silent_stderr
@@ -24,8 +25,10 @@ _WIDTH_OF_A_PIPE = 120
 
 
 def stdout() -> Console:
-    """The console of results: as wide as the terminal, or fixed in a pipe."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
+    """The console of results: as wide as the terminal, or $COLUMNS, else fixed, in a pipe."""
+    columns = os.environ.get("COLUMNS", "")
+    pipe = int(columns) if columns.isdecimal() and int(columns) >= 40 else _WIDTH_OF_A_PIPE
+    return Console(width=None if sys.stdout.isatty() else pipe, highlight=False)
 
 
 @contextmanager
@@ -100,7 +103,7 @@ def tables(summary: Summary, width: int) -> list[Table]:
         grid = Table(title=summary.title if not grids else None, title_justify="left", title_style="bold")
         for k, (name, least) in enumerate(zip(part.columns, column_widths(part), strict=True)):
             heading = textwrap.fill(name, least, break_long_words=False, break_on_hyphens=False)
-            grid.add_column(heading, style="bold" if k == 0 else None, no_wrap=k > 0, overflow="fold")
+            grid.add_column(heading, style="bold" if k == 0 else None, no_wrap=not may_wrap(part, k), overflow="fold")
         for row in part.rows:
             grid.add_row(*map(escape, row))
         grids.append(grid)

@@ -34,7 +34,7 @@ class _Group(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in registry.names():
             command = experiment.command(args[0], whole=True)
-            self.options = {p.name for p in command.params}
+            self.options = _names(command)
             return args[0], command, args[1:]
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
@@ -42,7 +42,7 @@ class _Group(TyperGroup):
             hint = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(known)}"
             raise UserError(f"no command {args[0]!r}; {hint}")
         name, command, others = super().resolve_command(ctx, args)
-        self.options = {p.name or "" for p in command.params} if command is not None else None
+        self.options = None if command is None else _names(command)
         return name, command, others
 
     def main(  # type: ignore[override]
@@ -78,6 +78,12 @@ class _Group(TyperGroup):
             if collecting:
                 gc.freeze()  # nor need it walk through them as the process ends
                 gc.enable()
+
+
+def _names(command: Any) -> set[str]:
+    """Return the names by which messages call the arguments of a command: those of its options, and of parameters."""
+    flags = {flag.lstrip("-").replace("-", "_") for p in command.params for flag in (*p.opts, *p.secondary_opts)}
+    return flags | {p.name for p in command.params if p.name}
 
 
 def _fail(message: str, status: int = 2, options: set[str] | None = None) -> None:

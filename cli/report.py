@@ -42,7 +42,9 @@ FromRuns = Annotated[
 Data = Annotated[
     str, typer.Option("--data", help="Image data set to use instead of that of the preset, such as mnist.")
 ]
-ReportOut = Annotated[Path, typer.Option("--out", help="Folder of all runs; the report goes into its folder report.")]
+ReportOut = Annotated[
+    Path, typer.Option("--out", help="Folder of all runs; the report goes into report-quick or report in it.")
+]
 Jobs = Annotated[int, typer.Option("--jobs", help="Number of trainings run in parallel; 0: one per core.")]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="<auto|cpu|gpu>", help="auto uses GPUs if there are any.")

@@ -33,8 +33,10 @@ def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
         return
     screen = console.stdout()
     screen.print(console.pairs("Experiments", questions))
-    if runs:
-        screen.print(console.pairs(f"Runs in {out}", {str(r): _headline(r) for r in runs}))
+    begun = sorted(p.parent for p in out.glob("*/*/parts") if not (p.parent / "run.json").is_file())
+    unfinished = {str(path): "interrupted or running; its command resumes it" for path in begun}
+    if runs or begun:
+        screen.print(console.pairs(f"Runs in {out}", {str(r): _headline(r) for r in runs} | unfinished))
     else:
         screen.print(f"No runs in {out}.", markup=False)
 

@@ -112,12 +112,11 @@ def measure(
     from cli import console
     from dlhw import files
     from dlhw.present.tables import to_csv
-    from dlhw.runs.measurements import INSTRUMENTS, measure_model
+    from dlhw.runs.measurements import check_instruments, measure_model
     from dlhw.runs.saved_models import Request
 
     names = options.split_commas(only or [])
-    unknown = [name for name in names if name not in INSTRUMENTS]
-    require(not unknown, f"`only` {','.join(unknown)!r} is unknown; use {', '.join(INSTRUMENTS)}")
+    check_instruments(names)
     require(model.is_file(), f"{model}: there is no such file")
     require(subset >= 1, f"`subset` {subset} must be positive")
     with console.silent_start():

@@ -10,7 +10,7 @@ import pytest
 import dlhw as library
 from dlhw import measure, models
 from dlhw.errors import UserError
-from dlhw.runs import function_training, live, live_chart, store
+from dlhw.runs import function_training, live, live_chart, runner, store
 from dlhw.runs.context import Context
 
 
@@ -22,7 +22,7 @@ def test_the_page_shows_every_net_and_reloads_itself_until_the_end(tmp_path):
     assert "a &lt;run&gt;" in text
     page.add("net 2", 2, 0.25)
     page.add("net 1", 3, float("nan"))
-    page.write(finished=True)
+    page.write("Finished.")
     text = (tmp_path / live.FILE).read_text()
     assert "refresh" not in text
     assert "net 1" in text
@@ -52,7 +52,7 @@ def test_a_run_writes_it_and_computes_the_same(name, settings, tmp_path):
     run = library.run(name, Context(live=True), out=tmp_path, **settings)
     text = (store.folder(tmp_path, name, run.settings) / live.FILE).read_text()
     assert "Finished." in text
-    assert text.count("<svg") == 2  # loss, gradient norm
+    assert text.count("<h2>") == 2  # loss, gradient norm
     for field in ("train_loss", "loss"):
         if hasattr(run.result, field):
             assert np.array_equal(getattr(run.result, field), getattr(plain.result, field))
@@ -74,3 +74,18 @@ def test_the_gradient_norm_of_a_function_net_is_that_of_its_weights():
 def test_it_needs_a_folder():
     with pytest.raises(UserError, match="`live` writes into the run folder; name `out`"):
         library.run("simulate", Context(live=True))
+
+
+def test_an_interrupted_run_says_so_and_is_resumed(tmp_path, monkeypatch):
+    settings = {"data": "digits", "models": ("6",), "epochs": 2, "examples": 100, "seeds": 1}
+    execute = runner.execute
+    monkeypatch.setattr(runner, "execute", lambda *a: (execute(*a), (_ for _ in ()).throw(KeyboardInterrupt))[0])
+    with pytest.raises(KeyboardInterrupt):
+        library.run("classify", Context(live=True), out=tmp_path, **settings)
+    (path,) = (tmp_path / "classify").iterdir()
+    assert "Interrupted; the same command resumes it." in (path / live.FILE).read_text()
+    with pytest.raises(UserError, match="was interrupted; the command that started it resumes it"):
+        library.load(path)
+    monkeypatch.setattr(runner, "execute", execute)
+    library.run("classify", out=tmp_path, **settings)
+    assert not (path / live.FILE).exists()  # of the earlier run

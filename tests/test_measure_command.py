@@ -74,9 +74,9 @@ def test_an_instrument_that_refuses_the_model_leaves_the_others(tmp_path, inside
     [
         (("none.keras",), "none.keras: there is no such file"),
         (("net.keras", "--data", "minst"), "did you mean mnist?"),
-        (("net.keras", "--only", "hesian"), "--only 'hesian' is unknown; use loss, gradient"),
+        (("net.keras", "--only", "hesian"), "--only 'hesian' is unknown; did you mean hessian? use loss"),
         (("net.keras", "--subset", "0"), "--subset 0 must be positive"),
-        (("data.npz", "--data", "digits"), "data.npz cannot be loaded"),
+        (("data.npz", "--data", "digits"), "data.npz is not a file of a Keras model; use .keras"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(saved, inside, words, says):

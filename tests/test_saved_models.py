@@ -17,6 +17,7 @@ from cli.options import split_paths
 from dlhw import datasets
 from dlhw.errors import UserError
 from dlhw.experiments import landscape
+from dlhw.models import wiring
 from dlhw.runs import saved_models, settings
 
 import keras  # isort: skip
@@ -68,14 +69,14 @@ def test_names_seeds_and_initializers_do_not_make_another_architecture():
         h = L.TimeDistributed(inner)(inputs)
         return keras.Model(inputs, L.Bidirectional(L.LSTM(2, kernel_initializer=init, seed=seed))(h))
 
-    one = saved_models.architecture(net(1))
-    assert one == saved_models.architecture(net(2))
-    assert one != saved_models.architecture(net(1, activation="relu"))
-    assert one != saved_models.architecture(net(1, units=5))
+    one = wiring.architecture(net(1))
+    assert one == wiring.architecture(net(2))
+    assert one != wiring.architecture(net(1, activation="relu"))
+    assert one != wiring.architecture(net(1, units=5))
     a = keras.Input((3,))
     h = L.Dense(3)(a)
     around, through = keras.Model(a, L.Add()([h, a])), keras.Model(a, L.Add()([h, h]))
-    assert saved_models.architecture(around) != saved_models.architecture(through)
+    assert wiring.architecture(around) != wiring.architecture(through)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 
 from dlhw.checkpoints import FolderCheckpoints
 from dlhw.errors import UserError
-from dlhw.experiments.landscape import nets, saved_models, subject, surface
+from dlhw.experiments.landscape import nets, subject, surface
 from dlhw.measure.directions import (
     Plane,
     normalized,
@@ -27,7 +27,7 @@ from dlhw.measure.directions import (
 )
 from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.runs import experiment as registry
-from dlhw.runs import runner
+from dlhw.runs import runner, saved_models
 from dlhw.runs.context import Context
 
 keras = pytest.importorskip("keras")

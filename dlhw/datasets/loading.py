@@ -177,7 +177,7 @@ def status(name: str, folder: str | Path | None = None) -> tuple[str, str]:
     info = dataset_info(name)
     if info.package is not None:
         missing = f"not installed: the extra dlhw[offline], or pip install {info.package.name}"
-        return info.package.name, "ready" if info.package.installed else missing
+        return (info.package.name, "ready") if info.package.installed else ("–", missing)
     home, _ = data_folder(folder)
     try:
         if _from_folder(name, folder) is not None:

@@ -136,6 +136,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     statistic = statistic_of_tables(settings.seeds)
     title = f"classify {settings.where()}: after {settings.epochs} epochs, {statistic}"
     comparisons = [
+        *findings.at_chance(settings.models, final["train_accuracy"], settings.info.classes),
         *findings.lowest(settings.models, final["test_loss"], "test loss"),
         *_fewest_errors(settings, 100 * (1 - final["test_accuracy"])),
     ]

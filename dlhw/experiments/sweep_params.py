@@ -179,7 +179,8 @@ def _findings(
     settings: Settings, result: Result, final: dict[str, np.ndarray], gap: np.ndarray
 ) -> tuple[list[findings.Finding], dict[str, Any]]:
     """Return the findings, and the rank correlations as numbers."""
-    all_findings = findings.lowest(settings.nets, final["test_loss"], "test loss")
+    all_findings = findings.at_chance(settings.nets, final["train_accuracy"], settings.info.classes)
+    all_findings += findings.lowest(settings.nets, final["test_loss"], "test loss")
     resolved, on_the_gap = findings.generalization_gap(gap, result.gap_error)
     numbers: dict[str, Any] = {}
     for name, values in (("test loss", final["test_loss"]), ("gap of the loss", gap)):

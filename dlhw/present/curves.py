@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -81,8 +82,9 @@ def curve_figure(
     if chance is None:
         scales.positive_log(bottom, LEAST_ERROR)
     else:
-        bottom.axhline(100 * chance, color=style.TRUTH, linewidth=0.8, linestyle=":", label="chance")
-        bottom.legend(loc="center right")
+        bottom.axhline(100 * chance, color=style.TRUTH, linewidth=0.8, linestyle=":")
+        where: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (-3, 3)}
+        bottom.annotate("chance", (1.0, 100 * chance), fontsize=style.scaled(8.2), ha="right", **where)
     plot.header(fig, title, note, ())
     plot.legend(top, f"train solid, test dashed; {statistic}")
     return fig

@@ -60,6 +60,29 @@ def nothing_learned(accuracy: Array, classes: int) -> list[Finding]:
     return [Finding("nothing-learned", text)]
 
 
+def at_chance(names: Sequence[str], accuracy: Array, classes: int) -> list[Finding]:
+    """State which of several rows are not clearly better than chance, where others are: they have learned nothing.
+
+    Args:
+        names: of the rows.
+        accuracy: training accuracy at the end, (rows, seeds); nan where a training diverged.
+        classes: of the data set.
+    """
+    low = []
+    for name, row in zip(names, accuracy, strict=True):
+        finite = row[np.isfinite(row)]
+        if len(finite) and float(np.median(finite)) < CHANCE / classes:
+            low.append(f"{name} ({100 * float(np.median(finite)):.1f} %)")
+    if not low or nothing_learned(accuracy, classes):
+        return []
+    verb = "is" if len(low) == 1 else "are"
+    text = (
+        f"{', '.join(low)} {verb} not clearly better than chance ({100 / classes:.3g} %) on the training images: what "
+        "follows compares nets that have learned with nets that have not."
+    )
+    return [Finding("at-chance", text)]
+
+
 def diverged(names: Sequence[str], diverged_at: NDArray[np.integer]) -> list[Finding]:
     """State which trainings diverged; diverged_at: (rows, seeds), -1 where a training did not."""
     seeds = diverged_at.shape[1]
@@ -196,46 +219,3 @@ def not_fitted(best_accuracy: float, epochs: int) -> list[Finding]:
             f"{100 * best_accuracy:.1f} %): the comparison is of how fast the nets learn, not of what they can fit.",
         )
     ]
-
-
-def range_of_ends(name: str, values: Array, labels: Sequence[object], what: str) -> list[Finding]:
-    """Compare a quantity at the first and the last row of a sweep: separated, or with overlapping ranges.
-
-    Args:
-        name: of the quantity.
-        values: (2, seeds) at both ends of the sweep.
-        labels: of both ends.
-        what: the setting that is swept.
-    """
-    low, high = (v[np.isfinite(v)] for v in values)
-    if not len(low) or not len(high):
-        return []
-    side = "lower" if high.max() < low.min() else "higher" if high.min() > low.max() else ""
-    verdict = f"all seeds {side} at {labels[1]}" if side else "the ranges overlap"
-    verdict = verdict if values.shape[1] > 1 else "one seed only"
-    a, b = (format_median_range(v) for v in values)
-    return [Finding("range-of-ends", f"{name}: {a} at {what} {labels[0]}, {b} at {labels[1]}; {verdict}.")]
-
-
-def not_monotone(values: Array, labels: Sequence[object], first: int, last: int) -> list[Finding]:
-    """State whether a quantity (rows, seeds) has its largest or smallest median between the ends of a sweep."""
-    finite = np.asarray(np.isfinite(values).any(axis=1))
-    if not finite.any():
-        return []
-    medians = np.array(
-        [np.median(row[np.isfinite(row)]) if ok else np.nan for row, ok in zip(values, finite, strict=True)]
-    )
-    findings = []
-    for k, word, sign in ((int(np.nanargmax(medians)), "largest", 1), (int(np.nanargmin(medians)), "smallest", -1)):
-        if k in (first, last):
-            continue
-        inner, *ends = (sign * values[j][np.isfinite(values[j])] for j in (k, first, last))
-        what = f"its {word} median, {format_number(medians[k])}, is at {labels[k]}"
-        if values.shape[1] == 1:
-            text = f"In this one seed, {what}."
-        elif all(len(end) and inner.min() > end.max() for end in ends):
-            text = f"The relation is not monotone: {what}, with all seeds beyond those at both ends."
-        else:
-            text = f"The seeds do not show whether the relation is monotone: {what}, within the range of an end."
-        findings.append(Finding("not-monotone", text))
-    return findings

@@ -8,6 +8,8 @@ from dataclasses import replace
 from dlhw.present.numbers import NONE
 from dlhw.present.tables import Summary
 
+PROSE = ("what it is", "status")
+"""Columns of words, which may be wrapped like the names in the first column."""
 COUNTS = ("diverged", "dead")
 """Columns that are left out where every row has zero."""
 BOOKKEEPING = ("seconds",)
@@ -61,13 +63,20 @@ def tables_that_fit(summary: Summary, width: int) -> list[Summary]:
 
 
 def column_widths(summary: Summary) -> list[int]:
-    """Return the width of every column: its longest cell, or the longest word of its heading.
+    """Return the least width of every column: its longest cell, or the longest word of its heading.
 
-    The first column holds names, which may be wrapped between words.
+    Names in the first column, and the columns of :data:`PROSE`, may be wrapped between words.
     """
-    cells = [[word for row in summary.rows for word in row[0].split()]]
-    cells += [[row[k] for row in summary.rows] for k in range(1, len(summary.columns))]
+    cells = [
+        [part for row in summary.rows for part in (row[k].split() if may_wrap(summary, k) else [row[k]])]
+        for k in range(len(summary.columns))
+    ]
     return [max(map(len, [*name.split(), *column, "-"])) for name, column in zip(summary.columns, cells, strict=True)]
+
+
+def may_wrap(summary: Summary, k: int) -> bool:
+    """Whether the cells of column k may be wrapped between words."""
+    return k == 0 or summary.columns[k] in PROSE
 
 
 def _width(summary: Summary) -> int:

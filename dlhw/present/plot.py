@@ -128,14 +128,15 @@ def name_points(axes: Axes, x: NDArray[Any], names: Sequence[str], y: Array) -> 
     order, low = np.argsort(x, kind="stable"), axes.get_ylim()[0]
     top = float(np.nanmax(y))
     axes.set_ylim(low, top * (top / low) ** 0.45)
-    for place, k in enumerate(order):
-        if not y[k] > 0:
-            continue
-        gaps = [abs(np.log10(x[k] / x[order[n]])) for n in (place - 1, place + 1) if 0 <= n < len(order)]
-        is_close = [gap < 0.035 for gap in gaps]
-        shift = 0 if not any(is_close) else 4 if is_close[0] and place > 0 else -4
-        where: Any = {"textcoords": "offset points", "rotation": 90, "ha": "center", "va": "bottom"}
-        axes.annotate(names[k], (x[k], y[k]), (shift, 5), fontsize=style.scaled(6.5), color=style.TRUTH, **where)
+    span = max(float(np.log10(x.max() / x.min())), 1e-9)
+    room, size = 60.0 * axes.get_window_extent().width / axes.figure.dpi, style.scaled(6.5)
+    last = -np.inf
+    for k in order:
+        if y[k] > 0:
+            at = room * float(np.log10(x[k] / x.min())) / span  # points from the left
+            last = max(at, last + 1.35 * size)  # moved to the right until it covers no other name
+            where: Any = {"textcoords": "offset points", "rotation": 90, "ha": "center", "va": "bottom"}
+            axes.annotate(names[k], (x[k], y[k]), (last - at, 5), fontsize=size, color=style.TRUTH, **where)
 
 
 def rolling_median(values: Array, width: int) -> Array:

@@ -67,7 +67,7 @@ def row_medians(values: Array) -> Array:
 
 def statistic_of_tables(seeds: int) -> str:
     """Return what the numbers of a table are, for its title."""
-    return f"mean ± standard deviation of {seeds} seeds; below, median (min to max)" if seeds > 1 else "one seed"
+    return f"mean ± standard deviation of {seeds} seeds; findings: median (min to max)" if seeds > 1 else "one seed"
 
 
 def statistic_of_figures(seeds: int) -> str:

@@ -52,8 +52,8 @@ class LiveCurves(Protocol):
     def add(self, net: str, step: float, loss: float, gradient_norm: Callable[[], float] | None = None) -> None:
         """Add a point of a net; its gradient norm is computed if it is due."""
 
-    def write(self, *, finished: bool = False) -> None:
-        """Write what has been added."""
+    def write(self, ended: str = "") -> None:
+        """Write what has been added; ended: how the run ended."""
 
 
 @dataclass

@@ -18,6 +18,7 @@ from dlhw.runs.tasks import Task
 if TYPE_CHECKING:
     import keras
 
+    from dlhw.measure import Objective
     from dlhw.training import Curves
     from dlhw.training.tensorboard import EventWriter
 
@@ -57,6 +58,7 @@ class TrainingRecorder:
         self.due = time.monotonic() + CHECKPOINT_SECONDS
         self.model: keras.Model | None = None
         self.copy: keras.Model | None = None
+        self.objective: Objective | None = None  # of the live page
         self.writer: EventWriter | None = None
         if tensorboard is not None:
             from dlhw.training.tensorboard import EventWriter
@@ -94,8 +96,10 @@ class TrainingRecorder:
 
         if self.model is None:
             return float("nan")
-        x, y = self.data.x_train[:LIVE_EXAMPLES], self.data.y_train[:LIVE_EXAMPLES]
-        return float(measure.gradient_norm(self.model, cross_entropy, x, y)[0])
+        if self.objective is None:
+            x, y = self.data.x_train[:LIVE_EXAMPLES], self.data.y_train[:LIVE_EXAMPLES]
+            self.objective = measure.Objective(self.model, cross_entropy, x, y)
+        return float(np.linalg.norm(self.objective.gradient()[1]))
 
     def checkpoint(self, state: Callable[[], Mapping[str, np.ndarray]], now: bool) -> None:
         """Store the state of the training, if it is time or the training stops here."""

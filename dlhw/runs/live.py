@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dlhw import files
-from dlhw.present import style
 from dlhw.present.templates import load_template
-from dlhw.runs.live_chart import HEIGHT, MARGIN, WIDTH, Curve, chart_of
+from dlhw.runs.live_chart import HEIGHT, MARGIN, WIDTH, Curve, chart_of, look_of
 
 FILE = "live.html"
 SECONDS = 3.0
-"""Between two versions of the page, and at least between two gradient norms of one net."""
+"""Between two versions of the page."""
+GRADIENT_SECONDS = 0.3
+"""At least between two gradient norms of one net."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -35,12 +36,12 @@ class LivePage:
         self.written, self.lock = 0.0, threading.Lock()
 
     def add(self, net: str, step: float, loss: float, gradient_norm: Callable[[], float] | None = None) -> None:
-        """Add a point of a net; its gradient norm is computed once in :data:`SECONDS` at most."""
+        """Add a point of a net; its gradient norm is computed once in :data:`GRADIENT_SECONDS` at most."""
         now = time.monotonic()
         norm = None
         if gradient_norm is not None and now >= self.due.get(net, 0.0):
             norm = gradient_norm()
-            self.due[net] = time.monotonic() + SECONDS
+            self.due[net] = time.monotonic() + GRADIENT_SECONDS
         with self.lock:
             self.loss.setdefault(net, Curve()).add(step, loss)
             if norm is not None:
@@ -49,14 +50,14 @@ class LivePage:
                 self.write()
                 self.written = time.monotonic()
 
-    def write(self, *, finished: bool = False) -> None:
-        """Write the page; a finished one no longer reloads itself."""
+    def write(self, ended: str = "") -> None:
+        """Write the page. ended: how the run ended; then the page no longer reloads itself."""
         charts = [("loss", chart_of(self.loss)), ("gradient norm", chart_of(self.gradient_norm))]
-        names = [(name, style.COLORS[k % len(style.COLORS)]) for k, name in enumerate(self.loss)]
+        names = [(name, *look_of(k)) for k, name in enumerate(self.loss)]
         page = load_template(TEMPLATES, FILE).render(
             title=self.title,
             seconds=math.ceil(SECONDS),
-            finished=finished,
+            ended=ended,
             charts=[(name, chart) for name, chart in charts if chart is not None],
             names=names,
             width=WIDTH,

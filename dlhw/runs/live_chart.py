@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dlhw.present import style
 
 MOST_POINTS = 400
+DASHES = ("", "7 3", "2 3", "9 3 2 3")
 WIDTH, HEIGHT, MARGIN = 720, 240, 46
 
 
@@ -26,11 +27,16 @@ class Curve:
             self.steps, self.values = self.steps[::2], self.values[::2]
 
 
+def look_of(k: int) -> tuple[str, str]:
+    """Return colour and dashes of the k-th net, which no other of the first 32 has."""
+    return style.COLORS[k % len(style.COLORS)], DASHES[k // len(style.COLORS) % len(DASHES)]
+
+
 @dataclass(frozen=True)
 class Chart:
     """Lines of a chart in its own coordinates, with the labels of its axes."""
 
-    lines: list[tuple[str, str]]  # colour, points of a polyline
+    lines: list[tuple[str, str, str]]  # colour, dashes, points of a polyline
     ticks: list[tuple[float, str]]  # height, label
     last: str  # label of the right end
 
@@ -54,6 +60,6 @@ def chart_of(curves: dict[str, Curve]) -> Chart | None:
     for k, curve in enumerate(curves.values()):
         points = zip(curve.steps, curve.values, strict=True)
         drawn = [f"{x(s):.1f},{y(math.log10(v)):.1f}" for s, v in points if v > 0 and math.isfinite(v)]
-        lines.append((style.COLORS[k % len(style.COLORS)], " ".join(drawn)))
+        lines.append((*look_of(k), " ".join(drawn)))
     ticks = [(y(at), f"{10**at:.3g}") for at in (low, (low + high) / 2, high)]
     return Chart(lines, ticks, f"{last:,.0f}")

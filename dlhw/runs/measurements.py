@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,7 @@ def measure_model(request: Request, only: Sequence[str] = ()) -> Summary:
     Raises:
         UserError: for unknown instruments, a file that is not a model, and data that do not fit it.
     """
-    unknown = [name for name in only if name not in INSTRUMENTS]
-    require(not unknown, f"`only` {', '.join(unknown)!r} is unknown; use {', '.join(INSTRUMENTS)}")
+    check_instruments(only)
     (saved,) = prepare(request)
     rows: list[Row] = []
     numbers: dict[str, Any] = {}
@@ -58,6 +58,14 @@ def measure_model(request: Request, only: Sequence[str] = ()) -> Summary:
         f"{request.paths[0]}: {loss_name(saved.loss).replace('_', ' ')} on {len(saved.x)} examples of {request.data}"
     )
     return Summary(title, ("measure", "value", "what it is"), tuple(rows), tuple(remarks), numbers)
+
+
+def check_instruments(only: Sequence[str]) -> None:
+    """Raise UserError for names that are not among :data:`INSTRUMENTS`."""
+    for name in only:
+        close = difflib.get_close_matches(name, list(INSTRUMENTS), n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        require(name in INSTRUMENTS, f"`only` {name!r} is unknown; {hint}use {', '.join(INSTRUMENTS)}")
 
 
 def _loss(saved: SavedModel) -> Rows:

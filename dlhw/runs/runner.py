@@ -17,7 +17,7 @@ from dlhw.errors import UserError, require
 from dlhw.runs import experiment as registry
 from dlhw.runs import reuse, store
 from dlhw.runs.context import Context, ProgressReport, Provenance
-from dlhw.runs.live import LivePage
+from dlhw.runs.live import FILE, LivePage
 from dlhw.runs.run import Run
 from dlhw.runs.settings import build
 
@@ -194,15 +194,29 @@ def run_and_store(
             context = replace(context, tensorboard=context.tensorboard / name / path.name)
         if context.live and plan.chief:
             context = replace(context, live_page=LivePage(path, f"{name}: {path.name}"))
-        finished = execute(name, settings, context)
-        if context.live_page is not None:
-            context.live_page.write(finished=True)
+        if context.live_page is None and plan.chief:
+            (path / FILE).unlink(missing_ok=True)  # of an earlier run
+        finished = _execute_live(name, settings, context)
         if not plan.chief:
             return Outcome(path, finished, f"{worker} is done; the chief writes the run")
         finished.write(path)
         if context.animate:
             files.write_bytes(path / f"{name}.gif", finished.animation())
     return Outcome(path, finished)
+
+
+def _execute_live(name: str, settings: Any, context: Context) -> Run:
+    """Run an experiment; the live page, if there is one, says how the run ended."""
+    page = context.live_page
+    try:
+        finished = execute(name, settings, context)
+    except BaseException:
+        if page is not None:
+            page.write("Interrupted; the same command resumes it.")
+        raise
+    if page is not None:
+        page.write("Finished.")
+    return finished
 
 
 def _check_tensorboard(folder: Path | None) -> None:

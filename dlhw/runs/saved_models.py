@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,13 @@ def prepare(request: Request) -> list[SavedModel]:
     close = difflib.get_close_matches(request.data, list(datasets.DATASETS), n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     require(is_known, f"`data` {request.data!r} is not a file; {hint}use {sets}, or an .npz of x and y")
+    for path in request.paths:
+        known = path.lower().endswith(MODEL_FILES)
+        require(known, f"{request.label(path)} is not a file of a Keras model; use {', '.join(MODEL_FILES)}")
     models = [_read(path, request) for path in request.paths]
+    if request.data in datasets.DATASETS:  # before it is downloaded
+        for path, model in zip(request.paths, models, strict=True):
+            _fitted(request.label(path), model, np.empty((0, *datasets.dataset_info(request.data).shape)))
     x, y = _data(request)
     labels = [request.label(path) for path in request.paths]
     prepared = []
@@ -221,29 +227,3 @@ def loss_name(loss: Loss) -> str:
     logits = getattr(loss, "_fn_kwargs", {}).get("from_logits") or getattr(loss, "__name__", "") == "cross_entropy"
     name = str(getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)))
     return name + (" (from logits)" if logits else "")
-
-
-def architecture(model: keras.Model) -> str:
-    """Return layers, wiring and shapes of a model as text, without names, seeds and initializers."""
-    from dlhw.models.state import layers_of
-
-    layers = layers_of(model)
-    order = {layer.name: f"layer {k}" for k, layer in enumerate(layers)}
-    try:
-        config = model.get_config()
-    except (NotImplementedError, TypeError, ValueError):  # a subclassed model
-        config = {"layers": [(type(layer).__name__, layer.get_config()) for layer in layers[1:]]}
-    shapes = [tuple(v.shape) for v in model.weights]
-    return f"{type(model).__name__} {_without_names(config, order)} {shapes}"
-
-
-def _without_names(value: Any, order: dict[str, str], is_wiring: bool = False) -> Any:
-    if isinstance(value, dict):
-        return {
-            k: _without_names(v, order, is_wiring or k in ("keras_history", "input_layers", "output_layers"))
-            for k, v in value.items()
-            if k not in ("name", "seed") and not k.endswith("_initializer")
-        }
-    if isinstance(value, (list, tuple)):
-        return [_without_names(v, order, is_wiring) for v in value]
-    return order.get(value, value) if is_wiring and isinstance(value, str) else value

@@ -18,6 +18,8 @@ from dlhw.runs.settings import run_name
 T = TypeVar("T")
 
 SCHEMA = 1
+OF_UNFINISHED = ("parts", "live.html")
+"""What a run folder contains before the run is finished."""
 
 
 def folder(out: Path, experiment: str, settings: Any, name: str = "") -> Path:
@@ -51,7 +53,7 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
                 break
         if not path.exists() or overwrite:
             return
-        visible = [p.name for p in path.iterdir() if not p.name.startswith(".") and p.name != "parts"]
+        visible = [p.name for p in path.iterdir() if not p.name.startswith(".") and p.name not in OF_UNFINISHED]
     except OSError as error:
         raise UserError(f"`out`: {path} cannot be used ({error.strerror}); choose another place") from None
     if not visible:
@@ -147,6 +149,8 @@ def read_json(path: Path) -> dict[str, Any]:
     file = path / "run.json"
     try:
         require(path.is_dir(), f"{path} is not a folder; give the folder of a run, such as artifacts/simulate/default")
+        unfinished = (path / "parts").is_dir()
+        require(file.is_file() or not unfinished, f"{path} was interrupted; the command that started it resumes it")
         require(file.is_file(), f"{path} is not a run: it contains no run.json")
         record = json.loads(file.read_text())
     except UserError:

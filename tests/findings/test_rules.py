@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 
-from dlhw.present import findings
+from dlhw.present import findings, sweep_findings
 from dlhw.present.findings import Finding
 
 
@@ -87,6 +87,15 @@ def test_nothing_learned():
     assert "`learning_rate` or `epochs`" in finding.text
 
 
+def test_at_chance():
+    names = ("a", "b")
+    (finding,) = findings.at_chance(names, np.array([[0.9, 0.9], [0.1, 0.19]]), 10)
+    assert finding.code == "at-chance"
+    assert finding.text.startswith("b (14.5 %) is not clearly better than chance (10 %)")
+    assert findings.at_chance(names, np.array([[0.9, 0.9], [0.2, 0.2]]), 10) == []
+    assert findings.at_chance(names, np.array([[0.1, 0.1], [0.1, 0.1]]), 10) == []  # then nothing is compared
+
+
 def test_generalization_gap():
     gap, error = np.array([[0.01, 0.02], [0.03, np.nan]]), np.full((2, 2), 0.0099)
     resolved, (finding,) = findings.generalization_gap(gap, error)
@@ -128,19 +137,19 @@ def test_not_fitted():
     ],
 )
 def test_range_of_ends(values, text):
-    (finding,) = findings.range_of_ends("Sensitivity", np.array(values), (10, 1000), "batch")
+    (finding,) = sweep_findings.range_of_ends("Sensitivity", np.array(values), (10, 1000), "batch")
     assert text in finding.text
-    assert findings.range_of_ends("Sensitivity", np.array([[np.nan], [1.0]]), (10, 1000), "batch") == []
+    assert sweep_findings.range_of_ends("Sensitivity", np.array([[np.nan], [1.0]]), (10, 1000), "batch") == []
 
 
 def test_not_monotone():
     hill = np.array([[1.0, 1.1], [5.0, 6.0], [2.0, 2.2]])
-    (finding,) = findings.not_monotone(hill, (1, 2, 3), 0, 2)
+    (finding,) = sweep_findings.not_monotone(hill, (1, 2, 3), 0, 2)
     assert finding.text.startswith("The relation is not monotone: its largest median, 5.5, is at 2")
     within = np.array([[1.0, 1.1], [2.2, 6.0], [2.0, 2.2]])
-    assert "do not show" in findings.not_monotone(within, (1, 2, 3), 0, 2)[0].text
-    assert findings.not_monotone(np.array([[1.0, 1.1], [1.5, 1.6], [2.0, 2.2]]), (1, 2, 3), 0, 2) == []
-    assert "In this one seed" in findings.not_monotone(hill[:, :1], (1, 2, 3), 0, 2)[0].text
-    valley = findings.not_monotone(-hill, (1, 2, 3), 0, 2)
+    assert "do not show" in sweep_findings.not_monotone(within, (1, 2, 3), 0, 2)[0].text
+    assert sweep_findings.not_monotone(np.array([[1.0, 1.1], [1.5, 1.6], [2.0, 2.2]]), (1, 2, 3), 0, 2) == []
+    assert "In this one seed" in sweep_findings.not_monotone(hill[:, :1], (1, 2, 3), 0, 2)[0].text
+    valley = sweep_findings.not_monotone(-hill, (1, 2, 3), 0, 2)
     assert "smallest median, -5.5" in valley[0].text
-    assert findings.not_monotone(np.full((3, 2), np.nan), (1, 2, 3), 0, 2) == []
+    assert sweep_findings.not_monotone(np.full((3, 2), np.nan), (1, 2, 3), 0, 2) == []

@@ -52,6 +52,8 @@ def summary(settings: Settings, result: Result) -> Summary:
     all_findings += findings.one_seed(settings.seeds, "pair of trainings")
     ends = result.train_accuracy[:, :, np.isin(result.alphas, (0.0, 1.0))]
     ends = np.moveaxis(ends, -1, 1).reshape(-1, settings.seeds)  # a row for each end of each pair
+    names = [f"{end} of {text}" for text in settings.by for end in "AB"]
+    all_findings = findings.at_chance(names, ends, settings.info.classes) + all_findings
     all_findings = findings.nothing_learned(ends, settings.info.classes) or all_findings
     all_findings += findings.diverged([f"one of the two nets of {text}" for text in settings.by], result.diverged_at)
     columns = ("A, B", *PERCENTS.values(), *COLUMNS.values(), "diverged")

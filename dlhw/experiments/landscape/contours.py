@@ -41,7 +41,9 @@ def panels(settings: Settings, result: Result, note: str = "") -> tuple[Figure, 
 
 def map_figure(settings: Settings, result: Result, *, filled: bool, quantity: str = "loss") -> Figure:
     """Draw the loss or the accuracy over the plane, as contour lines or filled, with the path or the nets on it."""
-    fig, flat_axes = panels(settings, result, f"{quantity} on {settings.where()}")
+    marks = "dots: the net after every epoch; ring: the start" if settings.plane == "path" else "+: the net"
+    marks = "" if settings.plane == "three-points" else f"; {marks}"
+    fig, flat_axes = panels(settings, result, f"{quantity} on {settings.where()}{marks}")
     scale, levels = loss_scale(result)
     if quantity == "accuracy":
         scale, levels = Normalize(0, 100), np.linspace(0, 100, 11)

@@ -59,8 +59,8 @@ def _surface_figure(settings: Settings, result: Result) -> Figure:
         box = flat.get_position()
         flat.remove()
         with style.house_style():
-            axes: Any = fig.add_axes((box.x0 - 0.05, 0.03, box.width, 0.86), projection="3d")
-        axes.set_box_aspect((1.25, 1.0, 0.75), zoom=1.0)
+            axes: Any = fig.add_axes((box.x0 - 0.05, 0.06, box.width, 0.84), projection="3d")
+        axes.set_box_aspect((1.25, 1.0, 0.75), zoom=0.95)
         axes.computed_zorder = False  # else the path vanishes in the surface that it lies on
         if count > 1 or result.diverged_at[m] >= 0:
             label_panel(axes, result, m)

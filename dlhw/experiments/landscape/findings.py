@@ -70,8 +70,9 @@ def _findings(settings: Settings, result: Result) -> list[Finding]:
         all_findings.append(Finding("two-directions", text))
     all_findings += _curvature(result)
     all_findings = _nothing_learned(settings, result) or all_findings
-    what = "plane or line out of many" if settings.saved else "training of each net"
-    return all_findings + findings.one_seed(settings.seeds, what)
+    if settings.saved:
+        return all_findings
+    return all_findings + findings.one_seed(settings.seeds, "training of each net")
 
 
 def _nothing_learned(settings: Settings, result: Result) -> list[Finding]:

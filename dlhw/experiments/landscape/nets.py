@@ -114,13 +114,14 @@ def _on_images(settings: Settings, training: BatchSettings, context: Context) ->
 def _from_files(settings: Settings, context: Context) -> list[TrainedNet]:
     """Read saved models: one net through all three of a plane through three, else one per file and seed."""
     from dlhw.models import copied, flat
+    from dlhw.models.wiring import architecture
 
     files = saved_models.prepare(
         saved_models.Request(settings.of, settings.data, settings.loss, settings.subset, context.data_dir, "`of`")
     )
     weights = [flat(file.model) for file in files]
     three = settings.plane == "three-points"
-    alike = not three or len({saved_models.architecture(file.model) for file in files}) == 1
+    alike = not three or len({architecture(file.model) for file in files}) == 1
     require(alike, "`plane` three-points: the models differ in their layers; give three of one architecture")
     copies = tuple(partial(copied, file.model, file.x[:PROOF]) for file in files)
     groups = [(0, weights)] if three else [(k, [vector]) for k, vector in enumerate(weights)]

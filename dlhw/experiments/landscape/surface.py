@@ -17,7 +17,7 @@ from dlhw.experiments.landscape.subject import PlaneGrid, TrainedNet
 from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.runs.context import Context
 from dlhw.runs.executors import Threads
-from dlhw.runs.saved_models import architecture, loss_name
+from dlhw.runs.saved_models import loss_name
 from dlhw.runs.tasks import Arrays, Task, run_tasks
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class SurfaceTask:
 
     def fingerprint(self) -> str:
         """Return a digest of all that the loss depends on: checkpoints of a file that has changed are not resumed."""
+        from dlhw.models.wiring import architecture
+
         grid, net, digest = self.grid, self.net, hashlib.sha256()
         models = [make() for make in net.models or (net.model,)]
         states = [np.asarray(v) for model in models for v in model.non_trainable_variables]

@@ -34,9 +34,9 @@ def _sensitivity_figure(settings: Settings, result: Result) -> Figure:
     fig, panels = plot.figure(3, height=7.6, head=1.15)
     x = np.array(settings.sizes)
     for panel, kind in zip(panels[:2], ("loss", "error"), strict=True):
-        for which, dashes in (("train", "-"), ("test", style.TEST_DASHES)):
+        for k, which, dashes in ((0, "train", "-"), (2, "test", style.TEST_DASHES)):
             values = _quantity(result, f"{which}_{kind}")
-            plot.scatter_with_median(panel, x, values, which if kind == "loss" else "", 0, linestyle=dashes)
+            plot.scatter_with_median(panel, x, values, which if kind == "loss" else "", k, linestyle=dashes)
         panel.set(xscale="log", ylabel="cross entropy (nats)" if kind == "loss" else "error (%)")
         scales.positive_log(panel, 1e-7 if kind == "loss" else LEAST_ERROR)
     bottom = panels[2]

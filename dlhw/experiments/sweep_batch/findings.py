@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dlhw.experiments.sweep_batch.spec import TOLERANCE, Array, Result, Settings
-from dlhw.present import findings
+from dlhw.present import findings, sweep_findings
 from dlhw.present.curves import CURVES
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_mean_std, format_median_range, format_number, format_percent
@@ -48,7 +48,9 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("mistake: of the batch mean", "Jacobian", *(f"φ, ε = {e:g}" for e in settings.epsilon))  # type: ignore[assignment]
     columns += ("largest eigenvalue", "diverged")  # type: ignore[assignment]
     with_gap, correlations = _correlations_with_gap(settings, result, gap)
+    names = [f"batch {size}" for size in settings.sizes]
     comparisons = [
+        *findings.at_chance(names, result.train_accuracy, settings.info.classes),
         *_against_batch_size(settings, result),
         *_popular_mistake(settings, result),
         *_searches(result),
@@ -60,7 +62,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     ]
     all_findings = [
         *(findings.nothing_learned(result.train_accuracy, settings.info.classes) or comparisons),
-        *findings.diverged([f"batch {s}" for s in settings.sizes], result.diverged_at),
+        *findings.diverged(names, result.diverged_at),
     ]
     title = f"sweep-batch on {settings.where()}: equal {settings.equal}, {statistic_of_tables(settings.seeds)}"
     return Summary(title, columns, tuple(rows), tuple(all_findings), numbers | correlations)
@@ -85,8 +87,8 @@ def _against_batch_size(settings: Settings, result: Result) -> list[Finding]:
     all_findings = []
     for name, values in _measures(settings, result).items():
         title = name[0].upper() + name[1:]
-        ends = findings.range_of_ends(title, values[[small, large]], labels, "batch")
-        all_findings += ends + (findings.not_monotone(values, settings.sizes, small, large) if ends else [])
+        ends = sweep_findings.range_of_ends(title, values[[small, large]], labels, "batch")
+        all_findings += ends + (sweep_findings.not_monotone(values, settings.sizes, small, large) if ends else [])
     return all_findings
 
 

@@ -83,6 +83,7 @@ def _scree_figure(settings: Settings, result: Result) -> Figure:
             plot.band(axes, x, values, label, k, marker=style.MARKERS[k], markersize=4)
         axes.set(xlabel="component k", ylabel="share of variance", title=part)
         scales.positive_log(axes, 1e-6)
+        scales.whole_numbers(axes)
     statistic = f"median of {settings.seeds} seeds, min to max" if settings.seeds > 1 else "one seed"
     plot.header(fig, "Share of the variance of each component", statistic, (panels[0],), columns=3)
     return fig

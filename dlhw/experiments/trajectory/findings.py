@@ -64,6 +64,10 @@ def _path(settings: Settings, result: Result, p: int, part: str) -> Finding:
     if not np.isfinite(two).any():
         return Finding("path-of-the-weights", f"{part}: there is no path.")
     points = len(range(0, settings.epochs + 1, settings.every))
+    if points <= 3:
+        text = f"{part}: a path of {points} points lies in a plane, so its variance in two components says nothing; "
+        text += "raise `epochs` or lower `every`."
+        return Finding("path-of-the-weights", text)
     text = f"{part}: two components hold {format_median_range(100 * two, ' %')} of the variance of a path of {points} "
     text += "points"
     if points > 3:
