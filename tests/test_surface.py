@@ -381,7 +381,7 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
     for said, args in {
         "no such file": ["--of", tmp_path / "other.keras"],
         "cannot be loaded": ["--plane", "random", "--of", tmp_path / "text.keras", "--data", data],
-        "no training path": ["--of", file, "--data", data],
+        "no training path": ["--of", file, "--data", data, "--plane", "path"],
         r"\(5,\), --data has \(3,\)": [*of, "--data", tmp_path / "narrow.npz"],
         "arrays x and y": [*of, "--data", tmp_path / "nothing.npz"],
         "plain.npy must be an .npz": [*of, "--data", tmp_path / "plain.npy"],
