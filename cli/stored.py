@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from cli import options
 from cli.options import Csv, Json, Out
 from dlhw.errors import UserError, require
 from dlhw.runs import experiment as registry
-from dlhw.runs.flags import with_flags
+from dlhw.runs.flags import label, with_flags
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a run, such as artifacts/simulate/default, or of runs.")
@@ -80,7 +81,8 @@ def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
     for path in paths:
         loaded, record = load(path), store.read_json(path)
         environment = record["environment"]
-        out.print(console.pairs(f"Settings of {path}", record["settings"]))
+        settings = {label(field): getattr(loaded.settings, field.name) for field in dataclasses.fields(loaded.settings)}
+        out.print(console.pairs(f"Settings of {path}", settings))
         out.print(console.pairs("Made with", {**environment["versions"], "device": environment["device"]}))
         console.print_summary(out, loaded.summary())
 

@@ -82,7 +82,10 @@ def contours(
         axes.contour(result.a[m], result.b[m], z, levels=levels[::3], colors="white", linewidths=0.4, alpha=0.6)
         return
     lines = axes.contour(result.a[m], result.b[m], z, levels=levels, norm=scale, cmap="viridis", linewidths=1.1)
-    axes.clabel(lines, levels[::3], fontsize=style.scaled(6.5), fmt=lambda v: f"{v:.2g}")
+    for text in axes.clabel(lines, levels[::3], fontsize=style.scaled(6.5), fmt=lambda v: f"{v:.2g}"):
+        across, up = axes.transAxes.inverted().transform(axes.transData.transform(text.get_position()))
+        if not (0.04 < across < 0.96 and 0.04 < up < 0.96):
+            text.remove()  # a label at the border would be cut
 
 
 def label_panel(axes: Axes, result: Result, m: int) -> None:
