@@ -166,8 +166,10 @@ def command(settings: type, call: Call, doc: str) -> Callable[..., None]:
     def function(parsed: typer.Context, **given: Any) -> None:
         output = Output(**{f.name: given[f.name] for f in dataclasses.fields(Output)})
         named = [n for n in given if getattr(parsed.get_parameter_source(n), "name", "") not in ("DEFAULT", "")]
+        named = [n for n in named if given[n] != [] or n not in positional]  # Typer 0.26 calls no arguments given
         call(values_of(settings, given, named), context_of(given), output)
 
+    positional = {f.name for f in dataclasses.fields(settings) if f.metadata.get("positional")}
     out, *others = parameters(Output, PANEL)
     context = inspect.Parameter("parsed", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     every = [context, *parameters(settings), out, *parameters(Context, PANEL), *others]
