@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,9 @@ RunFolder = Annotated[
 
 def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
     """The experiments, and the runs stored under --out."""
+    from rich.padding import Padding
+    from rich.text import Text
+
     from cli import console
     from dlhw import files
 
@@ -35,11 +39,28 @@ def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
     screen = console.stdout()
     screen.print(console.pairs("Experiments", questions))
     begun = sorted(p.parent for p in out.glob("*/*/parts") if not (p.parent / "run.json").is_file())
-    unfinished = {str(path): "interrupted or running; its command resumes it" for path in begun}
-    if runs or begun:
-        screen.print(console.pairs(f"Runs in {out}", {str(r): _headline(r) for r in runs} | unfinished))
+    lines = {str(path): _headline(path) for path in runs} | {str(path): _unfinished(path) for path in begun}
+    if lines:
+        screen.print(f"Runs in {out}", style="bold")
+        for path, line in lines.items():
+            screen.print(path, markup=False, soft_wrap=True)  # in one piece, to be copied
+            screen.print(Padding(Text(line), (0, 0, 0, 4)))
     else:
         screen.print(f"No runs in {out}.", markup=False)
+
+
+def _unfinished(path: Path) -> str:
+    """Return that a run was interrupted, and the command that resumes it."""
+    from dlhw.runs import store
+    from dlhw.runs.flags import option_words
+    from dlhw.runs.settings import build, changed
+
+    record = store.begun(path)
+    if record is None:
+        return "interrupted or running; its command resumes it"
+    settings = build(registry.get(record["experiment"]).settings, record["settings"])
+    words = ["dlhw", record["experiment"], *option_words(settings, changed(settings))]
+    return f"interrupted or running; {shlex.join(words)} resumes it"
 
 
 def _headline(path: Path) -> str:
@@ -66,6 +87,8 @@ def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
     from dlhw.runs import store
     from dlhw.runs.run import load
 
+    if store.begun(run) is not None and not (run / "run.json").is_file():
+        raise UserError(f"{run} is not finished: {_unfinished(run)}")
     paths = store.runs_in(run)
     if json:
         records = [{"run": str(path), **store.read_json(path)} for path in paths]

@@ -170,3 +170,28 @@ def test_a_run_is_shown_in_one_line():
     run = dlhw.run("simulate", **SETTINGS)
     assert repr(run).startswith("<Run of simulate: epochs=20, points=10, seeds=1, models=('2',); see .result")
     assert "\n" not in repr(run)
+
+
+def test_an_interrupted_run_is_not_replaced_by_another_of_its_name(tmp_path, monkeypatch):
+    write = runner.Run.write
+
+    def crash(self, path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner.Run, "write", crash)
+    with pytest.raises(KeyboardInterrupt):
+        dlhw.run("simulate", out=tmp_path, run_name="mine", **SETTINGS)
+    monkeypatch.setattr(runner.Run, "write", write)
+    other = SETTINGS | {"epochs": 5}
+    with pytest.raises(UserError, match=r"holds an interrupted run with other settings \(epochs\); use"):
+        dlhw.run("simulate", out=tmp_path, run_name="mine", **other)
+    assert store.begun(tmp_path / "simulate" / "mine")["settings"]["epochs"] == 20
+    assert dlhw.run("simulate", out=tmp_path, run_name="mine", **SETTINGS).settings.epochs == 20
+    assert not (tmp_path / "simulate" / "mine" / "parts").exists()
+
+
+def test_an_interrupted_run_names_its_command(tmp_path, inside):
+    store.begin(tmp_path / "artifacts" / "simulate" / "mine", "simulate", registry.get("simulate").settings(epochs=7))
+    command = "dlhw simulate --epochs 7 resumes it"
+    assert command in " ".join(inside("list")[1].split())
+    assert command in inside("show", "artifacts/simulate/mine", expect=2)[1]

@@ -111,7 +111,7 @@ def _checked(func: str) -> str:
             if node.id in allowed:
                 continue
             close = difflib.get_close_matches(node.id, [*TARGETS, *sorted(allowed)], n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"; did you mean {close[0]!r}?" if close else "."
             raise UserError(
                 f"`func` {func!r}: unknown name {node.id!r}{hint} Allowed: {names}, or an expression of x, pi, e "
                 f"with {' '.join(_FUNCTIONS)}"

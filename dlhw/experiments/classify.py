@@ -129,7 +129,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         accuracies = [
             format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy", "best_test_accuracy")
         ]
-        counts = f"{diverged} of {settings.seeds}", f"{seconds[k].mean():.0f}"
+        counts = f"{diverged} of {settings.seeds}", f"{seconds[k].mean():.3g}"
         rows.append((net, str(layers), f"{settings.parameters(net):,}", *losses, *accuracies, *counts))
     columns = ("net", "layers", "parameters", "train loss", "test loss", "best test loss (selected on test)")
     columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")  # type: ignore[assignment]

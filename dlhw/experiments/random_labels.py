@@ -126,7 +126,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         losses = [format_mean_std(final[name][k]) for name in names]
         accuracies = [format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy")]
         reached = "never" if np.isnan(fitted[k]).all() else format_median_range(fitted[k])
-        rows.append((_label(noise), *losses, *accuracies, reached, f"{seconds[k].mean():.0f}"))
+        rows.append((_label(noise), *losses, *accuracies, reached, f"{seconds[k].mean():.3g}"))
     columns = ("labels", "train loss", "test loss", "test loss, median of last 5 %")
     columns += ("best test loss (selected on test)", "train accuracy, %", "test accuracy, %")  # type: ignore[assignment]
     columns += ("epochs to 99 % train accuracy", "seconds")  # type: ignore[assignment]

@@ -55,7 +55,8 @@ def curve_figure(
         statistic: what lines and bands are.
         chance: accuracy of guessing, for nets that are near it: accuracy is drawn, and chance as a dotted line.
     """
-    fig, (top, bottom) = plot.figure(2, height=5.9, head=0.6)
+    head = plot.header_height(len(labels), 1)
+    fig, (top, bottom) = plot.figure(2, height=5.3 + head, head=head)
     epochs = np.arange(curves.train_loss.shape[-1])
     for axes, kind in ((top, "loss"), (bottom, "accuracy")):
         for k, label in enumerate(labels):
@@ -85,8 +86,7 @@ def curve_figure(
         bottom.axhline(100 * chance, color=style.TRUTH, linewidth=0.8, linestyle=":")
         where: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (-3, 3)}
         bottom.annotate("chance", (1.0, 100 * chance), fontsize=style.scaled(8.2), ha="right", **where)
-    plot.header(fig, title, note, ())
-    plot.legend(top, f"train solid, test dashed; {statistic}")
+    plot.header(fig, title, f"{note}; train solid, test dashed; {statistic}", (top,), columns=1)
     return fig
 
 

@@ -54,8 +54,9 @@ def nothing_learned(accuracy: Array, classes: int) -> list[Finding]:
     if not medians or max(medians) >= CHANCE / classes:
         return []
     text = (
-        f"No net is clearly better than chance: the highest median training accuracy is {100 * max(medians):.1f} %; "
-        f"guessing gives {100 / classes:.3g} %. There is nothing to compare yet; raise `learning_rate` or `epochs`."
+        f"No net is clearly better than chance (twice {100 / classes:.3g} %): the highest median training accuracy is "
+        f"{100 * max(medians):.1f} %. There is nothing to compare yet; raise `learning_rate` or `epochs`, or lower "
+        "`learning_rate` if the loss has grown."
     )
     return [Finding("nothing-learned", text)]
 
@@ -77,8 +78,8 @@ def at_chance(names: Sequence[str], accuracy: Array, classes: int) -> list[Findi
         return []
     verb = "is" if len(low) == 1 else "are"
     text = (
-        f"{', '.join(low)} {verb} not clearly better than chance ({100 / classes:.3g} %) on the training images: what "
-        "follows compares nets that have learned with nets that have not."
+        f"{', '.join(low)} {verb} not clearly better than chance (twice {100 / classes:.3g} %) on the training images: "
+        "what follows compares nets that have learned with nets that have not."
     )
     return [Finding("at-chance", text)]
 

@@ -16,7 +16,7 @@ from dlhw.present.layout import transposed_if_narrower, without_empty_counts
 from dlhw.present.numbers import format_duration
 from dlhw.present.section import Section
 from dlhw.present.tables import Summary
-from dlhw.runs.flags import label, option_words, with_flags
+from dlhw.runs.flags import is_pair, label, option_words, with_flags
 from dlhw.runs.run import Run
 from dlhw.runs.settings import changed, default_values, text
 from dlhw.version import __version__
@@ -149,7 +149,8 @@ def _settings(run: Run, section: Section) -> list[SettingRow]:
             set_by = f"dlhw, for {run.settings.data}"
         if value != default:
             set_by = f"this run ({set_by}: {text(default, ', ')})"
-        rows.append(SettingRow(label(field), text(value, ", "), set_by, with_flags(field.metadata["help"])))
+        between = " " if is_pair(run.settings, field.name) else ", "
+        rows.append(SettingRow(label(field), text(value, between), set_by, with_flags(field.metadata["help"])))
     return rows
 
 

@@ -20,9 +20,14 @@ def label(field: dataclasses.Field[Any]) -> str:
     return field.name.upper() if field.metadata.get("positional") else flag(field.name)
 
 
+def is_pair(settings: Any, name: str) -> bool:
+    """Whether a field takes a fixed number of values, which the command line separates by spaces."""
+    kind = get_type_hints(type(settings))[name]
+    return get_origin(kind) is tuple and Ellipsis not in get_args(kind)
+
+
 def option_words(settings: Any, names: Collection[str]) -> list[str]:
     """Return the words of the command line that set the fields `names` to their values in `settings`."""
-    kinds = get_type_hints(type(settings))
     positional: list[str] = []
     words: list[str] = []
     for field in (f for f in dataclasses.fields(settings) if f.name in names):
@@ -35,7 +40,7 @@ def option_words(settings: Any, names: Collection[str]) -> list[str]:
             words.append(yes if value else no)
         elif metadata.get("whole"):
             words += [word for v in values for word in (flag(name), v)]
-        elif get_origin(kinds[name]) is tuple and Ellipsis not in get_args(kinds[name]):
+        elif is_pair(settings, name):
             words += [flag(name), *values]
         else:
             words += [flag(name), ",".join(values)]

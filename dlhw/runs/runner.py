@@ -190,6 +190,7 @@ def run_and_store(
         context = replace(context, progress=report or context.progress)
         if plan.chief:
             context = replace(context, checkpoints=FolderCheckpoints(path / "parts"))
+            store.begin(path, name, settings)
         if context.tensorboard is not None:
             context = replace(context, tensorboard=context.tensorboard / name / path.name)
         if context.live and plan.chief:

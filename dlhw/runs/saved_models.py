@@ -75,13 +75,14 @@ def prepare(request: Request) -> list[SavedModel]:
         require(known, f"{request.label(path)} is not a file of a Keras model; use {', '.join(MODEL_FILES)}")
     models = [_read(path, request) for path in request.paths]
     if request.data in datasets.DATASETS:  # before it is downloaded
+        shape = datasets.dataset_info(request.data).shape
         for path, model in zip(request.paths, models, strict=True):
-            _fitted(request.label(path), model, np.empty((0, *datasets.dataset_info(request.data).shape)))
+            _fitted(request.label(path), model, np.empty((0, *shape)), request.data)
     x, y = _data(request)
     labels = [request.label(path) for path in request.paths]
     prepared = []
     for label, model in zip(labels, models, strict=True):
-        inputs = _fitted(label, model, x)
+        inputs = _fitted(label, model, x, request.data)
         prepared.append(SavedModel(model, _loss_of(request, label, model, inputs, y), inputs, y))
     for label, saved in zip(labels, prepared, strict=True):
         _check_loss(request, label, saved)
@@ -140,7 +141,7 @@ def _data(request: Request) -> tuple[Data, Data]:
     return x[rows], y[rows]
 
 
-def _fitted(label: str, model: keras.Model, x: Data) -> Data:
+def _fitted(label: str, model: keras.Model, x: Data, data: str) -> Data:
     """Return x in the shape that the model takes, if it has as many numbers per example."""
     try:
         shape = model.input_shape
@@ -152,7 +153,7 @@ def _fitted(label: str, model: keras.Model, x: Data) -> Data:
     if None in wanted or x.shape[1:] == wanted:
         return x
     fits = int(np.prod(x.shape[1:])) == int(np.prod(wanted))
-    require(fits, f"{label}: the model takes inputs of shape {wanted}, `data` has {x.shape[1:]}")
+    require(fits, f"{label}: the model takes inputs of shape {wanted}, `data` {data} has {x.shape[1:]}")
     return x.reshape(-1, *wanted)
 
 

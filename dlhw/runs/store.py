@@ -20,6 +20,8 @@ T = TypeVar("T")
 SCHEMA = 1
 OF_UNFINISHED = ("parts", "live.html")
 """What a run folder contains before the run is finished."""
+BEGUN = Path("parts") / "run.json"
+"""Which run has begun in a run folder."""
 
 
 def folder(out: Path, experiment: str, settings: Any, name: str = "") -> Path:
@@ -57,6 +59,7 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
     except OSError as error:
         raise UserError(f"`out`: {path} cannot be used ({error.strerror}); choose another place") from None
     if not visible:
+        _check_unfinished(path, settings)
         return
     require("run.json" in visible, f"{path} contains files but no run; choose another `out`, or use `overwrite`")
     try:
@@ -65,14 +68,44 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
         raise UserError(
             f"{str(error).removesuffix(': run the experiment again')}; use `overwrite` to replace it"
         ) from None
-    mine = json.loads(files.to_json(dataclasses.asdict(settings)))
-    # A field that the stored run does not know is younger than the run, which then had its default; `load` reads it so.
-    defaults = {f.name: f.default for f in dataclasses.fields(settings) if f.default is not dataclasses.MISSING}
-    stored = json.loads(files.to_json(defaults)) | stored
-    other = sorted(k for k in {*stored, *mine} if stored.get(k) != mine.get(k))
+    other = _differing(stored, settings)
     require(
         not other,
         f"{path} holds a run with other settings ({', '.join(other)}); use `overwrite` to replace it",
+    )
+
+
+def _differing(stored: Mapping[str, Any], settings: Any) -> list[str]:
+    """Return the fields in which stored settings differ from `settings`."""
+    mine = json.loads(files.to_json(dataclasses.asdict(settings)))
+    # A field that the stored run does not know is younger than the run, which then had its default; `load` reads it so.
+    defaults = {f.name: f.default for f in dataclasses.fields(settings) if f.default is not dataclasses.MISSING}
+    stored = json.loads(files.to_json(defaults)) | dict(stored)
+    return sorted(k for k in {*stored, *mine} if stored.get(k) != mine.get(k))
+
+
+def begin(path: Path, experiment: str, settings: Any) -> None:
+    """Write into a run folder which run has begun there, until :func:`save` replaces it by the run."""
+    (path / "parts").mkdir(parents=True, exist_ok=True)
+    files.write_json(path / BEGUN, {"experiment": experiment, "settings": dataclasses.asdict(settings)})
+
+
+def begun(path: Path) -> dict[str, Any] | None:
+    """Return experiment and settings of the run that was interrupted in a run folder, or None."""
+    try:
+        record = json.loads((path / BEGUN).read_text())
+        return {"experiment": str(record["experiment"]), "settings": dict(record["settings"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _check_unfinished(path: Path, settings: Any) -> None:
+    """Refuse to replace an interrupted run with other settings, whose trainings would be lost."""
+    record = begun(path)
+    other = _differing(record["settings"], settings) if record is not None else []
+    require(
+        not other,
+        f"{path} holds an interrupted run with other settings ({', '.join(other)}); use `overwrite` to replace it",
     )
 
 

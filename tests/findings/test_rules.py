@@ -83,7 +83,7 @@ def test_nothing_learned():
     assert findings.nothing_learned(np.array([[0.1, 0.12], [0.2, 0.2]]), 10) == []
     assert findings.nothing_learned(np.array([[np.nan, np.nan]]), 10) == []  # diverged: another finding
     (finding,) = findings.nothing_learned(np.array([[0.1, np.nan]]), 10)
-    assert "is 10.0 %; guessing gives 10 %" in finding.text
+    assert "chance (twice 10 %): the highest median training accuracy is 10.0 %" in finding.text
     assert "`learning_rate` or `epochs`" in finding.text
 
 
@@ -91,7 +91,7 @@ def test_at_chance():
     names = ("a", "b")
     (finding,) = findings.at_chance(names, np.array([[0.9, 0.9], [0.1, 0.19]]), 10)
     assert finding.code == "at-chance"
-    assert finding.text.startswith("b (14.5 %) is not clearly better than chance (10 %)")
+    assert finding.text.startswith("b (14.5 %) is not clearly better than chance (twice 10 %)")
     assert findings.at_chance(names, np.array([[0.9, 0.9], [0.2, 0.2]]), 10) == []
     assert findings.at_chance(names, np.array([[0.1, 0.1], [0.1, 0.1]]), 10) == []  # then nothing is compared
 
