@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,10 +46,11 @@ class FolderCheckpoints:
 
     Args:
         folder: made when the first checkpoint is written.
+        begin: called before that.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, begin: Callable[[], None] | None = None) -> None:
+        self.folder, self.begin = folder, begin
 
     def _path(self, name: str) -> Path:
         # A net of many layers has a name longer than a file may have.
@@ -70,6 +71,9 @@ class FolderCheckpoints:
         from dlhw.files import write_arrays
 
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.begin is not None:
+            begin, self.begin = self.begin, None
+            begin()
         write_arrays(self._path(name), arrays)
 
     def drop(self, name: str) -> None:

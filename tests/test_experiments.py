@@ -92,7 +92,7 @@ def test_a_stored_run_is_drawn_and_shown_without_tensorflow(tiny, tmp_path, dlhw
     assert {p.name: p.read_bytes() for p in path.iterdir() if p.suffix in (".png", ".svg")} == figures
     shown = dlhw("show", path, block="tensorflow keras")
     assert shown.returncode == 0, shown.stderr
-    assert all(field.name in shown.stdout for field in dataclasses.fields(tiny.settings))
+    assert all(flags.label(field) in shown.stdout for field in dataclasses.fields(tiny.settings))
 
 
 def test_stored_runs_are_listed(tiny_run, tmp_path, dlhw, inside):

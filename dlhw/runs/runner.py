@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -189,8 +190,8 @@ def run_and_store(
     with store.locked(path) if plan.chief else nullcontext(), nullcontext() if silent else reporting() as report:  # type: ignore[misc]
         context = replace(context, progress=report or context.progress)
         if plan.chief:
-            context = replace(context, checkpoints=FolderCheckpoints(path / "parts"))
-            store.begin(path, name, settings)
+            begin = partial(store.begin, path, name, settings)
+            context = replace(context, checkpoints=FolderCheckpoints(path / "parts", begin))
         if context.tensorboard is not None:
             context = replace(context, tensorboard=context.tensorboard / name / path.name)
         if context.live and plan.chief:

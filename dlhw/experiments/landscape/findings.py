@@ -44,6 +44,9 @@ def summary(settings: Settings, result: Result) -> Summary:
         rows.append((label, *(cells.values() if result.diverged_at[m] < 0 else [NONE] * len(cells))))
     losses = ", ".join(dict.fromkeys(result.losses)).replace("_", " ") or "loss"
     title = f"landscape: {view.title(settings)}, {losses} on {settings.where()}"
+    if not settings.saved:
+        training = settings.training_settings()
+        title += f", trained for {training.epochs} epochs with learning rate {training.learning_rate:g}"
     return Summary(title, columns, tuple(rows), tuple(_findings(settings, result)), numbers)
 
 
