@@ -297,13 +297,13 @@ def test_a_run_can_have_a_name_and_its_table_leaves_as_csv(inside, tmp_path):
     assert "stored; --overwrite trains again" in inside(*TINY, "--name", "my first")[1]
     assert "must be a folder's name" in inside(*TINY, "--name", "../escape", expect=2)[1]
     inside(*TINY)
-    assert "names" not in inside("show", tmp_path / "artifacts", "--csv", expect=2)[1]
+    assert "--csv prints the table of one run" in inside("show", tmp_path / "artifacts", "--csv", expect=2)[1]
 
 
 def test_the_list_says_when_and_what_was_found(inside, tmp_path):
     inside(*TINY)
     text = " ".join(inside("list")[1].replace("│", " ").split())
-    assert re.search(r"\d{4}-\d\d-\d\d, CPU, \d+ s\. The training MSE|\d{4}-\d\d-\d\d, CPU, \d+ s\. ", text)
+    assert re.search(r"\d{4}-\d\d-\d\d, CPU, \d+ s\. The training MSE", text)
 
 
 @pytest.mark.parametrize(

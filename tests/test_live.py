@@ -17,13 +17,13 @@ from dlhw.runs.context import Context
 def test_the_page_shows_every_net_and_reloads_itself_until_the_end(tmp_path):
     page = live.LivePage(tmp_path, "a <run>")
     page.add("net 1", 1, 0.5, lambda: 2.0)
-    text = (tmp_path / live.FILE).read_text()
+    text = (tmp_path / store.LIVE_PAGE).read_text()
     assert '<meta http-equiv="refresh"' in text
     assert "a &lt;run&gt;" in text
     page.add("net 2", 2, 0.25)
     page.add("net 1", 3, float("nan"))
     page.write("Finished.")
-    text = (tmp_path / live.FILE).read_text()
+    text = (tmp_path / store.LIVE_PAGE).read_text()
     assert "refresh" not in text
     assert "net 1" in text
     assert "net 2" in text
@@ -50,7 +50,7 @@ def test_a_long_training_keeps_few_points():
 def test_a_run_writes_it_and_computes_the_same(name, settings, tmp_path):
     plain = library.run(name, **settings)
     run = library.run(name, Context(live=True), out=tmp_path, **settings)
-    text = (store.folder(tmp_path, name, run.settings) / live.FILE).read_text()
+    text = (store.folder(tmp_path, name, run.settings) / store.LIVE_PAGE).read_text()
     assert "Finished." in text
     assert text.count("<h2>") == 2  # loss, gradient norm
     for field in ("train_loss", "loss"):
@@ -83,9 +83,9 @@ def test_an_interrupted_run_says_so_and_is_resumed(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         library.run("classify", Context(live=True), out=tmp_path, **settings)
     (path,) = (tmp_path / "classify").iterdir()
-    assert "Interrupted; the same command resumes it." in (path / live.FILE).read_text()
+    assert "Interrupted; the same command resumes it." in (path / store.LIVE_PAGE).read_text()
     with pytest.raises(UserError, match="was interrupted; the command that started it resumes it"):
         library.load(path)
     monkeypatch.setattr(runner, "execute", execute)
     library.run("classify", out=tmp_path, **settings)
-    assert not (path / live.FILE).exists()  # of the earlier run
+    assert not (path / store.LIVE_PAGE).exists()  # of the earlier run

@@ -102,7 +102,12 @@ def test_other_versions_and_other_devices_are_computed(tmp_path, monkeypatch):
     assert computed(tmp_path, monkeypatch)
     monkeypatch.setattr(reuse, "_may_have_gpus", lambda: True)  # then TensorFlow is asked, and finds none here
     assert not computed(tmp_path, monkeypatch)
-    monkeypatch.setattr(Context, "plan", lambda *_, **__: plans.Plan("none", ("/CPU:0", "/CPU:1"), "a test"))
+
+    def plan(self, trainings=1, *, splittable=True):
+        assert not splittable  # on several devices, nets on a function still train on one
+        return plans.Plan("none", ("/CPU:0", "/CPU:1"), "a test")
+
+    monkeypatch.setattr(Context, "plan", plan)
     assert computed(tmp_path, monkeypatch)
 
 

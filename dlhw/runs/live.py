@@ -11,8 +11,8 @@ from pathlib import Path
 from dlhw import files
 from dlhw.present.templates import load_template
 from dlhw.runs.live_chart import HEIGHT, MARGIN, WIDTH, Curve, chart_of, look_of
+from dlhw.runs.store import LIVE_PAGE
 
-FILE = "live.html"
 SECONDS = 3.0
 """Between two versions of the page."""
 GRADIENT_SECONDS = 0.3
@@ -29,7 +29,7 @@ class LivePage:
     """
 
     def __init__(self, folder: Path, title: str) -> None:
-        self.path, self.title = folder / FILE, title
+        self.path, self.title = folder / LIVE_PAGE, title
         self.loss: dict[str, Curve] = {}
         self.gradient_norm: dict[str, Curve] = {}
         self.due: dict[str, float] = {}
@@ -54,7 +54,7 @@ class LivePage:
         """Write the page. ended: how the run ended; then the page no longer reloads itself."""
         charts = [("loss", chart_of(self.loss)), ("gradient norm", chart_of(self.gradient_norm))]
         names = [(name, *look_of(k)) for k, name in enumerate(self.loss)]
-        page = load_template(TEMPLATES, FILE).render(
+        page = load_template(TEMPLATES, LIVE_PAGE).render(
             title=self.title,
             seconds=math.ceil(SECONDS),
             ended=ended,

@@ -41,18 +41,21 @@ def stored_run(path: Path, settings: Any, context: Context) -> Run | None:
     same = same and bool(run.environment.get("scheduler")) == bool(context.scheduler)
     if not same or (context.animate and not run.animated):
         return None
-    return run if run.environment.get("device") == _device(context, str(run.environment.get("device"))) else None
+    device = _device(context, str(run.environment.get("device")), on_images=bool(getattr(settings, "dataset", "")))
+    return run if run.environment.get("device") == device else None
 
 
-def _device(context: Context, stored: str) -> str:
-    """Return the devices that a new run would use, as written into a run; `stored` where no GPU can be involved."""
+def _device(context: Context, stored: str, *, on_images: bool) -> str:
+    """Return the devices that a new run would use, as written into a run; `stored` where no GPU can be involved.
+
+    on_images: whether trainings can be split or spread over several devices; nets on a function train on one.
+    """
     on_cpus = all(part.endswith("CPU") for part in stored.split(", "))
     if on_cpus and (context.device == "cpu" or not _may_have_gpus()):
         return stored  # how many logical CPUs is decided by what was requested
     from dlhw.training.distributed.plan import describe
 
-    plan = context.plan()
-    return describe(plan.devices)
+    return describe(context.plan(splittable=on_images).devices)
 
 
 def _may_have_gpus() -> bool:

@@ -18,7 +18,6 @@ from dlhw.errors import UserError, require
 from dlhw.runs import experiment as registry
 from dlhw.runs import reuse, store
 from dlhw.runs.context import Context, ProgressReport, Provenance
-from dlhw.runs.live import FILE, LivePage
 from dlhw.runs.run import Run
 from dlhw.runs.settings import build
 
@@ -195,9 +194,11 @@ def run_and_store(
         if context.tensorboard is not None:
             context = replace(context, tensorboard=context.tensorboard / name / path.name)
         if context.live and plan.chief:
+            from dlhw.runs.live import LivePage  # late: it loads Matplotlib
+
             context = replace(context, live_page=LivePage(path, f"{name}: {path.name}"))
         if context.live_page is None and plan.chief:
-            (path / FILE).unlink(missing_ok=True)  # of an earlier run
+            (path / store.LIVE_PAGE).unlink(missing_ok=True)  # of an earlier run
         finished = _execute_live(name, settings, context)
         if not plan.chief:
             return Outcome(path, finished, f"{worker} is done; the chief writes the run")

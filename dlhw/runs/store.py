@@ -18,7 +18,8 @@ from dlhw.runs.settings import run_name
 T = TypeVar("T")
 
 SCHEMA = 1
-OF_UNFINISHED = ("parts", "live.html")
+LIVE_PAGE = "live.html"
+OF_UNFINISHED = ("parts", LIVE_PAGE)
 """What a run folder contains before the run is finished."""
 BEGUN = Path("parts") / "run.json"
 """Which run has begun in a run folder."""
