@@ -19,3 +19,5 @@ Norm = Literal["filter", "layer", "weight", "none"]
 Device = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["auto", "none", "mirrored", "multi-worker"]
 Xla = Literal["auto", "on", "off"]
+Layout = Literal["auto", "plain", "batch-innermost"]
+"""plain: Keras's own layers; batch-innermost: the batch as the last axis of activations, compiled with XLA."""

@@ -18,6 +18,7 @@ from dlhw._tf.types import Data, Tensor
 from dlhw.errors import UserError, warn
 from dlhw.measure.objective import Objective
 from dlhw.measure.second_order import exact_moments
+from dlhw.models.forward import Forward
 from dlhw.models.precision import as_float64
 from dlhw.models.state import intercepted, leaves_of, restore_weights
 
@@ -83,13 +84,13 @@ def check_second_derivatives(objective: Objective) -> None:
     v, w = rng.normal(size=(2, small.size))
     with restore_weights(small.model):
         try:
-            hv, hw = (_eager(small, "_product", u)[0] for u in (v, w))
+            hv, hw = (_eager(small, "product", u)[0] for u in (v, w))
         except (LookupError, TypeError, NotImplementedError, UserError) as error:
             raise _named(small, f"has no second derivative ({first_line(error)})") from None
 
         def gradient(at: Array) -> Array:
             small.move(at)
-            return _eager(small, "_gradient")[1]
+            return _eager(small, "gradient")[1]
 
         comparison = compare(gradient, theta, v, hv, 8 if wide else 4)
         small.move(theta)
@@ -115,7 +116,7 @@ def _in_float64(objective: Objective) -> Objective | None:
     try:
         wide = as_float64(objective.model, take(objective.data[0], np.arange(min(objective.n, 4))))
         small = _few(objective, wide)
-        _eager(small, "_gradient")
+        _eager(small, "gradient")
     except (UserError, TypeError, NotImplementedError, tf.errors.OpError):  # a kernel that float64 does not have
         return None
     return small
@@ -132,7 +133,7 @@ def _eager(objective: Objective, name: str, *vectors: Array) -> list[Array]:
     """Evaluate a function of the objective over all of its examples, uncompiled, which is faster for a single call."""
     before = [v.numpy() for v in objective.probe.moving]
     more = [tf.constant(v, objective.dtype) for v in vectors]
-    parts = getattr(objective, name)(*objective.data, *more)
+    parts = getattr(objective.functions, name)(Forward(objective.model), *objective.data, *more)
     for variable, value in zip(objective.probe.moving, before, strict=True):
         variable.assign(value)
     return [np.asarray(a, np.float64) / objective.denominator for a in parts]

@@ -11,21 +11,22 @@ import tensorflow as tf
 from dlhw._tf.inputs import length
 from dlhw._tf.types import Tensor
 from dlhw.errors import require
-from dlhw.models.probe import forward
+from dlhw.models.forward import Forward, Work, forward_function
 from dlhw.models.state import intercepted, layers_of, leaves_of
 
 
 class GradientSource:
     """The tensor to differentiate with respect to: the inputs of the model, or the output of one of its layers."""
 
-    def __init__(self, model: keras.Model, x: Tensor, at: str | None) -> None:
-        self.model, self.at, self.layer = model, at, None
+    def __init__(self, model: keras.Model, x: Tensor, at: str | None, work: Work) -> None:
+        self.model, self.at, self.layer, self.outputs = model, at, None, Forward(model)
         if at is None:
             require(
                 not isinstance(x, (tuple, list, dict)) and x.dtype.is_floating,
                 "a gradient with respect to the inputs needs x to be one array of floats, not integers or several "
                 f'inputs; name a layer whose output to differentiate by, such as at="{_suggestion(model)}"',
             )
+            self.outputs = forward_function(model, "auto", work, length(x))
             return
         names = [layer.name for layer in layers_of(model)]
         require(
@@ -39,7 +40,7 @@ class GradientSource:
         if self.layer is None:
             x = tf.identity(x)
             tape.watch(x)
-            return forward(self.model, x), lambda: x
+            return self.outputs(x), lambda: x
         outputs: list[Any] = []
 
         def wrap(_: Any, call: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -59,7 +60,7 @@ class GradientSource:
             return watched
 
         with intercepted([self.layer], wrap):
-            z = forward(self.model, x)
+            z = self.outputs(x)
         require(len(outputs) == 1, f"`at` {self.at!r}: the layer is called {len(outputs)} times; use one called once")
         return z, lambda: outputs[0]
 

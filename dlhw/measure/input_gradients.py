@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dlhw._tf.compiled import Compiled
 from dlhw._tf.inputs import chunks, input_tensors, length, target_tensor, wide_dtype
 from dlhw._tf.losses import ExampleLoss, Loss
+from dlhw._tf.pieces import rows_over_pieces
 from dlhw._tf.types import Data, Tensor
 from dlhw.errors import require
 from dlhw.measure.gradient_source import GradientSource
@@ -82,7 +83,7 @@ def sensitivity(
         >>> slope.each.shape, slope.standard_error < slope.mean
         ((20,), True)
     """
-    return _input_gradients(model, loss, x, y, at, batch_size, tf.reduce_sum)
+    return _input_gradients(model, loss, x, y, at, batch_size)
 
 
 def batch_mean_sensitivity(
@@ -119,16 +120,16 @@ def batch_mean_sensitivity(
         >>> round(right / wrong, 6)
         10.0
     """
-    return _input_gradients(model, loss, x, y, at, batch_size, tf.reduce_mean)
+    norms = _input_gradients(model, loss, x, y, at, batch_size)
+    start = np.arange(len(norms.each)) // batch_size * batch_size
+    return Norms(norms.each / np.minimum(batch_size, len(norms.each) - start).astype(norms.each.dtype))
 
 
-def _input_gradients(
-    model: keras.Model, loss: Loss, x: Tensor, y: Tensor, at: str | None, batch_size: int, reduce: Callable[[Any], Any]
-) -> Norms:
+def _input_gradients(model: keras.Model, loss: Loss, x: Tensor, y: Tensor, at: str | None, batch_size: int) -> Norms:
     function = ExampleLoss(loss, model)
     data = input_tensors(model, x), target_tensor(model, y)
     length(data)
-    source = GradientSource(model, data[0], at)
+    source = GradientSource(model, data[0], at, "sensitivity")
     behaviour = probe(model, function, *data)
     require(
         behaviour.separable,
@@ -138,10 +139,10 @@ def _input_gradients(
     def norms_of(x: Tensor, y: Tensor) -> Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             z, watched = source.forward(tape, x)
-            value = reduce(function(y, z))
+            value = tf.reduce_sum(function(y, z))
         return _row_norms(source.reached(tape.gradient(value, watched())))
 
-    return _norms(norms_of, data, batch_size, behaviour)
+    return _norms(norms_of, source, data, batch_size, behaviour)
 
 
 def jacobian_norm(
@@ -182,7 +183,7 @@ def jacobian_norm(
     require(of in ("softmax", "output"), f"`of` {of!r} is unknown; use softmax or output")
     data = (input_tensors(model, x),)
     length(data)
-    source = GradientSource(model, data[0], at)
+    source = GradientSource(model, data[0], at, "jacobian")
     behaviour = probe(model, None, data[0])
     require(
         behaviour.separable, "an output depends on the other examples of its batch, so it has no Jacobian of its own"
@@ -197,17 +198,36 @@ def jacobian_norm(
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             z, watched = source.forward(tape, x)
             z = tf.reshape(tf.nn.softmax(z) if of == "softmax" else z, [length(x), -1])
-            sums = tf.unstack(tf.reduce_sum(z, 0))  # of an output over the examples, which do not touch each other
-        passes = [tape.gradient(s, watched()) for s in sums]
-        source.reached(next((g for g in passes if g is not None), None))
-        return tf.sqrt(tf.add_n([tf.square(_row_norms(g)) for g in passes if g is not None]))
+            total = tf.reduce_sum(z, 0)  # of an output over the examples, which do not touch each other
+        source.reached(tape.gradient(total, watched()))
 
-    return _norms(norms_of, data, batch_size, behaviour)
+        def squares(k: Tensor) -> Tensor:
+            gradient = tape.gradient(total, watched(), output_gradients=tf.one_hot(k, z.shape[1], dtype=z.dtype))
+            return tf.square(_row_norms(tf.reshape(gradient, watched().shape)))
+
+        if not source.outputs.xla:
+            return tf.sqrt(tf.add_n([squares(k) for k in range(z.shape[1])]))
+
+        def add(k: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+            return k + 1, total + squares(k)
+
+        # XLA compiles one backward pass, not one for each output.
+        first = tf.zeros([length(x)], wide_dtype(watched().dtype))
+        return tf.sqrt(tf.while_loop(lambda k, _: k < z.shape[1], add, (tf.constant(0), first))[1])
+
+    return _norms(norms_of, source, data, batch_size, behaviour)
 
 
-def _norms(function: Callable[..., Any], data: tuple[Any, ...], batch_size: int, behaviour: Probe) -> Norms:
+def _norms(
+    function: Callable[..., Any], source: GradientSource, data: tuple[Any, ...], batch_size: int, behaviour: Probe
+) -> Norms:
     require(batch_size >= 1, f"`batch_size` {batch_size} must be positive")
-    compiled, rows = Compiled(function), []
+    xla = source.outputs.xla
+
+    def chunk(*part: Tensor) -> Tensor:
+        return rows_over_pieces(function, part, wide_dtype(part[0].dtype)) if xla else function(*part)
+
+    compiled, rows = Compiled(chunk, xla=xla), []
     before = [v.numpy() for v in behaviour.moving]
     for part in chunks(data, batch_size):
         rows.append(compiled(*part).numpy())

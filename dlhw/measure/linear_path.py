@@ -14,10 +14,11 @@ from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data, Tensor
 from dlhw.errors import require
 from dlhw.measure.barriers import LineProfile, alpha_grid
+from dlhw.measure.combinations import combinations
 from dlhw.measure.derivative_check import check_second_derivatives
 from dlhw.measure.objective import BATCH, Objective, Value
 from dlhw.models.copies import PROOF_EXAMPLES, prove_equal
-from dlhw.models.probe import forward
+from dlhw.models.forward import Forward
 from dlhw.models.state import all_variables, intercepted, layers_of, require_built, restore_weights
 from dlhw.models.weights import assign
 
@@ -89,17 +90,26 @@ def line(
     values: list[Value] = []
     with restore_weights(model):
         statistics = _Statistics(objective) if batch_norm == "recompute" else None
-        for alpha in grid:
-            # Not a + alpha (b - a), which would miss b by a rounding.
-            for variable, p, q in zip(model.weights, a, b, strict=True):
-                # Whole numbers, such as counters, have no points between them.
-                variable.assign((1 - alpha) * p + alpha * q if np.issubdtype(p.dtype, np.inexact) else p)
-            if statistics is not None:
-                statistics.recompute()
-            values.append(objective.value())
-            if progress is not None:
-                progress(len(values), values[-1].loss)
+        fast = combinations(objective, [a, b], len(grid)) if statistics is None else None
+        for block in np.array_split(grid, -(-len(grid) // fast.most)) if fast else grid[:, None]:
+            points = [_between(a, b, alpha) for alpha in block]
+            if fast is not None:
+                values += fast.values(np.stack([1 - block, block], 1), points)
+            else:
+                model.set_weights(points[0])
+                if statistics is not None:
+                    statistics.recompute()
+                values.append(objective.value())
+            for k in range(len(values) - len(block), len(values)):
+                if progress is not None:
+                    progress(k + 1, values[k].loss)
     return LineProfile(grid, np.array([v.loss for v in values]), np.array([v.accuracy for v in values]))
+
+
+def _between(a: Sequence[Array], b: Sequence[Array], alpha: float) -> list[Array]:
+    """Return (1 - alpha) a + alpha b; not a + alpha (b - a), which would miss b by a rounding."""
+    # Whole numbers, such as counters, have no points between them.
+    return [(1 - alpha) * p + alpha * q if np.issubdtype(p.dtype, np.inexact) else p for p, q in zip(a, b, strict=True)]
 
 
 def line_curvature(
@@ -197,7 +207,7 @@ class _Statistics:
             return counting
 
         with restore_weights(self.model), intercepted(self.layers, counted):
-            forward(self.model, take(objective.data[0], np.arange(1 if objective.probe.separable else objective.n)))
+            Forward(self.model)(take(objective.data[0], np.arange(1 if objective.probe.separable else objective.n)))
         often = [name for name, count in counts.items() if count > 1]
         require(
             not often,

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlhw._tf.compiled import Compiled
-from dlhw._tf.inputs import chunks
-from dlhw._tf.losses import Loss, correct_predictions
+from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data, Tensor
 from dlhw.errors import require
+from dlhw.measure.combinations import POINTS, combinations
 from dlhw.measure.directions import Plane
-from dlhw.measure.first_layer import FirstLayer, first_layer
 from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.measure.objective import BATCH, Objective, Value
 from dlhw.models.state import restore_weights
 
 Array = NDArray[np.floating]
 
-POINTS_PER_CALL = 8
-"""Points of a plane computed at once: so each value of a first layer is read from memory once for all of them."""
+POINTS_PER_CALL = POINTS
+"""Points of a plane computed at once: so the first layer is computed once for all of them."""
+MANY = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -43,9 +39,8 @@ class Surface:
 class PlaneLoss:
     """Loss and accuracy at points (a, b) of a plane, over all of (x, y).
 
-    If the first layer is a Dense or Conv2D layer, its outputs are combined from three passes instead of computed at
-    every point. The result equals the direct computation up to rounding, and takes up to 1 GB of memory. It is compared
-    with the direct computation on one chunk, and not used if the two differ.
+    Where the batch-innermost layout computes the model, the outputs of the first layer are combined from three passes
+    in place of one at every point. The result equals the direct computation up to rounding.
 
     Moving statistics of batch normalization are fixed at those that `model` holds. The model is used for the
     computation and may hold other weights meanwhile: see :func:`surface`, which restores them. Several threads may call
@@ -53,35 +48,41 @@ class PlaneLoss:
     """
 
     def __init__(
-        self, model: keras.Model, plane: Plane, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH
+        self,
+        model: keras.Model,
+        plane: Plane,
+        loss: Loss,
+        x: Data,
+        y: Data,
+        *,
+        batch_size: int = BATCH,
+        expected: int | None = None,
     ) -> None:
+        """Prepare the measurement.
+
+        Args:
+            model: any built Keras model of one output.
+            plane: such as from :func:`dlhw.measure.random_plane`.
+            loss: see :class:`dlhw.measure.Objective`.
+            x: inputs, (n, ...).
+            y: targets, (n, ...).
+            batch_size: examples per chunk; it changes rounding and memory only.
+            expected: number of points to come, which decides on the layout; None: many.
+
+        Raises:
+            UserError: for a plane whose dimension does not match the model, and data that do not fit the model.
+        """
         self.objective = Objective(model, loss, x, y, batch_size=batch_size)
         self.plane = plane
         size = self.objective.size
         require(
             len(plane.origin) == size, f"the plane has {len(plane.origin)} weights; the model has {size} trainable ones"
         )
-        plain = self.objective.probe
-        simple = not (plain.masked or plain.moving or plain.added or plain.at_once)
-        first = first_layer(model, plane, self.objective.data[0], batch_size) if simple else None
         self._lock = threading.Lock()
-        self._first: FirstLayer | None = None
-        if first is not None:
-            self._fused = tf.function(first.outputs, jit_compile=True, autograph=False)
-            self._compiled = Compiled(lambda *arguments: self._sums(first, *arguments))
-            if self._agrees(first):
-                self._first = first
-
-    def _agrees(self, first: FirstLayer) -> bool:
-        """Whether both ways give the same loss over the first chunk, at a point off the origin."""
-        a, b = 0.02, -0.01
-        x, y = next(chunks(self.objective.data, self.objective.batch_size))
-        with restore_weights(self.objective.model):
-            few = Objective(self.objective.model, self.objective.given, x, y)
-            few.move(self.plane.at(a, b))
-            plain = few.value()
-        fast = self._together(first, np.tile([a, b], (POINTS_PER_CALL, 1)), only=1)[0] / few.denominator
-        return bool(np.isclose(fast[0], plain.loss, rtol=1e-3, equal_nan=True))
+        trained = {id(v) for v in model.trainable_variables}
+        self._fixed = [None if id(v) in trained else v.numpy() for v in model.weights]
+        bases = [self._weights(row) for row in (plane.origin, plane.first, plane.second)]
+        self._fast = combinations(self.objective, bases, MANY if expected is None else expected)
 
     def __call__(self, a: float, b: float) -> Value:
         """Return loss and accuracy at the weights origin + a first + b second."""
@@ -100,7 +101,7 @@ class PlaneLoss:
         return self.objective.value()
 
     def points(self, ab: Sequence[tuple[float, float]] | Array) -> list[Value]:
-        """Return loss and accuracy at several points; eight at a time are fastest.
+        """Return loss and accuracy at several points; :data:`POINTS_PER_CALL` at a time are fastest.
 
         Args:
             ab: coordinates, (n, 2).
@@ -108,52 +109,18 @@ class PlaneLoss:
         Returns:
             Loss and accuracy of each point, in order.
         """
-        if self._first is None:
+        if self._fast is None:
             with self._lock:
                 return [self.at(self.plane.at(a, b)) for a, b in ab]
-        values: list[Value] = []
-        for k in range(0, len(ab), POINTS_PER_CALL):
-            block = np.asarray(ab[k : k + POINTS_PER_CALL], np.float64)
-            full = block[np.resize(np.arange(len(block)), POINTS_PER_CALL)]  # another number of rows would compile anew
-            values += [
-                Value(float(loss / self.objective.denominator), float(right / self.objective.n))
-                for loss, right in self._together(self._first, full)[: len(block)]
-            ]
-        return values
+        coordinates = np.asarray(ab, np.float64)
+        coefficients = np.concatenate([np.ones((len(coordinates), 1)), coordinates], 1)
+        return self._fast.values(coefficients, [self._weights(self.plane.at(a, b)) for a, b in coordinates])
 
-    def _together(self, first: FirstLayer, ab: Array, only: int | None = None) -> Array:
-        """Return sums of loss and correct predictions, (T, 2), at points (T, 2), over `only` chunks or all."""
-        objective = self.objective
-        kind = objective.variables[0].dtype
-        rows = np.stack([self.plane.at(a, b)[first.weights :] for a, b in ab])
-        points = [tf.constant(v, kind) for v in (*ab.T, rows)]
-        total = np.zeros((len(ab), 2))
-        parts = zip(first.passes, chunks(objective.data[1], objective.batch_size), strict=True)
-        for passes, y in itertools.islice(parts, only):
-            total += self._compiled(passes, y, *points).numpy()
-        return total
-
-    def _sums(self, first: FirstLayer, passes: Tensor, y: Tensor, a: Tensor, b: Tensor, rows: Tensor) -> Tensor:
-        """Return sums of loss and correct predictions, (T, 2), at a, b (T,), with other weights `rows` (T, P')."""
-        objective = self.objective
-        variables = first.following.trainable_variables
-        sizes = [int(np.prod(v.shape)) for v in variables]
-        still = [v.value for v in first.following.non_trainable_variables]
-
-        def one(h: Tensor, row: Any) -> Tensor:
-            pieces = tf.split(row, sizes) if sizes else []
-            weights = [tf.reshape(p, v.shape) for p, v in zip(pieces, variables, strict=True)]
-            z, _ = first.following.stateless_call(weights, still, h, training=False)
-            right = correct_predictions(y, z)
-            nothing = tf.constant(np.nan, tf.float64)
-            share = nothing if right is None else tf.reduce_sum(tf.cast(right, tf.float64))
-            return tf.stack([tf.cast(objective.loss.sums(y, z)[0], tf.float64), share])
-
-        sums: list[Any] = []
-        for h, row in zip(self._fused(passes, a, b), tf.unstack(rows), strict=True):
-            with tf.control_dependencies(sums[-1:]):  # two at once would compete for the same threads
-                sums.append(one(tf.identity(h), row))
-        return tf.stack(sums)
+    def _weights(self, row: Array) -> list[Array]:
+        """Return the weights of the model, whose trainable ones are those of a vector (P,)."""
+        trained = iter(np.split(row, np.cumsum(self.objective.sizes)[:-1]))
+        shapes = iter(self.objective.shapes)
+        return [next(trained).reshape(next(shapes)) if v is None else v for v in self._fixed]
 
 
 def surface(
@@ -203,7 +170,7 @@ def surface(
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     table = np.full((2, len(a), len(b)), np.nan)
     with restore_weights(model):
-        at = PlaneLoss(model, plane, loss, x, y, batch_size=batch_size)
+        at = PlaneLoss(model, plane, loss, x, y, batch_size=batch_size, expected=table[0].size)
         order = np.concatenate(coarse_to_fine(len(a), len(b)))
         for k in range(0, len(order), POINTS_PER_CALL):
             i, j = order[k : k + POINTS_PER_CALL].T

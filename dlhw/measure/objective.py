@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from dlhw._tf.compiled import Compiled
 from dlhw._tf.inputs import chunks, first_line, input_tensors, length, target_tensor, wide_dtype
-from dlhw._tf.losses import ExampleLoss, Loss, added_losses, correct_predictions
-from dlhw._tf.types import Data, Tensor
+from dlhw._tf.losses import ExampleLoss, Loss
+from dlhw._tf.pieces import examples_per_call
+from dlhw._tf.types import Data
+from dlhw.choices import Layout
 from dlhw.errors import UserError, require
-from dlhw.measure.second_order import exact_moments
-from dlhw.models.probe import forward, probe
+from dlhw.measure.chunk_functions import WORK, ChunkFunctions
+from dlhw.models.forward import Forward, forward_function
+from dlhw.models.probe import probe
 from dlhw.models.weights import assign, flat
 
 Array = NDArray[np.floating]
@@ -71,10 +74,12 @@ class Objective:
         self.sizes = [int(np.prod(s)) for s in self.shapes]
         self.size = sum(self.sizes)
         self.dtype = max((wide_dtype(v.dtype) for v in self.variables), key=lambda d: d.size)
+        self.functions = ChunkFunctions(model, self.loss, self.variables, self.probe, self.n, self.dtype)
         self._functions: dict[str, Compiled] = {}
-        self.denominator = self._count()
+        self._forwards: dict[str, Forward] = {}
+        self.denominator = self.functions.denominator = self._count()
 
-    def _trainable(self) -> list[Tensor]:
+    def _trainable(self) -> list[tf.Variable]:
         return [v.value for v in self.model.trainable_variables]
 
     def _count(self) -> float:
@@ -83,7 +88,7 @@ class Objective:
             return 1.0
         if not self.probe.masked:
             return float(self.n * self.probe.entries)
-        (count,) = self._sum(self._valid)
+        (count,) = self._sum("valid")
         require(bool(count > 0), "the mask excludes every example")
         return float(count)
 
@@ -106,7 +111,7 @@ class Objective:
         Returns:
             Loss, and accuracy as a fraction in [0, 1]; nan if targets are not class labels.
         """
-        loss, right = self._sum(self._value)
+        loss, right = self._sum("value")
         return Value(float(loss / self.denominator), float(right / self.n))
 
     def example_losses(self) -> Array:
@@ -122,11 +127,7 @@ class Objective:
             UserError: if the loss of an example depends on the other examples.
         """
         require(self.probe.separable, "the loss of an example depends on the other examples of its batch")
-        before, rows = [v.numpy() for v in self.probe.moving], []
-        for x, y in chunks(self.data, self.batch_size):
-            rows.append(np.asarray(self._compiled(self._each)(x, y), np.float64))
-            for variable, value in zip(self.probe.moving, before, strict=True):
-                variable.assign(value)
+        rows = [row for (row,) in self._parts("example_losses")]
         return np.concatenate(rows)
 
     def gradient(self) -> tuple[float, Array]:
@@ -135,7 +136,7 @@ class Objective:
         Returns:
             f and its gradient, (P,).
         """
-        loss, gradient = self._sum(self._gradient)
+        loss, gradient = self._sum("gradient")
         return float(loss / self.denominator), np.asarray(gradient / self.denominator)
 
     def product(self, vector: Array) -> Array:
@@ -156,7 +157,7 @@ class Objective:
         require(
             np.shape(vector) == (self.size,), f"vector of shape {np.shape(vector)} for {self.size} trainable weights"
         )
-        (product,) = self._sum(self._product, tf.constant(vector, self.dtype))
+        (product,) = self._sum("product", tf.constant(vector, self.dtype))
         return np.asarray(product / self.denominator)
 
     def matrix(self) -> Array:
@@ -167,11 +168,11 @@ class Objective:
         Returns:
             The Hessian, (P, P).
         """
-        (matrix,) = self._sum(self._matrix)
+        (matrix,) = self._sum("matrix")
         return np.asarray(matrix / self.denominator)
 
-    def _sum(self, function: Callable[..., Any], *more: Any) -> list[Tensor]:
-        """Return sums of `function` over the chunks, in float64."""
+    def _sum(self, name: str, *more: Any) -> list[Array]:
+        """Return sums over the chunks of one of the functions of a chunk, in float64."""
         same = len(self._trainable()) == len(self.variables)
         same = same and all(a is b for a, b in zip(self._trainable(), self.variables, strict=True))
         require(
@@ -179,68 +180,45 @@ class Objective:
             "the trainable weights of the model have changed (a layer was frozen or unfrozen); create a new Objective",
         )
         total: list[Any] = []
-        before = [v.numpy() for v in self.probe.moving]
         try:
-            for x, y in chunks(self.data, self.batch_size):
-                part = [np.asarray(a, np.float64) for a in self._compiled(function)(x, y, *more)]
+            for part in self._parts(name, *more):
                 total = [a + b for a, b in zip(total, part, strict=True)] if total else part
-                for variable, value in zip(self.probe.moving, before, strict=True):
-                    variable.assign(value)
         except (LookupError, TypeError, NotImplementedError, tf.errors.OpError) as error:
             if isinstance(error, tf.errors.ResourceExhaustedError):
                 raise
-            what = {"_product": "second derivatives", "_matrix": "second derivatives", "_gradient": "a gradient"}
+            what = {"product": "second derivatives", "matrix": "second derivatives", "gradient": "a gradient"}
             raise UserError(
-                f"model {self.model.name!r} has no {what.get(function.__name__, 'loss')} on these data: "
-                f"{first_line(error)}"
+                f"model {self.model.name!r} has no {what.get(name, 'loss')} on these data: {first_line(error)}"
             ) from None
         return total
 
-    def _compiled(self, function: Callable[..., Any]) -> Compiled:
-        if function.__name__ not in self._functions:
-            self._functions[function.__name__] = Compiled(function)
-        return self._functions[function.__name__]
+    def _parts(self, name: str, *more: Any) -> Iterator[list[Array]]:
+        """Yield the results of a function for each chunk, from the same states of the model every time."""
+        before = [v.numpy() for v in self.probe.moving]
+        forward = self._forward(name)
+        in_pieces = forward.xla and self.batch_size == BATCH
+        for x, y in chunks(self.data, examples_per_call(self.n, self.data[0]) if in_pieces else self.batch_size):
+            parts = self._call(name, x, y, *more)
+            yield [np.asarray(a, np.float64) for a in (parts if isinstance(parts, (tuple, list)) else [parts])]
+            for variable, value in zip(self.probe.moving, before, strict=True):
+                variable.assign(value)
 
-    def _losses(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the sum over the chunk of all losses, in the precision of the weights, and the outputs."""
-        z, wide = forward(self.model, x), self.dtype
-        n = length(x)
-        numerator, _ = self.loss.sums(y, z)
-        # What layers add is weighted, so that the sum over the chunks, divided by the denominator, is right.
-        weight = {"mean": n * self.denominator / self.n, "sum": self.denominator, "whole": self.denominator}
-        added = [a * weight[kind] for a, kind in zip(added_losses(self.model, wide), self.probe.added, strict=True)]
-        return tf.add_n([tf.cast(numerator, wide), *added]), z
+    def _forward(self, name: str) -> Forward:
+        """Return the forward function that is fastest for a function of a chunk."""
+        if name not in self._forwards:
+            in_one_pass = self.probe.at_once or self.probe.moving or name == "matrix"
+            layout: Layout = "plain" if in_one_pass else "auto"
+            self._forwards[name] = forward_function(self.model, layout, WORK[name], self.n)
+        return self._forwards[name]
 
-    def _each(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.loss(y, forward(self.model, x))
-
-    def _valid(self, x: Tensor, y: Tensor) -> tuple[Tensor]:
-        return (self.loss.sums(y, forward(self.model, x))[1],)
-
-    def _value(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        loss, z = self._losses(x, y)
-        right = correct_predictions(y, z)
-        return loss, tf.constant(np.nan) if right is None else tf.reduce_sum(tf.cast(right, tf.float32))
-
-    def _gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self.variables)
-            loss, _ = self._losses(x, y)
-        return loss, self._flat(tape.gradient(loss, self.variables, unconnected_gradients="zero"))
-
-    def _product(self, x: Tensor, y: Tensor, vector: Tensor) -> tuple[Tensor]:
-        with exact_moments(), tf.GradientTape(watch_accessed_variables=False) as outer:
-            outer.watch(self.variables)
-            _, gradient = self._gradient(x, y)
-            along = tf.reduce_sum(gradient * tf.cast(vector, gradient.dtype))
-        return (self._flat(outer.gradient(along, self.variables, unconnected_gradients="zero")),)
-
-    def _matrix(self, x: Tensor, y: Tensor) -> tuple[Tensor]:
-        with exact_moments(), tf.GradientTape(watch_accessed_variables=False) as outer:
-            outer.watch(self.variables)
-            _, gradient = self._gradient(x, y)
-        rows = outer.jacobian(gradient, self.variables, unconnected_gradients="zero", experimental_use_pfor=False)
-        return (tf.concat([tf.reshape(r, [self.size, -1]) for r in rows], 1),)
-
-    def _flat(self, parts: Tensor) -> Tensor:
-        return tf.concat([tf.cast(tf.reshape(tf.convert_to_tensor(p), [-1]), self.dtype) for p in parts], 0)
+    def _call(self, name: str, *arguments: Any) -> Any:
+        if name not in self._functions:
+            self._functions[name] = self.functions.compiled(name, self._forward(name))
+        try:
+            return self._functions[name](*arguments)
+        except (tf.errors.OpError, LookupError, TypeError, ValueError, NotImplementedError) as error:
+            if isinstance(error, UserError) or not self._forward(name).xla:
+                raise
+        self._forwards[name] = Forward(self.model)  # a loss that XLA does not have
+        del self._functions[name]
+        return self._call(name, *arguments)

@@ -17,6 +17,7 @@ from dlhw._tf.inputs import first_line, take
 from dlhw._tf.losses import ExampleLoss, are_probabilities
 from dlhw._tf.types import Tensor
 from dlhw.errors import UserError, require
+from dlhw.models.forward import Forward
 from dlhw.models.state import agree, all_variables, first_difference, layer_outputs, require_built, restore_weights
 
 EXAMPLES = 8
@@ -54,11 +55,12 @@ def probe(model: keras.Model, loss: ExampleLoss | None, x: Tensor, y: Tensor = N
     with restore_weights(model):
         variables = all_variables(model)
         before = [v.numpy() for v in variables]
+        forward = Forward(model)
 
         def passed(rows: np.ndarray) -> tuple[Any, list[Any]]:
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
-            z = forward(model, take(x, rows))
+            z = forward(take(x, rows))
             return z, [tf.reduce_sum(tf.cast(a, tf.float64)) for a in model.losses]
 
         z, added = passed(rows)
@@ -86,24 +88,6 @@ def probe(model: keras.Model, loss: ExampleLoss | None, x: Tensor, y: Tensor = N
     probabilities = are_probabilities(np.asarray(tf.cast(z, tf.float32)), 1e-2 if is_half else 1e-4)
     classes = int(z.shape[-1]) if len(z.shape) > 1 else 1
     return Probe(masked, entries, moving, separable, tuple(kinds), probabilities, classes)
-
-
-def forward(model: keras.Model, x: Tensor) -> Tensor:
-    """Return the output of the model in inference mode, (n, ...).
-
-    Raises:
-        UserError: if it has several outputs, or cannot be computed from x.
-    """
-    try:
-        z = model(x, training=False)
-    except (ValueError, TypeError, LookupError, NotImplementedError, AttributeError, tf.errors.OpError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"model {model.name!r} cannot be called on x: {first_line(error)}") from None
-    require(
-        tf.is_tensor(z), "the model has several outputs; give a model of one, such as keras.Model(inputs, outputs[0])"
-    )
-    return z
 
 
 def _floats(array: np.ndarray) -> bool:

@@ -192,10 +192,10 @@ def _loss_by_targets(label: str, model: keras.Model, x: Data, y: Data) -> Loss:
 def _outputs(label: str, model: keras.Model, x: Data) -> NDArray[np.float64]:
     """Return the outputs of some examples."""
     from dlhw._tf.inputs import input_tensors
-    from dlhw.models.probe import forward
+    from dlhw.models.forward import Forward
 
     try:
-        return np.asarray(forward(model, input_tensors(model, x[:EXAMPLES])), np.float64)
+        return np.asarray(Forward(model)(input_tensors(model, x[:EXAMPLES])), np.float64)
     except UserError as error:
         raise UserError(f"{label}: {error}") from None
 

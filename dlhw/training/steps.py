@@ -11,7 +11,10 @@ import tensorflow as tf
 from dlhw._tf.inputs import length, wide_dtype
 from dlhw._tf.layer_norms import layer_groups, norms
 from dlhw._tf.losses import ExampleLoss, added_losses, correct_predictions
+from dlhw._tf.pieces import piece_size, sums_over_pieces
 from dlhw._tf.types import Tensor
+from dlhw.choices import Layout
+from dlhw.models.forward import forward_function
 from dlhw.models.state import all_variables
 from dlhw.training.distributed.replicas import Replicas
 from dlhw.training.optimizers import Optimizer
@@ -26,16 +29,19 @@ class Updates:
     masked = False  # whether some losses do not count
 
     def __init__(
-        self, replicas: Replicas, loss: ExampleLoss, optimizer: Optimizer, batch_size: int, record: bool
+        self,
+        replicas: Replicas,
+        layout: Layout,
+        loss: ExampleLoss,
+        optimizer: Optimizer,
+        batch_size: int,
+        record: bool,
     ) -> None:
         """record: give loss and gradient norms of every update."""
-        self.replicas, self.loss, self.optimizer, self.batch_size, self.record = (
-            replicas,
-            loss,
-            optimizer,
-            batch_size,
-            record,
-        )
+        self.replicas, self.loss, self.optimizer = replicas, loss, optimizer
+        self.forward = forward_function(replicas.model, layout, "training")
+        self.evaluation = forward_function(replicas.model, layout, "value")
+        self.batch_size, self.record = batch_size, record
         self.model = replicas.model
         self.layers = layer_groups(self.model)
         self.variables = [v.value for v in self.model.trainable_variables]
@@ -73,11 +79,13 @@ class Updates:
             first, own = self.replicas.share(size)
             rows = rows[first : first + own]
         batch = tf.nest.map_structure(lambda a: tf.gather(a, rows), (x, y))
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self.variables)
-            value = self._batch_loss(tape, batch[0], batch[1], size, repeats)
-        gradients = tape.gradient(value, self.variables, unconnected_gradients="zero")
-        gradients = [tf.convert_to_tensor(g) for g in gradients]
+        if self.forward.in_pieces and piece_size(size) < size:
+            value, gradients = self._gradients_of_pieces(*batch)
+        else:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(self.variables)
+                value = self._batch_loss(tape, batch[0], batch[1], size, repeats)
+            gradients = self._gradients(tape, value)
         value, *gradients = self.replicas.all_reduce_sum([value, *gradients])
         row = None
         if self.record:
@@ -95,7 +103,7 @@ class Updates:
 
         size: examples of the whole batch; repeats: replicas that hold the same examples.
         """
-        z, replicas = self.model(x, training=True), self.replicas.count
+        z, replicas = self.forward(x, training=True), self.replicas.count
         if replicas == 1:
             value = self.loss.value(y, z)
         else:
@@ -110,6 +118,29 @@ class Updates:
                 value = value / (count / int(z.shape[0]) * size * repeats)
         added = added_losses(self.model, value.dtype)
         return tf.add_n([value, *(a if replicas == 1 else a / replicas for a in added)])
+
+    def _gradients_of_pieces(self, x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the loss of the batch and its gradients, from sums over pieces of the batch."""
+
+        def piece(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(self.variables)
+                value, count = self.loss.sums(y, self.forward(x, training=True))
+            return value, count, self._gradients(tape, value)
+
+        nothing = tf.zeros([], wide_dtype(self.variables[0].dtype))
+        zeros = nothing, nothing, [tf.zeros(v.shape, v.dtype) for v in self.variables]
+        value, count, gradients = sums_over_pieces(piece, (x, y), zeros)
+        scale = tf.ones_like(count) if self.loss.is_sum else tf.math.divide_no_nan(tf.ones_like(count), count)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.variables)
+            added = tf.add_n([tf.zeros_like(value), *added_losses(self.model, value.dtype)])
+        more = self._gradients(tape, added)
+        return scale * value + added, [scale * g + m for g, m in zip(gradients, more, strict=True)]
+
+    def _gradients(self, tape: tf.GradientTape, value: Tensor) -> list[Tensor]:
+        gradients = tape.gradient(value, self.variables, unconnected_gradients="zero")
+        return [tf.convert_to_tensor(g) for g in gradients]
 
     def train_epoch(
         self, done: Tensor, steps: Tensor, remainder: Tensor, x: Tensor, y: Tensor, order: Tensor
@@ -139,14 +170,15 @@ class Updates:
     def sums(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the sum of losses, their number and the number of correct predictions on a replica's examples."""
         first, n = self.replicas.share(length((x, y)))
-        size, wide = n if self.at_once else min(n, _MEASURE_BATCH), wide_dtype(self.variables[0].dtype)
+        size = piece_size(n) if self.evaluation.xla else min(n, _MEASURE_BATCH)
+        size, wide = n if self.at_once else size, wide_dtype(self.variables[0].dtype)
 
         def part(start: Tensor, examples: int) -> tuple[Tensor, ...]:
             def cut(a: Tensor) -> Tensor:
                 return tf.slice(a, [start, *[0] * (len(a.shape) - 1)], [examples, *a.shape[1:]])
 
             inputs, targets = tf.nest.map_structure(cut, (x, y))
-            z = self.model(inputs, training=False)
+            z = self.evaluation(inputs)
             (loss, count), right = self.loss.sums(targets, z), correct_predictions(targets, z)
             unknown = tf.constant(np.nan, wide)
             return (

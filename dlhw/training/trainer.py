@@ -16,12 +16,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dlhw._tf.compiled import Compiled
 from dlhw._tf.inputs import input_tensors, length, take, target_tensor
 from dlhw._tf.losses import ExampleLoss, Loss, cross_entropy
 from dlhw._tf.types import Data, Tensor
+from dlhw.choices import Layout
 from dlhw.datasets.subsets import EVALUATED, fixed_sample
-from dlhw.errors import UserError, require
+from dlhw.errors import require
 from dlhw.models.probe import Probe, probe
 from dlhw.seeds import Stream, generator
 from dlhw.training.distributed.replicas import Replicas
@@ -29,6 +29,7 @@ from dlhw.training.full_batch import check_trainable, use_xla
 from dlhw.training.history import CURVES, Curves, divergence_limit
 from dlhw.training.hooks import Hook, Stopped
 from dlhw.training.optimizers import Optimizer, as_optimizer
+from dlhw.training.program import Program
 from dlhw.training.schedule import Position, Schedule, State
 from dlhw.training.steps import Updates
 
@@ -49,6 +50,7 @@ class Trainer:
         record: bool = False,
         compiled: bool = True,
         xla: bool | None = None,
+        layout: Layout = "auto",
         strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         """Prepare training; nothing is compiled yet.
@@ -63,6 +65,9 @@ class Trainer:
             record: store loss and gradient norms of every update, taken on its batch before it.
             compiled: False runs the same steps one by one as plain Python.
             xla: compile with XLA; default :func:`use_xla`.
+            layout: "auto" computes convolutions with the batch innermost where that is faster
+                (:func:`dlhw.models.use_batch_innermost`); "batch-innermost" does so wherever the model allows it;
+                "plain" calls the Keras model. The batch-innermost layout needs XLA and one device.
             strategy: of `tf.distribute`, mirrored or multi-worker. Each batch is split over its replicas, and gradients
                 are summed: the same steps as on one device, up to rounding. The strategy gets a copy of the model.
 
@@ -75,13 +80,15 @@ class Trainer:
         self.replicas = Replicas(model, strategy)
         few = f"batch size {batch_size} is smaller than the {self.replicas.count} replicas that share a batch"
         require(batch_size >= self.replicas.count, f"{few}; use a larger batch or fewer `replicas`")
-        self.model, self.batch_size, self.compiled, self.record = model, batch_size, compiled, record
-        # XLA compiles one device; sums over several happen between its programs.
-        self.xla = (use_xla(model) if xla is None else xla) and self.replicas.count == 1
+        self.model, self.batch_size, self.record = model, batch_size, record
         self.loss = ExampleLoss(loss, model)
-        self.updates = Updates(self.replicas, self.loss, as_optimizer(optimizer), batch_size, record)
-        self.moving: tuple[tf.Variable, ...] = ()  # variables that a measurement changes, and which are restored
-        self._functions: dict[str, Compiled] = {}
+        # XLA compiles one device; sums over several happen between its programs.
+        possible = self.replicas.count == 1 and compiled and xla is not False
+        self.updates = Updates(
+            self.replicas, layout if possible else "plain", self.loss, as_optimizer(optimizer), batch_size, record
+        )
+        xla = (use_xla(model) if xla is None else xla) and self.replicas.count == 1
+        self.program = Program(self.updates, compiled, xla)
 
     def fit(
         self,
@@ -136,7 +143,7 @@ class Trainer:
         self.updates.reset()
         self.replicas.copy_to_replicas()
         (x, y), sample, test = (self.replicas.replicate(pair) for pair in ((x, y), sample, test))
-        compile_seconds = self._compile(n, x, y, sample, test)
+        compile_seconds = self.program.compile(n, x, y, sample, test)
         at = Position(np.full((epochs + 1, 4), np.nan)) if initial_state is None else self._restore(initial_state)
         began, rng = time.perf_counter() - at.seconds, generator(seed, Stream.BATCHES)
         for _ in range(at.epoch):  # a resumed training continues with the order of its next epoch
@@ -146,7 +153,7 @@ class Trainer:
             if epoch:
                 shuffled = rng.permutation(n)
                 self._train_epoch(schedule.steps(epoch), x, y, shuffled, at)
-            row = [*self._evaluated(*sample), *self._evaluated(*test)]
+            row = [*self.program.evaluate(*sample), *self.program.evaluate(*test)]
             at.limit = divergence_limit(row[0], 1.0) if epoch == 0 else at.limit
             if not row[0] <= at.limit:
                 diverged_at = epoch
@@ -173,7 +180,7 @@ class Trainer:
         """Take the steps of one epoch, and store what they recorded."""
         before, full, last = steps
         counts = tf.constant(before), tf.constant(full), tf.constant(last)
-        rows = self._call(self.updates.train_epoch, *counts, x, y, tf.constant(order.astype(np.int32)))
+        rows = self.program.train_epoch(*counts, x, y, tf.constant(order.astype(np.int32)))
         at.blocks += [rows[0].numpy()[: full + last]] if self.record else []
         self.replicas.copy_from_replicas()
 
@@ -181,6 +188,11 @@ class Trainer:
         self.updates.restore(state)
         self.replicas.copy_from_replicas()
         return Position.unpack(state)
+
+    @property
+    def layout(self) -> Layout:
+        """How outputs are computed: "plain" or "batch-innermost"."""
+        return self.updates.forward.layout
 
     def measure(self, x: Data, y: Data) -> tuple[float, float]:
         """Return mean loss and accuracy in inference mode.
@@ -198,7 +210,7 @@ class Trainer:
         arrays = self._arrays(x, y)
         self._note(probe(self.model, self.loss, *arrays))
         self.replicas.copy_to_replicas()
-        return self._evaluated(*(self.replicas.replicate(a) for a in arrays))
+        return self.program.evaluate(*(self.replicas.replicate(a) for a in arrays))
 
     def _arrays(self, x: Data, y: Data) -> tuple[Tensor, Tensor]:
         return input_tensors(self.model, x, in_memory=True), target_tensor(self.model, y, in_memory=True)
@@ -213,38 +225,5 @@ class Trainer:
     def _note(self, behaviour: Probe) -> None:
         """Measure as the model needs it."""
         self.replicas.check_splittable(behaviour)
-        self.moving, self.updates.at_once = behaviour.moving, behaviour.at_once
+        self.program.moving, self.updates.at_once = behaviour.moving, behaviour.at_once
         self.updates.masked = behaviour.masked
-
-    def _evaluated(self, x: Tensor, y: Tensor) -> tuple[float, float]:
-        n = len(self.replicas.local_result(y))
-        before = [v.numpy() for v in self.moving]
-        loss, count, right = self._call(self.updates.evaluate, x, y)
-        for variable, value in zip(self.moving, before, strict=True):
-            variable.assign(value)
-        return float(loss) / (1 if self.loss.is_sum else float(count)), float(right) / n
-
-    def _compile(self, n: int, x: Tensor, y: Tensor, sample: Any, test: Any) -> float:
-        """Trace and compile for these shapes, without taking a step."""
-        began = time.perf_counter()
-        if self.compiled:
-            nothing = tf.constant(0), tf.constant(0), tf.constant(False), x, y, tf.zeros((n,), tf.int32)
-            try:
-                self._evaluated(*sample)
-                self._evaluated(*test)
-                self._call(self.updates.train_epoch, *nothing)
-            except (tf.errors.OpError, TypeError, ValueError) as error:
-                if isinstance(error, UserError) or not self.xla:
-                    raise
-                self.xla = False  # an op that XLA does not have
-                self._functions.clear()
-                return self._compile(n, x, y, sample, test)
-        return time.perf_counter() - began
-
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> Tensor:
-        """Call `function` on tensors, compiled once for their shapes."""
-        if not self.compiled:
-            return function(*arguments)
-        if function.__name__ not in self._functions:
-            self._functions[function.__name__] = Compiled(function, xla=self.xla)
-        return self._functions[function.__name__](*arguments)

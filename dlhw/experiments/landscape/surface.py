@@ -35,24 +35,16 @@ class SurfaceTask:
         self.net, self.grid = net, grid
         self._lock = threading.Lock()
         self._loss: PlaneLoss | None = None
-        self.pending = 0  # tasks that use the loss and are not finished
-
-    def finished(self) -> None:
-        """Note that a task that uses the loss is finished; after the last, its memory, up to 1 GB, is released."""
-        with self._lock:
-            self.pending -= 1
-            if self.pending == 0:
-                self._loss = None
 
     @property
     def loss(self) -> PlaneLoss:
         """The loss over the plane, made by the task that asks first."""
         from dlhw.measure import PlaneLoss
 
-        net = self.net
+        net, points = self.net, len(self.grid.a) * len(self.grid.b)
         with self._lock:
             if self._loss is None:
-                self._loss = PlaneLoss(net.model(), self.grid.plane, net.loss, net.x, net.y)
+                self._loss = PlaneLoss(net.model(), self.grid.plane, net.loss, net.x, net.y, expected=points)
             return self._loss
 
     def fingerprint(self) -> str:
@@ -98,8 +90,6 @@ def measure_all(
             at = settings.curvature_points()
             i, j = (v.ravel() for v in np.meshgrid(at, at, indexing="ij"))
             parts[f"curvature {m} {key}"] = _Part(_curvature, surface, np.stack([i, j], 1))
-    for name, part in parts.items():
-        part.surface.pending += part.compute is not _curvature and context.checkpoints.get(name) is None
 
     def work(task: Task) -> Arrays:
         part = parts[task.name]
@@ -151,7 +141,6 @@ def _grid(surface: SurfaceTask, points: Points, task: Task) -> Arrays:
         i, j = points[k : k + POINTS_PER_CALL].T
         for value in surface.loss.points(np.stack([grid.a[i], grid.b[j]], 1)):
             rows.add(value.loss, value.accuracy)
-    surface.finished()
     return rows.arrays()
 
 
@@ -166,7 +155,6 @@ def _marks(surface: SurfaceTask, marks: Points, task: Task) -> Arrays:
         objective = objectives[k % len(objectives)]
         objective.move(surface.grid.marks[k])
         rows.add(objective.value().loss, surface.loss(*nearest[k]).loss)
-    surface.finished()
     return rows.arrays()
 
 
