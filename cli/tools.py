@@ -69,6 +69,7 @@ def devices(json: Json = False) -> None:
     from dlhw import files
 
     with console.silent_start():
+        from dlhw.models.forward import auto_layouts
         from dlhw.training.distributed.plan import make_plan, seen
     plans = {
         "one training": make_plan(),
@@ -76,13 +77,15 @@ def devices(json: Json = False) -> None:
         "simulate and other small nets": make_plan(splittable=False),
     }
     devices_here = seen()
+    layouts = auto_layouts()
     if json:
         choices = {name: {"strategy": p.kind, "devices": p.devices, "why": p.why} for name, p in plans.items()}
-        print(files.to_json({"devices": devices_here, "auto": choices}, indent=None))
+        print(files.to_json({"devices": devices_here, "auto": choices, "layouts": layouts}, indent=None))
         return
     screen = console.stdout()
     screen.print(console.pairs("Devices", devices_here))
     screen.print(console.pairs("--strategy auto", {name: f"{p.text()}: {p.why}" for name, p in plans.items()}))
+    screen.print(console.pairs("--layout auto, for nets of convolutions and max-pools", layouts))
 
 
 def measure(

@@ -81,7 +81,13 @@ class PlaneLoss:
         self._lock = threading.Lock()
         trained = {id(v) for v in model.trainable_variables}
         self._fixed = [None if id(v) in trained else v.numpy() for v in model.weights]
-        bases = [self._weights(row) for row in (plane.origin, plane.first, plane.second)]
+        zeros = [0 * w for w in self._weights(plane.origin)]
+        still = [v is not None for v in self._fixed]
+        directions = [
+            [z if fixed else w for w, z, fixed in zip(self._weights(row), zeros, still, strict=True)]
+            for row in (plane.first, plane.second)
+        ]
+        bases = [self._weights(plane.origin), *directions]
         self._fast = combinations(self.objective, bases, MANY if expected is None else expected)
 
     def __call__(self, a: float, b: float) -> Value:

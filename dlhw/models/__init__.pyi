@@ -4,6 +4,10 @@ from .builders import image_net as image_net
 from .builders import initial_weights as initial_weights
 from .builders import mlp as mlp
 from .copies import copied as copied
+from .forward import Forward as Forward
+from .forward import forward_function as forward_function
+from .forward import layout as layout
+from .forward import use_batch_innermost as use_batch_innermost
 from .precision import as_float64 as as_float64
 from .state import restore_weights as restore_weights
 from .weights import assign as assign

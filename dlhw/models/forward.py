@@ -146,10 +146,24 @@ def use_batch_innermost(model: keras.Model, work: Work, examples: int | None = N
     kinds = {type(layer) for layer in model.layers}
     if work != "line" and not {keras.layers.Conv2D, keras.layers.MaxPooling2D} <= kinds:
         return False
-    if tf.config.list_physical_devices("GPU"):
-        return False
-    least = _LEAST[work][0 if _has_avx512() else 1]
+    least = _least(work)
     return bool(np.isfinite(least) if examples is None else examples >= least)
+
+
+def _least(work: Work) -> float:
+    """Return the number of examples from which the batch-innermost layout pays on this machine."""
+    if tf.config.list_physical_devices("GPU"):
+        return np.inf
+    return _LEAST[work][0 if _has_avx512() else 1]
+
+
+def auto_layouts() -> dict[str, str]:
+    """Return what "auto" takes on this machine for each kind of work, in words."""
+
+    def words(least: float) -> str:
+        return "plain" if np.isinf(least) else f"batch-innermost from {least:,.0f} examples in all, else plain"
+
+    return {work: words(_least(work)) for work in _LEAST}
 
 
 @cache
@@ -179,13 +193,19 @@ def layout(choice: Layout) -> Iterator[None]:
         ...     models.forward_function(models.image_net("2c3-p2-4", (8, 8, 1), 3)).layout
         'plain'
     """
-    global _chosen
-    require(choice in ("auto", "plain", "batch-innermost"), f"`layout` {choice!r}: use auto, plain or batch-innermost")
-    before, _chosen = _chosen, choice
+    before = _chosen
+    set_layout(choice)
     try:
         yield
     finally:
-        _chosen = before
+        set_layout(before)
+
+
+def set_layout(choice: Layout) -> None:
+    """Compute the outputs of all models of this process with this layout; see :func:`layout`."""
+    global _chosen
+    require(choice in ("auto", "plain", "batch-innermost"), f"`layout` {choice!r}: use auto, plain or batch-innermost")
+    _chosen = choice
 
 
 def _agrees(model: keras.Model, chain: Chain) -> bool:

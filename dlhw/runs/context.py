@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dlhw.checkpoints import CheckpointStore, MemoryCheckpoints
-from dlhw.choices import Device, Strategy, Xla
+from dlhw.choices import Device, Layout, Strategy, Xla
 from dlhw.errors import require
 from dlhw.runs.settings import check_choice, option
 
@@ -62,6 +62,7 @@ class Provenance:
 
     plan: Plan | None = None  # of the trainings
     resumed: bool = False  # whether anything came from an earlier process
+    layouts: dict[str, str] = field(default_factory=dict)  # of every net on images, how its training computed it
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ class Context:
     )
     replicas: int = option(0, "Number of devices to use; 0: all. Splits a CPU with `strategy` mirrored.")
     xla: Xla = option("auto", "Compile trainings on images with XLA; auto: where it is faster on a CPU.")
+    layout: Layout = option(
+        "auto", "How convolutions are computed on a CPU: plain calls Keras's layers; auto: where another is faster, it."
+    )
     scheduler: str = option("", "Send trainings on images to a Dask cluster: tcp://HOST:PORT.")
     jobs: int | None = option(None, "Number of trainings run in parallel; one per core was measured to be fastest.")
     data_dir: Path | None = option(None, "Folder of the data sets; default: DLHW_DATA_DIR, then the Keras cache.")
@@ -90,7 +94,7 @@ class Context:
 
     def __post_init__(self) -> None:
         """Raise UserError for a value that its field does not allow."""
-        for name, allowed in (("device", Device), ("strategy", Strategy), ("xla", Xla)):
+        for name, allowed in (("device", Device), ("strategy", Strategy), ("xla", Xla), ("layout", Layout)):
             check_choice(name, getattr(self, name), allowed)
         require(self.replicas >= 0, f"`replicas` {self.replicas} must be positive, or 0 for every device")
         require(self.jobs is None or self.jobs >= 1, f"`jobs` {self.jobs} must be at least 1")

@@ -108,7 +108,7 @@ class TrainingRecorder:
             self.task.checkpoint({**state(), **{_PREFIX + k: v for k, v in recorded.items()}})
             self.due = time.monotonic() + CHECKPOINT_SECONDS
 
-    def record(self, curves: Curves) -> TrainingRecord:
+    def record(self, curves: Curves, layout: str) -> TrainingRecord:
         """Return the whole record of the training, which is finished."""
         if self.writer is not None:
             self.writer.close()
@@ -129,4 +129,5 @@ class TrainingRecorder:
             step_loss=narrow(curves.step_loss),
             gradient_norm=narrow(curves.gradient_norm),
             layer_gradient_norms=narrow(curves.layer_gradient_norms),
+            layout=layout,
         )

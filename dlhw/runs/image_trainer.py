@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlhw import datasets
-from dlhw.choices import Device, Xla
+from dlhw.choices import Device, Layout, Xla
 from dlhw.errors import require
 from dlhw.runs.base_settings import ImageSettings
 from dlhw.runs.context import Context
@@ -47,7 +47,7 @@ class ImageTrainer:
 
     def __reduce__(self) -> Any:
         c = self.context
-        return _unpickled, (self.settings, c.device, c.xla, c.data_dir, self.trainings)
+        return _unpickled, (self.settings, c.device, c.xla, c.layout, c.data_dir, self.trainings)
 
     def check_batches(self, sizes: Sequence[int]) -> None:
         """Refuse batches that the replicas cannot share; if replicas were chosen automatically, use one device."""
@@ -144,7 +144,7 @@ class ImageTrainer:
                 checkpoint=recorder.checkpoint,
                 initial_state=recorder.state,
             )
-        return recorder.record(curves).pack()
+        return recorder.record(curves, trainer.layout).pack()
 
     def _trainer(self, job: Job) -> Trainer:
         """Return the trainer of jobs of this kind, which the thread keeps."""
@@ -161,6 +161,7 @@ class ImageTrainer:
                 batch_size=job.batch_size,
                 optimizer=s.make_optimizer(job.learning_rate),
                 xla=use_xla(model, steps) if xla == "auto" else xla == "on",
+                layout="plain" if xla == "off" else self.context.layout,
                 record=job.record_updates,
                 strategy=plans.strategy(self.plan) if self.plan.synchronous else None,
             )
@@ -172,11 +173,14 @@ _UNPICKLED: dict[str, ImageTrainer] = {}
 
 
 def _unpickled(
-    settings: ImageSettings, device: Device, xla: Xla, data_dir: Path | None, trainings: int
+    settings: ImageSettings, device: Device, xla: Xla, layout: Layout, data_dir: Path | None, trainings: int
 ) -> ImageTrainer:
-    key = repr((settings, device, xla, data_dir, trainings))
+    key = repr((settings, device, xla, layout, data_dir, trainings))
     if key not in _UNPICKLED:
+        from dlhw.models.forward import set_layout
+
+        set_layout(layout)
         _UNPICKLED.clear()  # data of another run are of no more use here
-        context = Context(device=device, xla=xla, data_dir=data_dir, strategy="none")
+        context = Context(device=device, xla=xla, layout=layout, data_dir=data_dir, strategy="none")
         _UNPICKLED[key] = ImageTrainer(settings, context, trainings)
     return _UNPICKLED[key]

@@ -51,7 +51,9 @@ def train(
         epochs = {name: job.epochs for name, job in jobs.items()}
         work = partial(_train_task, trainer, jobs)
         arrays = run_tasks(epochs, work, context, executor(context, trainer))
-    return {name: TrainingRecord.unpack(packed) for name, packed in arrays.items()}
+    records = {name: TrainingRecord.unpack(packed) for name, packed in arrays.items()}
+    context.provenance.layouts.update({jobs[name].net: record.layout for name, record in records.items()})
+    return records
 
 
 def executor(context: Context, trainer: ImageTrainer) -> Executor:

@@ -16,7 +16,7 @@ from dlhw.version import __version__
 
 def cache_key(name: str, settings: Any, context: Context) -> str:
     """Return what a checkpoint must share with a run to be resumed by it: versions, settings, choices that round."""
-    choices = [context.device, *(c for c in (context.strategy, context.xla) if c != "auto")]
+    choices = [context.device, *(c for c in (context.strategy, context.xla, context.layout) if c != "auto")]
     packages = f"{__version__} {metadata.version('tensorflow')} {metadata.version('keras')}"
     return f"{packages} {' '.join(choices)} {name} {digest(settings)}"
 
@@ -37,6 +37,7 @@ def environment(context: Context) -> dict[str, Any]:
         "jobs": context.workers,
         "strategy": plan.kind if plan.workers == 1 else f"{plan.kind}, {plan.workers} workers",
         "xla": context.xla,
+        "layouts": dict(sorted(context.provenance.layouts.items())),
         "scheduler": bool(context.scheduler),
         "requested": requested(context),
     }
@@ -60,4 +61,5 @@ def versions() -> dict[str, str]:
 
 def requested(context: Context) -> dict[str, Any]:
     """Return the choices of a context that decide on which devices, and how, a run is computed."""
-    return {"device": context.device, "strategy": context.strategy, "replicas": context.replicas, "xla": context.xla}
+    names = ("device", "strategy", "replicas", "xla", "layout")
+    return {name: getattr(context, name) for name in names}

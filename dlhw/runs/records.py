@@ -16,7 +16,7 @@ Array = NDArray[np.floating]
 
 UPDATES = ("step_loss", "gradient_norm", "layer_gradient_norms")
 _SCALARS = ("diverged_at", "seconds", "compile_seconds")
-_FIELDS = {*CURVES, *UPDATES, *_SCALARS, "weights"}
+_FIELDS = {*CURVES, *UPDATES, *_SCALARS, "weights", "layout"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class TrainingRecord:
     step_loss: Array | None = None  # (U,) loss of the batch before each update
     gradient_norm: Array | None = None  # (U,)
     layer_gradient_norms: Array | None = None  # (U, layers)
+    layout: str = "plain"  # how the outputs of the net were computed
 
     @property
     def diverged(self) -> bool:
@@ -53,7 +54,7 @@ class TrainingRecord:
         """Return the arrays of a checkpoint."""
         arrays = {name: getattr(self, name) for name in (*CURVES, *UPDATES, "weights")}
         arrays = {name: array for name, array in arrays.items() if array is not None}
-        arrays |= {name: np.array(getattr(self, name)) for name in _SCALARS}
+        arrays |= {name: np.array(getattr(self, name)) for name in (*_SCALARS, "layout")}
         taken = sorted(_FIELDS & set(self.measured))
         require(not taken, f"a callback returned {', '.join(taken)}, which the training itself records; rename it")
         return arrays | dict(self.measured)
@@ -74,6 +75,7 @@ class TrainingRecord:
             step_loss=arrays.get("step_loss"),
             gradient_norm=arrays.get("gradient_norm"),
             layer_gradient_norms=arrays.get("layer_gradient_norms"),
+            layout=str(arrays.get("layout", "plain")),
         )
 
 

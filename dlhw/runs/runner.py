@@ -72,12 +72,14 @@ def run(
 
 def execute(name: str, settings: Any, context: Context) -> Run:
     """Run an experiment with settings that are already built and checked; nothing is written."""
+    from dlhw.models import layout
     from dlhw.runs.provenance import cache_key, environment, input_files
 
     began, provenance = time.perf_counter(), Provenance()
     checkpoints = RunCheckpoints(context.checkpoints, cache_key(name, settings, context))
     context = replace(context, checkpoints=checkpoints, provenance=provenance)
-    result = registry.get(name).run(settings, context)
+    with layout(context.layout):
+        result = registry.get(name).run(settings, context)
     provenance.resumed = checkpoints.resumed
     made_with = environment(context)
     if inputs := input_files(settings):

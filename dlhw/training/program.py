@@ -26,7 +26,7 @@ class Program:
     def __init__(self, updates: Updates, compiled: bool, xla: bool) -> None:
         self.updates, self.compiled, self.xla = updates, compiled, xla
         self.moving: tuple[tf.Variable, ...] = ()  # variables that a measurement changes, and which are restored
-        self._functions: dict[str, Compiled] = {}
+        self._functions: dict[tuple[str, ...], Compiled] = {}
 
     def train_epoch(self, *arguments: Tensor) -> Tensor:
         """See :meth:`Updates.train_epoch`."""
@@ -64,6 +64,7 @@ class Program:
         function = getattr(self.updates, name)
         if not self.compiled:
             return function(*arguments)
-        if name not in self._functions:
-            self._functions[name] = Compiled(function, xla=xla or self.xla)
-        return self._functions[name](*arguments)
+        key = name, self.updates.forward.layout, self.updates.evaluation.layout
+        if key not in self._functions:
+            self._functions[key] = Compiled(function, xla=xla or self.xla)
+        return self._functions[key](*arguments)

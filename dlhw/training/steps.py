@@ -14,7 +14,7 @@ from dlhw._tf.losses import ExampleLoss, added_losses, correct_predictions
 from dlhw._tf.pieces import piece_size, sums_over_pieces
 from dlhw._tf.types import Tensor
 from dlhw.choices import Layout
-from dlhw.models.forward import forward_function
+from dlhw.models.forward import Forward, forward_function
 from dlhw.models.state import all_variables
 from dlhw.training.distributed.replicas import Replicas
 from dlhw.training.optimizers import Optimizer
@@ -31,7 +31,6 @@ class Updates:
     def __init__(
         self,
         replicas: Replicas,
-        layout: Layout,
         loss: ExampleLoss,
         optimizer: Optimizer,
         batch_size: int,
@@ -39,14 +38,18 @@ class Updates:
     ) -> None:
         """record: give loss and gradient norms of every update."""
         self.replicas, self.loss, self.optimizer = replicas, loss, optimizer
-        self.forward = forward_function(replicas.model, layout, "training")
-        self.evaluation = forward_function(replicas.model, layout, "value")
+        self.forward = self.evaluation = Forward(replicas.model)
         self.batch_size, self.record = batch_size, record
         self.model = replicas.model
         self.layers = layer_groups(self.model)
         self.variables = [v.value for v in self.model.trainable_variables]
         self.constraints = [getattr(v, "constraint", None) for v in self.model.trainable_variables]
         self.slots = replicas.zeros(optimizer.slots([v.value for v in replicas.original.trainable_variables]))
+
+    def choose_layout(self, layout: Layout, examples: int | None = None) -> None:
+        """Decide how outputs are computed in a training that takes `examples` examples in all; None: many."""
+        self.forward = forward_function(self.model, layout, "training", examples)
+        self.evaluation = forward_function(self.model, layout, "value", examples)
 
     def reset(self) -> None:
         """Set the state of the optimizer to zero."""

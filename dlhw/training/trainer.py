@@ -65,9 +65,10 @@ class Trainer:
             record: store loss and gradient norms of every update, taken on its batch before it.
             compiled: False runs the same steps one by one as plain Python.
             xla: compile with XLA; default :func:`use_xla`.
-            layout: "auto" computes convolutions with the batch innermost where that is faster
-                (:func:`dlhw.models.use_batch_innermost`); "batch-innermost" does so wherever the model allows it;
-                "plain" calls the Keras model. The batch-innermost layout needs XLA and one device.
+            layout: "auto" computes convolutions with the batch innermost where that is faster for as many examples as
+                `fit` takes (:func:`dlhw.models.use_batch_innermost`); "batch-innermost" does so wherever the model
+                allows it; "plain" calls the Keras model. The batch-innermost layout needs one device, and is compiled
+                with XLA in any case.
             strategy: of `tf.distribute`, mirrored or multi-worker. Each batch is split over its replicas, and gradients
                 are summed: the same steps as on one device, up to rounding. The strategy gets a copy of the model.
 
@@ -82,11 +83,9 @@ class Trainer:
         require(batch_size >= self.replicas.count, f"{few}; use a larger batch or fewer `replicas`")
         self.model, self.batch_size, self.record = model, batch_size, record
         self.loss = ExampleLoss(loss, model)
+        self.updates = Updates(self.replicas, self.loss, as_optimizer(optimizer), batch_size, record)
         # XLA compiles one device; sums over several happen between its programs.
-        possible = self.replicas.count == 1 and compiled and xla is not False
-        self.updates = Updates(
-            self.replicas, layout if possible else "plain", self.loss, as_optimizer(optimizer), batch_size, record
-        )
+        self._layout: Layout = layout if self.replicas.count == 1 and compiled else "plain"
         xla = (use_xla(model) if xla is None else xla) and self.replicas.count == 1
         self.program = Program(self.updates, compiled, xla)
 
@@ -140,6 +139,7 @@ class Trainer:
         schedule = Schedule(n, self.batch_size, epochs, updates)
         rows = fixed_sample(n, train_eval_examples or n)
         sample = (x, y) if len(rows) == n else take((x, y), rows)
+        self.updates.choose_layout(self._layout, schedule.total * self.batch_size)
         self.updates.reset()
         self.replicas.copy_to_replicas()
         (x, y), sample, test = (self.replicas.replicate(pair) for pair in ((x, y), sample, test))
@@ -191,7 +191,7 @@ class Trainer:
 
     @property
     def layout(self) -> Layout:
-        """How outputs are computed: "plain" or "batch-innermost"."""
+        """How outputs were computed in the last training: "plain" or "batch-innermost"."""
         return self.updates.forward.layout
 
     def measure(self, x: Data, y: Data) -> tuple[float, float]:
