@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=60000)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", nargs="*", help="engines whose name starts so")
+    parser.add_argument("--only", nargs="*", help="engines")
     parser.add_argument("--engine", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     import dlhw  # noqa: F401  (sets TensorFlow's environment, oneDNN among it, for Keras as for dlhw)
@@ -239,7 +239,7 @@ def main() -> None:
         scaled = {k: v * (1 if k == EIGHT else 60000 / arguments.images) for k, v in found.items()}
         print(json.dumps({**scaled, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
         return
-    wanted = [e for e in CALLS if not arguments.only or any(e.startswith(o) for o in arguments.only)]
+    wanted = [e for e in CALLS if not arguments.only or e in arguments.only]
     for engine in [e for e in wanted if find_spec(ENGINES[e.split(",")[0]]) is None]:
         print(f"skipped: {engine} (not installed; pip install 'dlhw[bench]')")
         wanted.remove(engine)

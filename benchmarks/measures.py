@@ -127,7 +127,12 @@ def torch_works(model, x, classes) -> dict[str, Callable[[int, int], None]]:
             if product:
                 torch.autograd.grad(sum(a.sum() for a in g), parameters)
 
-    works = {LINE: value, SENSITIVITY: sensitivity, JACOBIAN: jacobian, GRADIENT: gradient}
+    works: dict[str, Callable[[int, int], None]] = {
+        LINE: value,
+        SENSITIVITY: sensitivity,
+        JACOBIAN: jacobian,
+        GRADIENT: gradient,
+    }
     return works | {PRODUCT: partial(gradient, product=True)}
 
 

@@ -38,6 +38,7 @@ class ChunkFunctions:
         def chunk(*arguments: Tensor) -> Any:
             return function(forward, *arguments)
 
+        chunk.__name__ = name  # in profiles and traces
         return Compiled(chunk, xla=forward.xla)
 
     def _in_pieces(self, name: str, forward: Forward, x: Tensor, y: Tensor, *more: Any) -> Any:
