@@ -34,6 +34,7 @@ bench: $(VENV)/tested
 	$(BIN)/python -m benchmarks.images
 	$(BIN)/python -m benchmarks.surface
 	$(BIN)/python -m benchmarks.measures
+	$(BIN)/python -m benchmarks.layout
 	$(BIN)/python -m benchmarks.scaling
 
 $(VENV)/installed: pyproject.toml

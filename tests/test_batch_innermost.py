@@ -200,6 +200,20 @@ def test_regularizers_and_masked_classes_are_part_of_a_training_in_pieces():
     np.testing.assert_allclose(weights[1], weights[0], rtol=1e-4, atol=1e-6)
 
 
+def test_a_loss_that_looks_at_the_whole_batch_is_not_taken_in_pieces():
+    def ranked(y_true, y_pred):  # of each example against the mean of its batch
+        return tf.square(y_pred[:, 0] - tf.reduce_mean(y_pred[:, 0]) - tf.cast(y_true, y_pred.dtype))
+
+    x, y = RNG.uniform(size=(200, 6, 6, 1)).astype(np.float32), RNG.integers(0, 3, 200)
+    weights = []
+    for layout in ("plain", "batch-innermost"):
+        model = image_net("3c3-p2-6", (6, 6, 1), 1, seed=0)
+        trainer = Trainer(model, batch_size=200, optimizer=optimizer("sgd", 0.1), loss=ranked, layout=layout)
+        trainer.fit((x, y), (x, y), epochs=3)
+        weights.append(measure.flat(model))
+    np.testing.assert_allclose(weights[1], weights[0], rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_instruments_give_the_same_numbers_in_both_layouts():
     net, other = (image_net("3c3-p2-4c3-p2-6", (13, 13, 1), 4, seed=s, dtype="float64") for s in (0, 1))

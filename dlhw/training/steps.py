@@ -82,7 +82,7 @@ class Updates:
             first, own = self.replicas.share(size)
             rows = rows[first : first + own]
         batch = tf.nest.map_structure(lambda a: tf.gather(a, rows), (x, y))
-        if self.forward.in_pieces and piece_size(size) < size:
+        if self.forward.in_pieces and not self.at_once and piece_size(size) < size:
             value, gradients = self._gradients_of_pieces(*batch)
         else:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
