@@ -202,7 +202,7 @@ def test_regularizers_and_masked_classes_are_part_of_a_training_in_pieces():
 
 def test_a_loss_that_looks_at_the_whole_batch_is_not_taken_in_pieces():
     def ranked(y_true, y_pred):  # of each example against the mean of its batch
-        return tf.square(y_pred[:, 0] - tf.reduce_mean(y_pred[:, 0]) - tf.cast(y_true, y_pred.dtype))
+        return tf.square(y_pred[:, 0] - tf.reduce_mean(y_pred[:, 0]) - tf.cast(y_true[:, 0], y_pred.dtype))
 
     x, y = RNG.uniform(size=(200, 6, 6, 1)).astype(np.float32), RNG.integers(0, 3, 200)
     weights = []
