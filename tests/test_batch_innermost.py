@@ -106,7 +106,7 @@ def derivatives(outputs, model, x):
 @pytest.mark.parametrize("name", NETS)
 def test_outputs_gradients_and_hessian_products_are_those_of_keras(name, shape):
     model = sequential(shape, *nets()[name])
-    ours = forward_function(model, "batch-innermost", "training")
+    ours = forward_function(model, "batch-innermost", "value")
     assert ours.layout == "batch-innermost", name
     for examples in (5, 1):
         x = tf.constant(RNG.normal(size=(examples, *shape)))
@@ -120,6 +120,7 @@ def test_outputs_gradients_and_hessian_products_are_those_of_keras(name, shape):
 def test_compiled_with_xla_it_is_the_same_function(name):
     model = sequential((13, 17, 2), *nets()[name])
     ours = forward_function(model, "batch-innermost", "training")
+    assert ours.layout == "batch-innermost"
     x = tf.constant(RNG.normal(size=(7, 13, 17, 2)))  # not whole registers
     compiled = tf.function(lambda x: derivatives_in_graph(ours, model, x), jit_compile=True, autograph=False)
     for got, right in zip(compiled(x), derivatives_in_graph(lambda x: model(x), model, x), strict=True):
@@ -156,18 +157,119 @@ def test_the_gradient_of_equal_numbers_in_a_pool_goes_to_the_first():
         np.testing.assert_array_equal(*gradients)
 
 
-def test_statistics_and_dropout_of_a_training_are_those_of_keras():
+def test_the_statistics_of_a_training_are_those_of_keras_and_stand_still_for_given_weights():
     wide = {"dtype": "float64"}
-    layers = [K.Conv2D(3, 3, **wide), K.BatchNormalization(**wide), K.Dropout(0.4, seed=3, **wide), K.Flatten(**wide)]
+    layers = [K.Conv2D(3, 3, **wide), K.BatchNormalization(**wide), K.ReLU(**wide), K.Flatten(**wide)]
     model = sequential((6, 6, 1), *layers, K.Dense(2, **wide))
-    x = tf.constant(RNG.normal(size=(9, 6, 6, 1)))
-    results = []
+    x, results = tf.constant(RNG.normal(size=(9, 6, 6, 1))), []
     for layout in ("plain", "batch-innermost"):
+        outputs = forward_function(model, layout, "training")
+        assert outputs.layout == layout
         with models.restore_weights(model):
-            z = forward_function(model, layout, "training")(x, training=True)
-            results.append([z, *(np.asarray(v) for v in model.non_trainable_variables)])
+            before = [np.asarray(v) for v in model.non_trainable_variables]
+            given = outputs(x, training=True, weights=[tf.constant(w) for w in model.get_weights()])
+            for variable, value in zip(model.non_trainable_variables, before, strict=True):
+                np.testing.assert_array_equal(variable, value)
+            z = outputs(x, training=True)
+            results.append([z, given, *(np.asarray(v) for v in model.non_trainable_variables)])
     for plain, ours in zip(*results, strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-10)
+
+
+def test_nets_with_dropout_train_in_the_plain_layout_whose_draws_xla_would_change():
+    net = keras.Sequential([keras.Input((6, 6, 1)), K.Conv2D(3, 3), K.Dropout(0.4), K.MaxPooling2D(2)])
+    assert forward_function(net, "batch-innermost", "training").layout == "plain"
+    assert forward_function(net, "batch-innermost", "value").layout == "batch-innermost"
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_losses_of_saturated_outputs_are_taken_from_logits_as_in_keras(activation):
+    model = keras.Sequential(
+        [keras.Input((6, 6, 1)), K.Conv2D(3, 3), K.MaxPooling2D(2), K.Flatten(), K.Dense(2, activation=activation)]
+    )
+    model.layers[-1].bias.assign([40.0, -40.0])
+    x, y = RNG.uniform(size=(200, 6, 6, 1)).astype("f"), RNG.integers(0, 2, 200)
+    loss, y = (
+        ("binary_crossentropy", np.eye(2)[y]) if activation == "sigmoid" else ("sparse_categorical_crossentropy", y)
+    )
+    numbers = []
+    for layout in ("plain", "batch-innermost"):
+        with models.layout(layout):
+            objective = measure.Objective(model, loss, x, y)
+            value, gradient = objective.gradient()
+            assert objective._compiled("gradient")[0].layout == layout
+            numbers.append((value, np.linalg.norm(gradient)))
+    np.testing.assert_allclose(numbers[1], numbers[0], rtol=1e-5)
+    assert numbers[0][0] > 10
+    assert numbers[0][1] > 0.1
+
+
+def test_inputs_that_keras_would_adapt_give_the_same_numbers():
+    pooled = lambda **more: keras.Sequential(  # noqa: E731
+        [
+            keras.Input((8, 8, 1), **more),
+            K.Conv2D(3, 3, **more),
+            K.MaxPooling2D(2, **more),
+            K.GlobalAveragePooling2D(**more),
+        ]
+    )
+    net, wide = pooled(), pooled(dtype="float64")
+    whole = RNG.integers(0, 255, (40, 8, 8, 1), dtype=np.uint8)
+    cases = {
+        "whole numbers": (net, whole),
+        "without channels": (net, whole[..., 0] / 255),
+        "larger images": (net, RNG.uniform(size=(40, 10, 11, 1))),
+        "float64 layers": (wide, whole / 255),
+    }
+    y = RNG.integers(0, 3, 40)
+    for name, (model, x) in cases.items():
+        values = []
+        for layout in ("plain", "batch-innermost"):
+            with models.layout(layout):
+                values.append(measure.Objective(model, cross_entropy, x, y).value().loss)
+        assert values[1] == pytest.approx(values[0], rel=1e-5), name
+        trainer = Trainer(model, batch_size=40, optimizer=optimizer("sgd", 0.1), layout="batch-innermost")
+        assert np.isfinite(trainer.fit((x, y), (x, y), epochs=1).train_loss).all(), name
+
+
+def test_a_loss_that_xla_does_not_have_is_computed_in_the_plain_layout():
+    def outside(y_true, y_pred):
+        targets = tf.numpy_function(lambda a: a.astype(np.float32), [y_true], tf.float32)
+        targets.set_shape(y_true.shape)
+        return tf.square(y_pred[:, 0] - targets)
+
+    net = image_net("3c3-p2-6", (6, 6, 1), 3, seed=0)
+    x, y = RNG.uniform(size=(700, 6, 6, 1)).astype("f"), RNG.integers(0, 3, 700)
+    numbers = []
+    for layout in ("plain", "batch-innermost"):
+        with models.layout(layout):
+            value = measure.Objective(net, outside, x, y).value().loss
+            numbers.append([value, measure.sensitivity(net, outside, x, y).mean])
+    np.testing.assert_array_equal(*numbers)
+
+
+def test_what_a_pool_drops_is_dropped_before_normalization_too():
+    for filters in (4, 64):
+        layers = [K.Conv2D(filters, 3), K.BatchNormalization(), K.ReLU(), K.Conv2D(filters, 3), K.Conv2D(filters, 3)]
+        net = keras.Sequential([keras.Input((11, 11, 1)), *layers, K.MaxPooling2D(2), K.Flatten(), K.Dense(2)])
+        assert forward_function(net, "batch-innermost", "training").layout == "batch-innermost"
+
+
+@pytest.mark.slow
+def test_a_training_repeats_and_resumes_byte_by_byte():
+    x, y = RNG.uniform(size=(330, 8, 8, 1)).astype("f"), RNG.integers(0, 3, 330)
+    states = []
+
+    def train(layout, checkpoint=None, initial=None):
+        model = image_net("3c3-p2-6", (8, 8, 1), 3, seed=0)
+        trainer = Trainer(model, batch_size=100, optimizer=optimizer("adam", 0.01), layout=layout)
+        trainer.fit((x, y), (x, y), epochs=4, checkpoint=checkpoint, initial_state=initial)
+        assert trainer.layout == "batch-innermost"
+        return measure.flat(model).tobytes()
+
+    first = train("batch-innermost", lambda state, stopping: states.append(dict(state())))
+    assert train("batch-innermost") == first
+    assert train("auto", initial=states[1]) == first  # in the layout in which it began
 
 
 @pytest.mark.parametrize("batch", [64, 100, 200, 7])
@@ -196,6 +298,7 @@ def test_regularizers_and_masked_classes_are_part_of_a_training_in_pieces():
         model = keras.Sequential([keras.Input((6, 6, 1)), conv, K.MaxPooling2D(2), K.Flatten(), K.Dense(3)])
         trainer = Trainer(model, batch_size=160, optimizer=optimizer("sgd", 0.1), loss=loss, layout=layout)
         trainer.fit((x, y), (x, y), epochs=5)
+        assert trainer.layout == layout
         weights.append(measure.flat(model))
     np.testing.assert_allclose(weights[1], weights[0], rtol=1e-4, atol=1e-6)
 
@@ -210,6 +313,7 @@ def test_a_loss_that_looks_at_the_whole_batch_is_not_taken_in_pieces():
         model = image_net("3c3-p2-6", (6, 6, 1), 1, seed=0)
         trainer = Trainer(model, batch_size=200, optimizer=optimizer("sgd", 0.1), loss=ranked, layout=layout)
         trainer.fit((x, y), (x, y), epochs=3)
+        assert trainer.layout == layout
         weights.append(measure.flat(model))
     np.testing.assert_allclose(weights[1], weights[0], rtol=1e-4, atol=1e-6)
 
@@ -223,6 +327,8 @@ def test_instruments_give_the_same_numbers_in_both_layouts():
     for layout in ("plain", "batch-innermost"):
         with models.layout(layout):
             objective = measure.Objective(net, cross_entropy, x, y)
+            names = ("value", "example_losses", "gradient", "product")
+            assert {objective._compiled(name)[0].layout for name in names} == {layout}
             profile = measure.line(net, net, other, cross_entropy, x, y, [0.3, 0.6])
             plane = measure.random_plane(measure.flat(net), net)
             grid = measure.surface(net, plane, cross_entropy, x, y, [-0.5, 0, 0.7], [0.1, 0.2])
@@ -257,6 +363,7 @@ def other_models():
     yield "activity", keras.Sequential([image, K.Conv2D(2, 3, activity_regularizer="l2")])
     yield "open size", keras.Sequential([keras.Input((None, None, 1)), K.Conv2D(2, 3)])
     yield "a class", Doubled(image, K.Conv2D(2, 3)(image))
+    yield "a layer as activation", keras.Sequential([image, K.Conv2D(2, 3, activation=K.PReLU())])
     changed = K.Conv2D(2, 3)
     model = keras.Sequential([image, changed])
     object.__setattr__(changed, "call", lambda x: 3 * K.Conv2D.call(changed, x))
@@ -282,21 +389,22 @@ def test_weights_can_be_given_in_place_of_those_of_the_model():
     weights = [tf.constant(w) for w in other.get_weights()]
     for layout in ("plain", "batch-innermost"):
         outputs = forward_function(model, layout, "value")
+        assert outputs.layout == layout
         np.testing.assert_allclose(outputs(x, weights=weights), other(x), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(outputs(x), model(x), rtol=1e-5, atol=1e-6)
 
 
 def test_the_rule_counts_examples_and_layers(monkeypatch):
-    from dlhw.models import forward
+    from dlhw.models import forward, layout_rule
 
     conv, mlp, no_pool = image_net("2c3-p2-4", (8, 8, 1), 3), models.mlp((4,)), image_net("2c3-4", (8, 8, 1), 3)
-    for avx512, rule in ((True, "plain"), (False, "batch-innermost")):
-        monkeypatch.setattr(forward, "_has_avx512", lambda avx512=avx512: avx512)
+    for avx512, layout in ((True, "plain"), (False, "batch-innermost")):
+        monkeypatch.setattr(layout_rule, "has_avx512", lambda avx512=avx512: avx512)
         assert use_batch_innermost(conv, "training")
         assert not use_batch_innermost(conv, "training", 10_000)
-        assert forward_function(conv, "auto", "value").layout == rule
-        assert forward_function(conv, "auto", "gradient", 5000).layout == rule
-        assert not use_batch_innermost(no_pool, "training")
+        assert forward_function(conv, "auto", "value").layout == layout
+        assert forward_function(conv, "auto", "gradient", 5000).layout == layout
+        assert use_batch_innermost(no_pool, "training") is not avx512
         assert not use_batch_innermost(mlp, "training")
         assert use_batch_innermost(mlp, "line")
         assert not use_batch_innermost(mlp, "line", 50)

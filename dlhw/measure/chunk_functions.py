@@ -16,7 +16,8 @@ from dlhw._tf.losses import ExampleLoss, added_losses, correct_predictions
 from dlhw._tf.pieces import rows_over_pieces, sums_over_pieces
 from dlhw._tf.types import Tensor
 from dlhw.measure.second_order import exact_moments
-from dlhw.models.forward import Forward, Work
+from dlhw.models.forward import Forward
+from dlhw.models.layout_rule import Work
 from dlhw.models.probe import Probe
 
 
@@ -56,7 +57,7 @@ class ChunkFunctions:
             "gradient": (scalar, vector),
             "product": (vector,),
         }
-        return sums_over_pieces(piece, (x, y), zeros[name]) if name in zeros else piece(x, y)
+        return sums_over_pieces(piece, (x, y), zeros[name])
 
     def example_losses(self, forward: Forward, x: Tensor, y: Tensor) -> Tensor:
         """Return the loss of each example, (n,)."""

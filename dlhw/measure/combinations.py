@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +20,7 @@ from dlhw._tf.types import Tensor
 from dlhw.measure.objective import Objective, Value
 from dlhw.models.batch_innermost.chain import Chain
 from dlhw.models.batch_innermost.layers import Convolution, Dense
-from dlhw.models.forward import Forward, forward_function
+from dlhw.models.forward import FAILURES, Forward, forward_function
 
 Array = NDArray[np.floating]
 Weights = Sequence[Array]
@@ -41,6 +41,19 @@ class _Split:
     chain: Chain
     position: int
     first: Convolution | Dense
+
+
+@dataclass(frozen=True)
+class _Point:
+    """The weights of one point, out of those of all points."""
+
+    stacked: Sequence[Tensor]
+    order: Mapping[int, int]  # of the variables, by id
+    t: Tensor
+    is_pure = True
+
+    def __call__(self, variable: keras.Variable) -> Tensor:
+        return self.stacked[self.order[id(variable)]][self.t]
 
 
 class Combinations:
@@ -119,14 +132,12 @@ class Combinations:
         h = chain.before(self.position, x)
         outputs = [first.linear(h, kernel) for kernel in tf.unstack(kernels)]
 
-        def read(variable: keras.Variable, t: Tensor) -> Tensor:
-            return stacked[order[id(variable)]][t]
-
         def point(t: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             factors = tf.unstack(stored(points[t]))  # not looked up again for every number
             z = tf.add_n([factor * output for factor, output in zip(factors, outputs, strict=True)])
-            h = first.nonlinear(z, None if first.bias is None else read(first.bias, t))
-            logits = chain.after(self.position + 1, h, partial(read, t=t), False)
+            weights = _Point(stacked, order, t)
+            h = first.nonlinear(z, None if first.bias is None else weights(first.bias))
+            logits = chain.after(self.position + 1, h, weights, False)
             right = correct_predictions(y, logits)
             unknown = tf.constant(np.nan, tf.float64)
             share = unknown if right is None else tf.reduce_sum(tf.cast(right, tf.float64))
@@ -146,14 +157,14 @@ def combinations(objective: Objective, bases: Sequence[Weights], points: int) ->
     probe = objective.probe
     if probe.moving or probe.added or probe.at_once:
         return None
-    forward = forward_function(objective.model, "auto", "line", objective.n * points)
+    forward = forward_function(objective.model, "auto", "line", objective.n * points, objective.data[0])
     split = None if forward.chain is None else _split(forward.chain)
     if split is None:
         return None
     fast = Combinations(objective, forward, split, bases)
     try:
         fast.compile()
-    except (tf.errors.OpError, TypeError, ValueError, NotImplementedError):  # a loss that XLA does not have
+    except FAILURES:  # such as a loss that XLA does not have
         return None
     return fast
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 from dlhw._tf.inputs import length
 from dlhw._tf.types import Tensor
 from dlhw.errors import require
-from dlhw.models.forward import Forward, Work, forward_function
+from dlhw.models.forward import Forward, forward_function
+from dlhw.models.layout_rule import Work
 from dlhw.models.state import intercepted, layers_of, leaves_of
 
 
@@ -26,7 +27,7 @@ class GradientSource:
                 "a gradient with respect to the inputs needs x to be one array of floats, not integers or several "
                 f'inputs; name a layer whose output to differentiate by, such as at="{_suggestion(model)}"',
             )
-            self.outputs = forward_function(model, "auto", work, length(x))
+            self.outputs = forward_function(model, "auto", work, length(x), x)
             return
         names = [layer.name for layer in layers_of(model)]
         require(

@@ -19,9 +19,10 @@ from dlhw._tf.inputs import chunks, input_tensors, length, target_tensor, wide_d
 from dlhw._tf.losses import ExampleLoss, Loss
 from dlhw._tf.pieces import rows_over_pieces
 from dlhw._tf.types import Data, Tensor
-from dlhw.errors import require
+from dlhw.errors import UserError, require
 from dlhw.measure.gradient_source import GradientSource
 from dlhw.measure.objective import BATCH
+from dlhw.models.forward import FAILURES, Forward
 from dlhw.models.probe import Probe, probe
 
 Array = NDArray[np.floating]
@@ -230,7 +231,13 @@ def _norms(
     compiled, rows = Compiled(chunk, xla=xla), []
     before = [v.numpy() for v in behaviour.moving]
     for part in chunks(data, batch_size):
-        rows.append(compiled(*part).numpy())
+        try:
+            rows.append(compiled(*part).numpy())
+        except FAILURES as error:
+            if rows or isinstance(error, UserError) or not xla:
+                raise
+            source.outputs = Forward(source.model)  # such as for a loss that XLA does not have
+            return _norms(function, source, data, batch_size, behaviour)
         for variable, value in zip(behaviour.moving, before, strict=True):
             variable.assign(value)
     return Norms(np.concatenate(rows))

@@ -19,7 +19,7 @@ from dlhw._tf.types import Data
 from dlhw.choices import Layout
 from dlhw.errors import UserError, require
 from dlhw.measure.chunk_functions import WORK, ChunkFunctions
-from dlhw.models.forward import Forward, forward_function
+from dlhw.models.forward import FAILURES, Forward, current_layout, forward_function
 from dlhw.models.probe import probe
 from dlhw.models.weights import assign, flat
 
@@ -57,7 +57,7 @@ class Objective:
                 the model was compiled with.
             x: inputs, (n, ...), or a structure of several.
             y: targets, (n, ...).
-            batch_size: examples of a chunk.
+            batch_size: examples of a chunk; by default more in the batch-innermost layout, which takes it in pieces.
 
         Raises:
             UserError: for data, losses and models of which f makes no sense: see :func:`dlhw.models.probe.probe`.
@@ -75,8 +75,7 @@ class Objective:
         self.size = sum(self.sizes)
         self.dtype = max((wide_dtype(v.dtype) for v in self.variables), key=lambda d: d.size)
         self.functions = ChunkFunctions(model, self.loss, self.variables, self.probe, self.n, self.dtype)
-        self._functions: dict[str, Compiled] = {}
-        self._forwards: dict[str, Forward] = {}
+        self._functions: dict[tuple[str, str], tuple[Forward, Compiled]] = {}
         self.denominator = self.functions.denominator = self._count()
 
     def _trainable(self) -> list[tf.Variable]:
@@ -195,30 +194,29 @@ class Objective:
     def _parts(self, name: str, *more: Any) -> Iterator[list[Array]]:
         """Yield the results of a function for each chunk, from the same states of the model every time."""
         before = [v.numpy() for v in self.probe.moving]
-        forward = self._forward(name)
+        forward, function = self._compiled(name)
         in_pieces = forward.xla and self.batch_size == BATCH
-        for x, y in chunks(self.data, examples_per_call(self.n, self.data[0]) if in_pieces else self.batch_size):
-            parts = self._call(name, x, y, *more)
+        size = examples_per_call(self.n, self.data[0]) if in_pieces else self.batch_size
+        for k, (x, y) in enumerate(chunks(self.data, size)):
+            try:
+                parts = function(x, y, *more)
+            except FAILURES as error:
+                if k or isinstance(error, UserError) or not forward.xla:
+                    raise
+                plain = Forward(self.model)  # such as for a loss that XLA does not have
+                self._functions[name, current_layout()] = plain, self.functions.compiled(name, plain)
+                yield from self._parts(name, *more)
+                return
             yield [np.asarray(a, np.float64) for a in (parts if isinstance(parts, (tuple, list)) else [parts])]
             for variable, value in zip(self.probe.moving, before, strict=True):
                 variable.assign(value)
 
-    def _forward(self, name: str) -> Forward:
-        """Return the forward function that is fastest for a function of a chunk."""
-        if name not in self._forwards:
+    def _compiled(self, name: str) -> tuple[Forward, Compiled]:
+        """Return the forward function that is fastest for a function of a chunk, and that function, compiled."""
+        key = name, current_layout()
+        if key not in self._functions:
             in_one_pass = self.probe.at_once or self.probe.moving or name == "matrix"
             layout: Layout = "plain" if in_one_pass else "auto"
-            self._forwards[name] = forward_function(self.model, layout, WORK[name], self.n)
-        return self._forwards[name]
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        if name not in self._functions:
-            self._functions[name] = self.functions.compiled(name, self._forward(name))
-        try:
-            return self._functions[name](*arguments)
-        except (tf.errors.OpError, LookupError, TypeError, ValueError, NotImplementedError) as error:
-            if isinstance(error, UserError) or not self._forward(name).xla:
-                raise
-        self._forwards[name] = Forward(self.model)  # a loss that XLA does not have
-        del self._functions[name]
-        return self._call(name, *arguments)
+            forward = forward_function(self.model, layout, WORK[name], self.n, self.data[0])
+            self._functions[key] = forward, self.functions.compiled(name, forward)
+        return self._functions[key]

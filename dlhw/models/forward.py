@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from dlhw._tf.inputs import first_line
-from dlhw._tf.types import Tensor
+from dlhw._tf.types import Data, Tensor
 from dlhw.choices import Layout
 from dlhw.errors import UserError, require
 from dlhw.models.batch_innermost.chain import Chain, chain_of
+from dlhw.models.layout_rule import WORKS, Work, least_examples, pays
 from dlhw.models.state import agree, restore_weights
 
-Work: TypeAlias = Literal["training", "value", "gradient", "product", "sensitivity", "jacobian", "line"]
 _chosen: Layout = "auto"
 _TRIED = 3
 """Examples on which both ways are compared before the second is used."""
+
+
+class LayoutError(RuntimeError):
+    """The batch-innermost layout cannot compute a model; the plain one may."""
+
+
+FAILURES = (LayoutError, tf.errors.OpError, LookupError, TypeError, ValueError, NotImplementedError)
+"""What tracing and compiling a layout may raise where the plain one, not compiled with XLA, works."""
 
 
 class Forward:
@@ -47,7 +54,7 @@ class Forward:
     @property
     def in_pieces(self) -> bool:
         """Whether a batch should be taken in pieces in training, and can be."""
-        return self.chain is not None and not self.chain.whole_batches
+        return self.chain is not None and not self.chain.normalizes
 
     def __call__(self, x: Tensor, training: bool = False, weights: Sequence[Tensor] | None = None) -> Tensor:
         """Return the outputs, (n, ...).
@@ -60,11 +67,15 @@ class Forward:
         Raises:
             UserError: if the model has several outputs, or cannot be computed from x.
         """
+        if self.chain is not None and not _fits(self.chain, x):  # another size of images
+            return Forward(self.model)(x, training, weights)
         try:
             z = self._plain(x, training, weights) if self.chain is None else self._chain(x, training, weights)
-        except (ValueError, TypeError, LookupError, NotImplementedError, AttributeError, tf.errors.OpError) as error:
-            if isinstance(error, UserError):
+        except (*FAILURES, AttributeError) as error:
+            if isinstance(error, (UserError, LayoutError)):
                 raise
+            if self.chain is not None:
+                raise LayoutError(first_line(error)) from error
             raise UserError(f"model {self.model.name!r} cannot be called on x: {first_line(error)}") from None
         require(
             tf.is_tensor(z),
@@ -84,14 +95,28 @@ class Forward:
 
     def _chain(self, x: Tensor, training: bool, weights: Sequence[Tensor] | None) -> Tensor:
         given = {} if weights is None else {id(v): w for v, w in zip(self.model.weights, weights, strict=True)}
-
-        def read(variable: keras.Variable) -> Tensor:
-            return given[id(variable)] if given else tf.convert_to_tensor(variable.value)
-
-        return self.chain(x, read, training)  # type: ignore[misc]
+        return self.chain(x, _Read(given), training)  # type: ignore[misc]
 
 
-def forward_function(model: keras.Model, layout: Layout, work: Work, examples: int | None = None) -> Forward:
+@dataclass(frozen=True)
+class _Read:
+    """The tensors of variables: those given, by the id of the variable, or those that the model holds."""
+
+    given: Mapping[int, Tensor]
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether the states of the model stay as they are."""
+        return bool(self.given)
+
+    def __call__(self, variable: keras.Variable) -> Tensor:
+        """Return the tensor of a variable."""
+        return self.given[id(variable)] if self.given else tf.convert_to_tensor(variable.value)
+
+
+def forward_function(
+    model: keras.Model, layout: Layout, work: Work, examples: int | None = None, x: Data = None
+) -> Forward:
     """Return the forward function of `model`.
 
     Args:
@@ -99,34 +124,39 @@ def forward_function(model: keras.Model, layout: Layout, work: Work, examples: i
         layout: "auto" takes what is faster; "batch-innermost" takes that layout where the model allows it.
         work: what is computed.
         examples: number of examples in all; None: many.
+        x: inputs that it will be called on, (n, ...); of another size than the model was built for, they are plain.
     """
     layout = _chosen if layout == "auto" else layout
     if layout == "plain" or (layout == "auto" and not use_batch_innermost(model, work, examples)):
         return Forward(model)
-    chain = chain_of(model, first_reused=work == "line")
-    return Forward(model, chain) if chain is not None and _agrees(model, chain) else Forward(model)
+    try:
+        chain = chain_of(model, first_reused=work == "line")
+        usable = chain is not None and (x is None or _fits(chain, x)) and not (work == "training" and chain.drops)
+        return Forward(model, chain) if usable and chain is not None and _agrees(model, chain) else Forward(model)
+    except (*FAILURES, AttributeError):
+        return Forward(model)
 
 
-_LEAST: Mapping[Work, tuple[float, float]] = {
-    "training": (300_000, 100_000),
-    "value": (np.inf, 50_000),
-    "gradient": (np.inf, 2_000),
-    "product": (1_000, 1_000),
-    "sensitivity": (50_000, 20_000),
-    "jacobian": (8_000, 8_000),
-    "line": (100_000, 100_000),
-}
-"""Examples from which the batch-innermost layout is faster in all, with AVX-512 and without: `benchmarks/layout.py`.
+def current_layout() -> Layout:
+    """Return the layout of the innermost :func:`layout`."""
+    return _chosen
 
-Compilation takes one to three seconds. With AVX-512, Keras's convolutions are as fast for values and gradients.
-"""
+
+def _fits(chain: Chain, x: Data) -> bool:
+    """Whether `x` is one array of as many numbers an example as the model was built for."""
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if shape is None or dtype is None or tuple(shape[1:]) != chain.inputs or shape[0] is None:
+        return False
+    kind = tf.as_dtype(dtype)
+    return bool(kind.is_floating or kind.is_integer)
 
 
 def use_batch_innermost(model: keras.Model, work: Work, examples: int | None = None) -> bool:
     """Return whether the batch-innermost layout is faster, as measured for nets of convolutions and max-pools.
 
-    It is not on a GPU, for nets without both, and for work so short that compiling it does not pay. On lines and planes
-    it is faster for every net, since only there the first layer is not computed at each point.
+    It is not on a GPU, for nets without a convolution or without a max-pool, and for work too short for compilation to
+    pay. On lines and planes it is faster for every net, because it computes the first layer once for many points.
+    A model that the layout does not know (groups, branches) is computed by Keras in any case.
 
     Args:
         model: any Keras model.
@@ -143,34 +173,23 @@ def use_batch_innermost(model: keras.Model, work: Work, examples: int | None = N
         >>> models.use_batch_innermost(net, "line"), models.use_batch_innermost(net, "line", 1000)
         (True, False)
     """
-    kinds = {type(layer) for layer in model.layers}
-    if work != "line" and not {keras.layers.Conv2D, keras.layers.MaxPooling2D} <= kinds:
-        return False
-    least = _least(work)
-    return bool(np.isfinite(least) if examples is None else examples >= least)
+    kinds = {type(layer) for layer in getattr(model, "layers", ())}
+    convolves, pools = keras.layers.Conv2D in kinds, keras.layers.MaxPooling2D in kinds
+    return not _has_gpu() and pays(work, examples, convolves, pools)
 
 
-def _least(work: Work) -> float:
-    """Return the number of examples from which the batch-innermost layout pays on this machine."""
-    if tf.config.list_physical_devices("GPU"):
-        return np.inf
-    return _LEAST[work][0 if _has_avx512() else 1]
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def auto_layouts() -> dict[str, str]:
     """Return what "auto" takes on this machine for each kind of work, in words."""
 
     def words(least: float) -> str:
-        return "plain" if np.isinf(least) else f"batch-innermost from {least:,.0f} examples in all, else plain"
+        plain = np.isinf(least) or _has_gpu()
+        return "plain" if plain else f"batch-innermost from {least:,.0f} examples in all, else plain"
 
-    return {work: words(_least(work)) for work in _LEAST}
-
-
-@cache
-def _has_avx512() -> bool:
-    """Whether the processor computes on 16 numbers at once."""
-    extensions = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
-    return any(name.startswith(("AVX512", "X86_V4")) for name in extensions)
+    return {work: words(least_examples(work)) for work in WORKS}
 
 
 @contextmanager
@@ -213,7 +232,4 @@ def _agrees(model: keras.Model, chain: Chain) -> bool:
     shape = (_TRIED, *model.inputs[0].shape[1:])
     x = tf.constant(np.random.default_rng(0).uniform(-1, 1, shape), model.inputs[0].dtype)
     with restore_weights(model):
-        try:
-            return agree(Forward(model, chain)(x), Forward(model)(x))
-        except UserError:
-            return False
+        return agree(Forward(model, chain)(x), Forward(model)(x))

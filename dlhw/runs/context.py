@@ -81,7 +81,7 @@ class Context:
     replicas: int = option(0, "Number of devices to use; 0: all. Splits a CPU with `strategy` mirrored.")
     xla: Xla = option("auto", "Compile trainings on images with XLA; auto: where it is faster on a CPU.")
     layout: Layout = option(
-        "auto", "How convolutions are computed on a CPU: plain calls Keras's layers; auto: where another is faster, it."
+        "auto", "How convolutions are computed on a CPU: plain calls Keras's layers; auto takes what is faster."
     )
     scheduler: str = option("", "Send trainings on images to a Dask cluster: tcp://HOST:PORT.")
     jobs: int | None = option(None, "Number of trainings run in parallel; one per core was measured to be fastest.")

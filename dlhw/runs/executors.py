@@ -18,17 +18,18 @@ class Threads:
     Args:
         workers: most tasks side by side.
         prepare: called once before the first task, such as to load the data.
+        xla: whether the tasks are mostly programs of XLA.
     """
 
-    def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
-        self.workers, self.prepare = workers, prepare
+    def __init__(self, workers: int, prepare: Callable[[], None] | None = None, *, xla: bool = False) -> None:
+        self.workers, self.prepare, self.xla = workers, prepare, xla
 
     def __call__(
         self, work: Work, names: Sequence[str], finished: Callable[[str, Arrays], None], progress: Progress, among: int
     ) -> None:
         """Run `work` for every task in `names`; see :class:`dlhw.runs.tasks.Executor`."""
         jobs = min(self.workers, among)
-        limit_threads(jobs)
+        limit_threads(jobs, xla=self.xla)
         from dlhw.training import Stopped
 
         if self.prepare is not None:
@@ -53,12 +54,17 @@ class Threads:
             raise error  # the first cause, not a task that stopped because of it
 
 
-def limit_threads(jobs: int) -> None:
-    """Divide the cores among `jobs` tasks, unless TensorFlow has been initialized, after which it refuses to change."""
+def limit_threads(jobs: int, *, xla: bool = False) -> None:
+    """Divide the cores among `jobs` tasks, unless TensorFlow has been initialized, after which it refuses to change.
+
+    Programs of XLA all run on the threads for operations, which have to be one for each task; TensorFlow's own kernels
+    are faster if each has one thread.
+    """
     import tensorflow as tf
 
+    cores = os.cpu_count() or 1
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // jobs))
+        tf.config.threading.set_intra_op_parallelism_threads(cores if xla else max(1, cores // jobs))
         tf.config.threading.set_inter_op_parallelism_threads(jobs)
     except RuntimeError:
         return

@@ -14,6 +14,7 @@ import numpy as np
 from dlhw import datasets
 from dlhw.choices import Device, Layout, Xla
 from dlhw.errors import require
+from dlhw.models.architectures import parse_layers
 from dlhw.runs.base_settings import ImageSettings
 from dlhw.runs.context import Context
 from dlhw.runs.image_recorder import TrainingRecorder
@@ -107,6 +108,18 @@ class ImageTrainer:
         s = self.settings
         shape, classes = self.data.shape, self.data.classes
         return models.image_net(net, shape, classes, activation=s.activation, init=s.init, dtype=dtype)
+
+    def wants_layout(self, job: Job) -> bool:
+        """Whether the training of a job takes the batch-innermost layout, told before TensorFlow is initialized."""
+        from dlhw.models.layout_rule import pays
+
+        c, kinds = self.context, {layer.kind for layer in parse_layers(job.net)}
+        if c.layout != "auto" or c.xla == "off" or self.settings.precision != "float32" or self.plan.synchronous:
+            return c.layout == "batch-innermost"
+        if any("GPU" in device for device in self.plan.devices):
+            return False
+        examples = job.epochs * self.settings.training_examples
+        return pays("training", examples, convolves="conv" in kinds, pools="pool" in kinds)
 
     def train(self, job: Job, task: Task) -> dict[str, np.ndarray]:
         """Train one net from its initial weights, or from the state of an earlier process; a packed TrainingRecord."""

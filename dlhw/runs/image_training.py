@@ -50,15 +50,24 @@ def train(
     with workers.one_line_errors(plan):
         epochs = {name: job.epochs for name, job in jobs.items()}
         work = partial(_train_task, trainer, jobs)
-        arrays = run_tasks(epochs, work, context, executor(context, trainer))
+        xla = any(trainer.wants_layout(job) for job in jobs.values())
+        arrays = run_tasks(epochs, work, context, executor(context, trainer, xla=xla))
     records = {name: TrainingRecord.unpack(packed) for name, packed in arrays.items()}
-    context.provenance.layouts.update({jobs[name].net: record.layout for name, record in records.items()})
+    for name, record in records.items():
+        taken = context.provenance.layouts.get(jobs[name].net, record.layout)
+        context.provenance.layouts[jobs[name].net] = taken if taken == record.layout else "both"
     return records
 
 
-def executor(context: Context, trainer: ImageTrainer) -> Executor:
-    """Return what runs the tasks of an experiment on images: a Dask cluster, or threads of this process."""
-    return Cluster(context.scheduler) if context.scheduler else Threads(context.workers, trainer.load_data)
+def executor(context: Context, trainer: ImageTrainer, *, xla: bool) -> Executor:
+    """Return what runs the tasks of an experiment on images: a Dask cluster, or threads of this process.
+
+    Args:
+        context: of the run.
+        trainer: of the tasks.
+        xla: whether the tasks are mostly programs of XLA.
+    """
+    return Cluster(context.scheduler) if context.scheduler else Threads(context.workers, trainer.load_data, xla=xla)
 
 
 def _train_task(trainer: ImageTrainer, jobs: Mapping[str, Job], task: Task) -> Arrays:

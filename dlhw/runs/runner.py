@@ -78,7 +78,7 @@ def execute(name: str, settings: Any, context: Context) -> Run:
     began, provenance = time.perf_counter(), Provenance()
     checkpoints = RunCheckpoints(context.checkpoints, cache_key(name, settings, context))
     context = replace(context, checkpoints=checkpoints, provenance=provenance)
-    with layout(context.layout):
+    with nullcontext() if context.layout == "auto" else layout(context.layout):
         result = registry.get(name).run(settings, context)
     provenance.resumed = checkpoints.resumed
     made_with = environment(context)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from dlhw._tf.compiled import Compiled
 from dlhw._tf.types import Tensor
 from dlhw.errors import UserError
-from dlhw.models.forward import Forward
+from dlhw.models.forward import FAILURES, Forward
 from dlhw.training.steps import Updates
 
 
@@ -26,6 +26,7 @@ class Program:
     def __init__(self, updates: Updates, compiled: bool, xla: bool) -> None:
         self.updates, self.compiled, self.xla = updates, compiled, xla
         self.moving: tuple[tf.Variable, ...] = ()  # variables that a measurement changes, and which are restored
+        self.failed = False  # whether XLA cannot compile this training
         self._functions: dict[tuple[str, ...], Compiled] = {}
 
     def train_epoch(self, *arguments: Tensor) -> Tensor:
@@ -50,11 +51,11 @@ class Program:
                 for sample in samples:
                     self.evaluate(*sample)
                 self.train_epoch(*nothing)
-            except (tf.errors.OpError, TypeError, ValueError) as error:
+            except FAILURES as error:
                 updates = self.updates
                 if isinstance(error, UserError) or not (self.xla or updates.forward.xla or updates.evaluation.xla):
                     raise
-                self.xla = False  # an op that XLA does not have
+                self.xla, self.failed = False, True  # such as an op that XLA does not have
                 updates.forward = updates.evaluation = Forward(updates.model)
                 self._functions.clear()
                 self.compile(n, x, y, *samples)

@@ -46,10 +46,10 @@ class Updates:
         self.constraints = [getattr(v, "constraint", None) for v in self.model.trainable_variables]
         self.slots = replicas.zeros(optimizer.slots([v.value for v in replicas.original.trainable_variables]))
 
-    def choose_layout(self, layout: Layout, examples: int | None = None) -> None:
-        """Decide how outputs are computed in a training that takes `examples` examples in all; None: many."""
-        self.forward = forward_function(self.model, layout, "training", examples)
-        self.evaluation = forward_function(self.model, layout, "value", examples)
+    def choose_layout(self, layout: Layout, examples: int, x: Tensor) -> None:
+        """Decide how outputs are computed in a training that takes `examples` examples like `x` in all."""
+        self.forward = forward_function(self.model, layout, "training", examples, x)
+        self.evaluation = forward_function(self.model, layout, "value", examples, x)
 
     def reset(self) -> None:
         """Set the state of the optimizer to zero."""

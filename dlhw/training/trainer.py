@@ -139,7 +139,9 @@ class Trainer:
         schedule = Schedule(n, self.batch_size, epochs, updates)
         rows = fixed_sample(n, train_eval_examples or n)
         sample = (x, y) if len(rows) == n else take((x, y), rows)
-        self.updates.choose_layout(self._layout, schedule.total * self.batch_size)
+        # A training goes on in the layout in which it began, also on another machine.
+        layout: Any = self._layout if initial_state is None else str(initial_state["layout"])
+        self.updates.choose_layout("plain" if self.program.failed else layout, schedule.total * self.batch_size, x)
         self.updates.reset()
         self.replicas.copy_to_replicas()
         (x, y), sample, test = (self.replicas.replicate(pair) for pair in ((x, y), sample, test))
@@ -167,7 +169,7 @@ class Trainer:
                 progress(epoch, row[2])
             stopping = epoch < epochs and should_stop()
             if checkpoint is not None and epoch < epochs:
-                checkpoint(lambda: at.pack() | self.updates.state(), stopping)
+                checkpoint(self._state(at), stopping)
             if stopping:
                 raise Stopped
         recorded = (schedule.total, 2 + len(self.updates.layers)) if self.record else None
@@ -183,6 +185,9 @@ class Trainer:
         rows = self.program.train_epoch(*counts, x, y, tf.constant(order.astype(np.int32)))
         at.blocks += [rows[0].numpy()[: full + last]] if self.record else []
         self.replicas.copy_from_replicas()
+
+    def _state(self, at: Position) -> Callable[[], State]:
+        return lambda: at.pack() | self.updates.state() | {"layout": np.array(self.layout)}
 
     def _restore(self, state: State) -> Position:
         self.updates.restore(state)

@@ -98,7 +98,7 @@ def measure_all(
     # The nets may have been trained on a cluster; their surfaces are computed here.
     sizes = {name: max(len(part.points), 1) for name, part in parts.items()}
     context = replace(context, scheduler="")
-    threads = Threads(context.workers)
+    threads = Threads(context.workers, xla=context.layout != "plain")
     results = run_tasks(sizes, work, context, threads, unit="points", what="parts", activity="measuring")
     return {name.rsplit(" ", 1)[0]: arrays for name, arrays in results.items()}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import keras
+import tensorflow as tf
 
 from dlhw._tf.types import Tensor
 from dlhw.models.batch_innermost import layers as ours
@@ -13,7 +14,6 @@ from dlhw.models.batch_innermost.known import (
     Link,
     activation_of,
     has_activation,
-    is_elementwise,
     is_non_decreasing,
     is_pool_without_overlap,
     known_links,
@@ -29,22 +29,22 @@ class Chain:
     """The layers of a model in order."""
 
     layers: tuple[ours.Layer, ...]
-    crop: Size | None  # height and width of the part of an image that the outputs depend on
-    last: Callable[[Tensor], Tensor]  # activation of the outputs, with the batch first, such as softmax
-    whole_batches: bool  # whether a batch of a training cannot be taken in pieces: statistics of the batch, dropout
+    inputs: tuple[int, ...]  # shape of an example
+    dtype: str
+    last: Callable[[Tensor], Tensor]  # activation of the outputs, with the batch first, from which losses read logits
+    normalizes: bool  # whether it has batch normalization, for which a batch of a training is taken whole
+    drops: bool  # whether it has dropout, which draws other numbers in a program of XLA
 
     def __call__(self, x: Tensor, read: ours.Read, training: bool) -> Tensor:
         """Return the outputs of the model, (n, ...), for inputs (n, ...)."""
-        return self.after(0, self.inputs(x), read, training)
+        return self.after(0, self._first(x), read, training)
 
-    def inputs(self, x: Tensor) -> Tensor:
-        """Return what the first layer takes."""
-        h = ours.batch_last(x)
-        return h if self.crop is None else h[:, : self.crop[0], : self.crop[1]]
+    def _first(self, x: Tensor) -> Tensor:
+        return ours.batch_last(tf.cast(x, self.dtype))
 
     def before(self, last: int, x: Tensor) -> Tensor:
         """Return the inputs of layer `last` in inference mode, if no layer before it has weights."""
-        return _through(self.layers[:last], self.inputs(x), _no_weights, False)
+        return _through(self.layers[:last], self._first(x), _NO_WEIGHTS, False)
 
     def after(self, first: int, h: Tensor, read: ours.Read, training: bool) -> Tensor:
         """Return the outputs of the model, from the inputs of layer `first`."""
@@ -57,8 +57,14 @@ def _through(layers: Sequence[ours.Layer], h: Tensor, read: ours.Read, training:
     return h
 
 
-def _no_weights(variable: keras.Variable) -> Tensor:
-    raise KeyError(variable.path)
+class _NoWeights:
+    is_pure = True
+
+    def __call__(self, variable: keras.Variable) -> Tensor:
+        raise KeyError(variable.path)
+
+
+_NO_WEIGHTS = _NoWeights()
 
 
 def chain_of(model: keras.Model, *, first_reused: bool = False) -> Chain | None:
@@ -73,7 +79,7 @@ def chain_of(model: keras.Model, *, first_reused: bool = False) -> Chain | None:
     if links is None:
         return None
     end = links[-1].layer
-    last = activation_of(end) if has_activation(end) and not is_elementwise(end) else keras.activations.linear
+    last = activation_of(end) if has_activation(end) else keras.activations.linear
     sizes = needed(links)
     layers: list[ours.Layer] = []
     k = 0
@@ -83,9 +89,9 @@ def chain_of(model: keras.Model, *, first_reused: bool = False) -> Chain | None:
             layer, first_reused = replace(layer, tile=layer.sizes.pool), False
         layers.append(layer)
         k += taken
-    images = len(links[0].inputs) == 3
-    whole = any(isinstance(link.layer, (K.BatchNormalization, K.Dropout)) for link in links)
-    return Chain(tuple(layers), sizes[0] if images else None, last, whole)
+    kinds = {type(link.layer) for link in links}
+    dtype = model.inputs[0].dtype
+    return Chain(tuple(layers), links[0].inputs, dtype, last, K.BatchNormalization in kinds, K.Dropout in kinds)
 
 
 def _layer(links: Sequence[Link], sizes: Sequence[Size]) -> tuple[ours.Layer, int]:
@@ -96,41 +102,42 @@ def _layer(links: Sequence[Link], sizes: Sequence[Size]) -> tuple[ours.Layer, in
     if isinstance(layer, K.Flatten):
         if len(links) > 1 and isinstance(links[1].layer, K.Dense) and len(links[0].inputs) == 3:
             height, width, channels = links[0].inputs
-            return _dense(links[1].layer, (channels, height, width)), 2
+            return _dense(links[1:], (channels, height, width)), 2
         return ours.Flatten() if len(links[0].inputs) == 3 else ours.Elementwise(keras.activations.linear), 1
     if isinstance(layer, K.Dense):
-        return _dense(layer, None), 1
+        return _dense(links, None), 1
     if isinstance(layer, (K.MaxPooling2D, K.AveragePooling2D)):
         size, strides = layer.pool_size, layer.strides
         average = isinstance(layer, K.AveragePooling2D)
-        return ours.Pool(size, strides, pads(links[0], sizes[0], sizes[1]), average), 1
+        return ours.Pool(size, strides, sizes[0], pads(links[0], sizes[0], sizes[1]), average), 1
     if isinstance(layer, (K.GlobalMaxPooling2D, K.GlobalAveragePooling2D)):
         return ours.GlobalPool(isinstance(layer, K.GlobalAveragePooling2D), layer.keepdims), 1
     if isinstance(layer, K.Rescaling):
         return ours.Rescaling(layer), 1
     if isinstance(layer, K.Dropout):
-        return ours.Dropout(layer), 1
+        return ours.Elementwise(keras.activations.linear), 1
     if isinstance(layer, K.BatchNormalization):
         return ours.BatchNormalization(layer), 1
-    return ours.Elementwise(_elementwise(layer)), 1
+    return ours.Elementwise(_inner_activation(links)), 1
 
 
-def _elementwise(layer: keras.layers.Layer) -> ours.Activation:
-    """Return the activation of `layer`; none where it is that of the outputs, which is applied with the batch first."""
-    return activation_of(layer) if is_elementwise(layer) else keras.activations.linear
+def _inner_activation(links: Sequence[Link]) -> ours.Activation:
+    """Return the activation of the first of `links`; none if it is the last, whose activation has the batch first."""
+    return activation_of(links[0].layer) if len(links) > 1 else keras.activations.linear
 
 
-def _dense(layer: keras.layers.Dense, image: tuple[int, int, int] | None) -> ours.Dense:
-    return ours.Dense(layer.kernel, layer.bias, _elementwise(layer), image)
+def _dense(links: Sequence[Link], image: tuple[int, int, int] | None) -> ours.Dense:
+    layer = links[0].layer
+    return ours.Dense(layer.kernel, layer.bias, _inner_activation(links), image)
 
 
 def _convolution(links: Sequence[Link], sizes: Sequence[Size]) -> tuple[ours.Convolution, int]:
     """Return a convolution with the activation and the max-pool after it, where these can be computed together."""
     conv, taken = links[0].layer, 1
-    activation, monotone = _elementwise(conv), is_non_decreasing(conv)
-    after = links[1].layer if len(links) > 1 else conv
+    activation, monotone = _inner_activation(links), is_non_decreasing(conv)
+    after = links[1].layer if len(links) > 2 else conv
     if conv.activation is keras.activations.linear and has_activation(after) and not after.weights:
-        activation, monotone, taken = _elementwise(after), is_non_decreasing(after), 2
+        activation, monotone, taken = _inner_activation(links[1:]), is_non_decreasing(after), 2
     outputs, pool = sizes[taken], (1, 1)
     if monotone and taken < len(links) and is_pool_without_overlap(links[taken].layer):
         pool, taken = links[taken].layer.pool_size, taken + 1
@@ -138,4 +145,6 @@ def _convolution(links: Sequence[Link], sizes: Sequence[Size]) -> tuple[ours.Con
     height, width, channels, filters = kernel.shape
     shape = Filter((height, width), conv.strides, channels, filters, pool)
     around = pads(links[0], sizes[0], outputs)
-    return ours.Convolution(shape, best_tile(shape, outputs), outputs, around, kernel, conv.bias, activation), taken
+    return ours.Convolution(
+        shape, best_tile(shape, outputs), sizes[0], outputs, around, kernel, conv.bias, activation
+    ), taken

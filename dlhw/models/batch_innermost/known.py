@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import keras
@@ -39,9 +40,9 @@ def known_links(model: keras.Model) -> list[Link] | None:
 
 def _links(model: keras.Model) -> list[Link]:
     """Return the layers in order; none if the graph of the model is not a chain of static shapes."""
-    empty = keras.Input((1,))
-    functional = type(keras.Model(empty, keras.ops.abs(empty)))  # the class has no public name
-    if type(model).call not in (functional.call, keras.Sequential.call) or not model.built:
+    if type(model).call not in (_functional_class().call, keras.Sequential.call) or not model.built:
+        return []
+    if getattr(model, "activity_regularizer", None) is not None:
         return []
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.inputs[0].shape) not in (2, 4):
         return []
@@ -63,12 +64,21 @@ def _links(model: keras.Model) -> list[Link]:
     return links if tensor is model.outputs[0] else []
 
 
+@cache
+def _functional_class() -> type[keras.Model]:
+    """Return the class of functional models, which has no public name."""
+    empty = keras.Input((1,))
+    return type(keras.Model(empty, keras.ops.abs(empty)))
+
+
 def _is_known(link: Link) -> bool:
     layer, images = link.layer, len(link.inputs) == 3
     if type(layer) not in (*_ACTIVATIONS, *_POOLS, *_GLOBAL, *_OTHERS) or layer.activity_regularizer is not None:
         return False
     types = {layer.compute_dtype, layer.variable_dtype, layer.input.dtype}
     if len(types) > 1 or types & {"float16", "bfloat16"} or getattr(layer, "quantization_mode", None):
+        return False
+    if isinstance(getattr(layer, "activation", None), K.Layer):  # with weights or a mode of its own
         return False
     if getattr(layer, "lora_enabled", False) or getattr(layer, "noise_shape", None) is not None:
         return False

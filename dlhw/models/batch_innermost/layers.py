@@ -1,7 +1,6 @@
 """The arithmetic of each layer on activations (channels, height, width, batch), or (features, batch) after flattening.
 
-Each layer equals Keras's up to rounding. `read` gives the tensor of a variable, so that one function serves the weights
-that a model holds and any others.
+Each layer equals Keras's up to rounding.
 """
 
 from __future__ import annotations
@@ -18,9 +17,19 @@ from dlhw._tf.sliding import first_maximum, stored, transposed, windows
 from dlhw._tf.types import Tensor
 from dlhw.models.batch_innermost.tiles import Filter
 
-Read: TypeAlias = Callable[[keras.Variable], Tensor]
 Activation: TypeAlias = Callable[[Tensor], Tensor]
 Pads: TypeAlias = tuple[tuple[int, int], tuple[int, int]]  # rows before and after, columns before and after
+
+
+class Read(Protocol):
+    """The tensor of a variable: that of the model, or another one given in its place."""
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether the states of the model stay as they are."""
+
+    def __call__(self, variable: keras.Variable) -> Tensor:
+        """Return the tensor."""
 
 
 class Layer(Protocol):
@@ -35,7 +44,8 @@ class Convolution:
     """A convolution, its activation, and a max-pool without overlap or remainder right after it."""
 
     sizes: Filter
-    tile: tuple[int, int]  # outputs per row of the product
+    tile: tuple[int, int]  # outputs that one column of the product gives
+    inputs: tuple[int, int]  # rows and columns of the input that anything depends on
     outputs: tuple[int, int]  # before the pool, as many as anything depends on
     pads: Pads
     kernel: keras.Variable
@@ -50,7 +60,8 @@ class Convolution:
     def linear(self, h: Tensor, kernel: Tensor) -> Tensor:
         """Return the products with the kernel, (filters and pools in a tile, places in a pool, tiles and batch)."""
         window, step = self.sizes.window(self.tile), [t * s for t, s in zip(self.tile, self.sizes.strides, strict=True)]
-        patches = windows(windows(_padded(h, self.pads), 1, window[0], step[0]), 2, window[1], step[1])
+        h = _padded(_cropped(h, self.inputs), self.pads)
+        patches = windows(windows(h, 1, window[0], step[0]), 2, window[1], step[1])
         z = tf.matmul(self._rows(kernel), tf.reshape(patches, [patches.shape[0], -1]))
         places = math.prod(self.sizes.pool)
         return tf.reshape(z, [z.shape[0] // places, places, -1])
@@ -123,11 +134,13 @@ class Pool:
 
     size: tuple[int, int]
     strides: tuple[int, int]
+    inputs: tuple[int, int]  # rows and columns of the input that anything depends on
     pads: Pads
     average: bool
 
     def __call__(self, h: Tensor, read: Read, training: bool) -> Tensor:
         """Return the pooled activations."""
+        h = _cropped(h, self.inputs)
         z = self._entries(h, 0 if self.average else h.dtype.min)
         places, channels, height, width, batch = z.shape
         if self.average:
@@ -191,17 +204,6 @@ class Rescaling:
 
 
 @dataclass(frozen=True)
-class Dropout:
-    """Keras's own layer, for which the batch is brought to the front, so that it draws the same numbers."""
-
-    layer: keras.layers.Dropout
-
-    def __call__(self, h: Tensor, read: Read, training: bool) -> Tensor:
-        """Return `h` with some numbers set to zero, if training."""
-        return batch_last(self.layer(batch_first(h), training=True)) if training else h
-
-
-@dataclass(frozen=True)
 class BatchNormalization:
     """Normalized over batch and image if training, which moves the statistics of the layer; by these otherwise."""
 
@@ -214,7 +216,8 @@ class BatchNormalization:
             axes = list(range(1, len(h.shape)))
             mean = tf.reduce_mean(h, axes)
             variance = tf.reduce_mean(tf.square(h - tf.reshape(mean, shape)), axes)
-            for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+            moved = () if read.is_pure else ((layer.moving_mean, mean), (layer.moving_variance, variance))
+            for moving, value in moved:
                 moving.assign(moving * layer.momentum + value * (1 - layer.momentum))
         else:
             mean, variance = read(layer.moving_mean), read(layer.moving_variance)
@@ -237,3 +240,7 @@ def batch_first(h: Tensor) -> Tensor:
 
 def _padded(h: Tensor, pads: Pads, value: float = 0.0) -> Tensor:
     return tf.pad(h, [[0, 0], *map(list, pads), [0, 0]], constant_values=value) if any(map(sum, pads)) else h
+
+
+def _cropped(h: Tensor, size: tuple[int, int]) -> Tensor:
+    return h if tuple(h.shape[1:3]) == size else h[:, : size[0], : size[1]]

@@ -26,9 +26,9 @@ def needed(links: Sequence[Link]) -> list[Size]:
         if isinstance(link.layer, (K.Conv2D, K.MaxPooling2D, K.AveragePooling2D)):
             (_, bottom), (_, right) = _reach(link, sizes[-1])
             sizes.append((min(bottom, full[0]), min(right, full[1])))
-        elif isinstance(link.layer, K.Rescaling) or has_activation(link.layer):
+        elif isinstance(link.layer, (K.Rescaling, K.Dropout)) or has_activation(link.layer):
             sizes.append(sizes[-1] if full != (0, 0) else full)
-        else:  # among them statistics of a batch and random numbers: those of whole images
+        else:  # among them statistics of a batch: those of whole images
             sizes.append(full)
     return sizes[::-1]
 
