@@ -256,7 +256,7 @@ def test_what_a_pool_drops_is_dropped_before_normalization_too():
 
 
 @pytest.mark.slow
-def test_a_training_repeats_and_resumes_byte_by_byte():
+def test_a_training_resumes_byte_by_byte():
     x, y = RNG.uniform(size=(330, 8, 8, 1)).astype("f"), RNG.integers(0, 3, 330)
     states = []
 
@@ -268,11 +268,11 @@ def test_a_training_repeats_and_resumes_byte_by_byte():
         return measure.flat(model).tobytes()
 
     first = train("batch-innermost", lambda state, stopping: states.append(dict(state())))
-    assert train("batch-innermost") == first
     assert train("auto", initial=states[1]) == first  # in the layout in which it began
 
 
-@pytest.mark.parametrize("batch", [64, 100, 200, 7])
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [64, 200])
 def test_two_hundred_steps_of_training_agree_to_rounding(batch):
     x = RNG.uniform(size=(25 * batch + 1, 10, 10, 1)).astype(np.float32)  # the last batch is one example
     y = RNG.integers(0, 4, len(x))
@@ -330,19 +330,14 @@ def test_instruments_give_the_same_numbers_in_both_layouts():
             names = ("value", "example_losses", "gradient", "product")
             assert {objective._compiled(name)[0].layout for name in names} == {layout}
             profile = measure.line(net, net, other, cross_entropy, x, y, [0.3, 0.6])
-            plane = measure.random_plane(measure.flat(net), net)
-            grid = measure.surface(net, plane, cross_entropy, x, y, [-0.5, 0, 0.7], [0.1, 0.2])
             numbers[layout] = {
                 "value": [objective.value().loss, objective.value().accuracy],
                 "losses": objective.example_losses(),
                 "gradient": objective.gradient()[1],
                 "product": objective.product(vector),
                 "sensitivity": measure.sensitivity(net, cross_entropy, x, y).each,
-                "batch mean": measure.batch_mean_sensitivity(net, cross_entropy, x, y, batch_size=40).each,
                 "jacobian": measure.jacobian_norm(net, x).each,
-                "logits": measure.jacobian_norm(net, x, of="output").each,
                 "line": np.concatenate([profile.loss, profile.accuracy]),
-                "surface": np.concatenate([grid.loss, grid.accuracy]),
             }
     for name, plain in numbers["plain"].items():
         ours = numbers["batch-innermost"][name]

@@ -117,7 +117,7 @@ def test_lines_are_taken_up_where_they_were_left(tmp_path, monkeypatch):
     assert names == ["line 0 seed 0", "line 0 seed 1", *(f"training {k} seed {s}" for k in (0, 1) for s in (0, 1))]
     next(tmp_path.glob("line 0 seed 1*")).unlink()
     units, threads = set(), []
-    monkeypatch.setattr(executors, "limit_threads", threads.append)
+    monkeypatch.setattr(executors, "limit_threads", lambda jobs, **_: threads.append(jobs))
     again = runner.execute("interpolate", LINES.tiny, Context(lambda *a, **_: units.add(a[3]), parts, jobs=2))
     assert units == {"points"}
     assert threads == [2]  # of the four trainings, though one line is missing: else it would round otherwise

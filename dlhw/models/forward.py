@@ -124,7 +124,16 @@ def forward_function(
         layout: "auto" takes what is faster; "batch-innermost" takes that layout where the model allows it.
         work: what is computed.
         examples: number of examples in all; None: many.
-        x: inputs that it will be called on, (n, ...); of another size than the model was built for, they are plain.
+        x: inputs that it will be called on, (n, ...); for others than the model was built for, the layout is plain.
+
+    Returns:
+        The function and how it computes.
+
+    Example:
+        >>> from dlhw import models
+        >>> net = models.image_net("2c3-p2-4", (8, 8, 1), 3)
+        >>> models.forward_function(net, "batch-innermost", "value").layout
+        'batch-innermost'
     """
     layout = _chosen if layout == "auto" else layout
     if layout == "plain" or (layout == "auto" and not use_batch_innermost(model, work, examples)):
