@@ -218,7 +218,7 @@ def layout(choice: Layout) -> Iterator[None]:
     Example:
         >>> from dlhw import models
         >>> with models.layout("plain"):
-        ...     models.forward_function(models.image_net("2c3-p2-4", (8, 8, 1), 3)).layout
+        ...     models.forward_function(models.image_net("2c3-p2-4", (8, 8, 1), 3), "auto", "line").layout
         'plain'
     """
     before = _chosen
