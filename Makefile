@@ -13,20 +13,20 @@ test: $(VENV)/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile
 	$(BIN)/pytest --doctest-modules dlhw
 
 fast: $(VENV)/tested
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 # The oldest versions that pyproject.toml admits, against the fast tests and every kind of model.
 lowest:
 	$(PYTHON) -m venv $(VENV)-lowest
 	sed -n '/^dependencies/,/^]/s/.*"\(.*\)>=\(.*\)".*/\1==\2/p' pyproject.toml > $(VENV)-lowest/lowest.txt
-	$(VENV)-lowest/bin/pip install --quiet -r $(VENV)-lowest/lowest.txt "pytest>=8.3" "pytest-xdist>=3.8" \
+	$(VENV)-lowest/bin/pip install --quiet -r $(VENV)-lowest/lowest.txt "pytest>=8.3" "pytest-xdist>=3.6" \
 	  "tensorboard>=2.20" -e .
-	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
-	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/zoo
+	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile -m "not slow"
+	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile tests/zoo
 
 bench: $(VENV)/tested
 	$(BIN)/pip install --quiet -e ".[bench]"

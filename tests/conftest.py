@@ -13,22 +13,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-LONGEST = (
-    "test_readme.py",
-    "test_workers.py",
-    "test_report.py",
-    "test_training.py",
-    "test_experiments.py",
-    "test_cli.py",
-)
-"""Files of tests that take longest. They begin first, so that no process waits for one of them at the end."""
-
-
-def pytest_collection_modifyitems(items):
-    """Sort the files by length, as far as it is known."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _three_cpus():
     """Split the processor into three logical devices, on which tests of tf.distribute train; all else uses the first.
