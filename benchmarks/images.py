@@ -91,27 +91,12 @@ def time_dlhw_eight(images: int) -> dict[str, float]:
 def time_torch(images: int, eight: bool = False) -> dict[str, float]:
     import torch
 
-    from dlhw.models.architectures import kernels, parse_layers
+    from benchmarks.peers import torch_net
 
     x, y = data(images)
     torch.set_num_threads(1 if eight else THREADS)
     x, y = torch.tensor(x.transpose(0, 3, 1, 2)), torch.tensor(y).long()
     loss = torch.nn.CrossEntropyLoss()
-
-    def build(net: str):
-        made, flat = [], False
-        shapes = iter(kernels(net, (28, 28, 1), 10))
-        for layer in parse_layers(net):
-            if layer.kind == "pool":
-                made.append(torch.nn.MaxPool2d(layer.size))
-                continue
-            shape = next(shapes)
-            if layer.kind == "conv":
-                made += [torch.nn.Conv2d(shape[2], shape[3], shape[0]), torch.nn.ReLU()]
-            else:
-                made += [] if flat else [torch.nn.Flatten()]
-                made, flat = [*made, torch.nn.Linear(*shape), torch.nn.ReLU()], True
-        return torch.nn.Sequential(*made, *([] if flat else [torch.nn.Flatten()]), torch.nn.Linear(*next(shapes)))
 
     def epoch(model, rule, limit: int | None = None) -> float:
         began, order = time.perf_counter(), torch.randperm(len(x))
@@ -122,7 +107,7 @@ def time_torch(images: int, eight: bool = False) -> dict[str, float]:
         return time.perf_counter() - began
 
     def start(net: str, layout=torch.contiguous_format):
-        model = build(net).to(memory_format=layout)
+        model = torch_net(net).to(memory_format=layout)
         return model, torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
 
     if eight:

@@ -72,6 +72,7 @@ def time_dlhw(threads: int, layout: str = "auto") -> dict[str, float]:
 def time_torch(threads: int) -> dict[str, float]:
     import torch
 
+    from benchmarks.peers import torch_net
     from dlhw import datasets
 
     torch.set_num_threads(threads)
@@ -80,11 +81,7 @@ def time_torch(threads: int) -> dict[str, float]:
     classes = torch.tensor(data.y_test).long()
     found: dict[str, float] = {}
     for layout in (torch.contiguous_format, torch.channels_last):
-        model = torch.nn.Sequential(
-            torch.nn.Conv2d(1, 10, 5), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
-            torch.nn.Conv2d(10, 20, 5), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(),
-            torch.nn.Linear(320, 50), torch.nn.ReLU(), torch.nn.Linear(50, 10),
-        ).to(memory_format=layout)  # fmt: skip
+        model = torch_net(NET).to(memory_format=layout)
         for name, work in torch_works(model, images.contiguous(memory_format=layout), classes).items():
             work(100, 1000)
             scale = 50 * 70000 / len(images) if name == LINE else 1

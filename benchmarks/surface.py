@@ -71,16 +71,13 @@ def time_plain(at: object, ab: object) -> float:
 def time_torch() -> dict[str, float]:
     import torch
 
+    from benchmarks.peers import torch_net
     from dlhw import datasets
 
     data = datasets.load("mnist")
     found = {}
     for layout in (torch.contiguous_format, torch.channels_last):
-        model = torch.nn.Sequential(
-            torch.nn.Conv2d(1, 10, 5), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
-            torch.nn.Conv2d(10, 20, 5), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(),
-            torch.nn.Linear(320, 50), torch.nn.ReLU(), torch.nn.Linear(50, 10),
-        ).to(memory_format=layout)  # fmt: skip
+        model = torch_net(NET).to(memory_format=layout)
         x = torch.tensor(data.x_train[:IMAGES].transpose(0, 3, 1, 2)).contiguous(memory_format=layout)
         y = torch.tensor(data.y_train[:IMAGES]).long()
         origin = [p.detach().clone() for p in model.parameters()]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from dlhw._tf.inputs import length
-from dlhw._tf.types import Tensor
+from dlhw._tf.types import Tensor, Tensors
 
 EXAMPLES = 80
 """Examples of a piece, measured best between 32 and 250; from 40 to 125 the times differ by a few per cent."""
@@ -42,7 +41,9 @@ def examples_per_call(n: int, x: Tensor) -> int:
     return n // calls if calls else most
 
 
-def sums_over_pieces(function: Callable[..., Any], arrays: Any, zeros: Any, examples: int = EXAMPLES) -> Any:
+def sums_over_pieces(
+    function: Callable[..., Tensor], arrays: Tensors, zeros: Tensor, examples: int = EXAMPLES
+) -> Tensor:
     """Return the sum of `function` over the pieces of `arrays`, one piece after the other.
 
     Args:
@@ -56,20 +57,20 @@ def sums_over_pieces(function: Callable[..., Any], arrays: Any, zeros: Any, exam
     if size == n:
         return function(*arrays)
 
-    def add(total: Any, start: Tensor, examples: int) -> Any:
+    def add(total: Tensor, start: Tensor, examples: int) -> Tensor:
         def cut(a: Tensor) -> Tensor:
             return tf.slice(a, [start, *[0] * (len(a.shape) - 1)], [examples, *a.shape[1:]])
 
         return tf.nest.map_structure(tf.add, total, function(*tf.nest.map_structure(cut, arrays)))
 
-    def body(i: Tensor, total: Any) -> tuple[Tensor, Any]:
+    def body(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         return i + 1, add(total, i * size, size)
 
     _, total = tf.while_loop(lambda i, _: i < n // size, body, (tf.constant(0), zeros))
     return add(total, tf.constant(n - n % size), n % size) if n % size else total
 
 
-def rows_over_pieces(function: Callable[..., Any], arrays: Any, dtype: tf.DType) -> Tensor:
+def rows_over_pieces(function: Callable[..., Tensor], arrays: Tensors, dtype: tf.DType) -> Tensor:
     """Return the results of `function`, (k,) of `dtype` for k examples, over all pieces of `arrays`: (n,)."""
     n = length(arrays)
     size = piece_size(n)

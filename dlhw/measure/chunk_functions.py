@@ -25,7 +25,13 @@ class ChunkFunctions:
     """Loss, gradient and Hessian of a chunk, each a function of a forward function and tensors."""
 
     def __init__(
-        self, model: keras.Model, loss: ExampleLoss, variables: Sequence[tf.Variable], probe: Probe, n: int, dtype: Any
+        self,
+        model: keras.Model,
+        loss: ExampleLoss,
+        variables: Sequence[tf.Variable],
+        probe: Probe,
+        n: int,
+        dtype: tf.DType,
     ) -> None:
         """n: examples of all chunks; dtype: of gradients."""
         self.model, self.loss, self.variables, self.probe, self.n, self.dtype = model, loss, variables, probe, n, dtype
@@ -36,16 +42,16 @@ class ChunkFunctions:
         """Return the function `name` of a chunk and more, compiled."""
         function: Callable[..., Any] = partial(self._in_pieces, name) if forward.xla else getattr(self, name)
 
-        def chunk(*arguments: Tensor) -> Any:
+        def chunk(*arguments: Tensor) -> Tensor:
             return function(forward, *arguments)
 
         chunk.__name__ = name  # in profiles and traces
         return Compiled(chunk, xla=forward.xla)
 
-    def _in_pieces(self, name: str, forward: Forward, x: Tensor, y: Tensor, *more: Any) -> Any:
+    def _in_pieces(self, name: str, forward: Forward, x: Tensor, y: Tensor, *more: Tensor) -> Tensor:
         function = getattr(self, name)
 
-        def piece(x: Tensor, y: Tensor) -> Any:
+        def piece(x: Tensor, y: Tensor) -> Tensor:
             return function(forward, x, y, *more)
 
         if name == "example_losses":

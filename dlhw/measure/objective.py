@@ -15,7 +15,7 @@ from dlhw._tf.compiled import Compiled
 from dlhw._tf.inputs import chunks, first_line, input_tensors, length, target_tensor, wide_dtype
 from dlhw._tf.losses import ExampleLoss, Loss
 from dlhw._tf.pieces import examples_per_call
-from dlhw._tf.types import Data
+from dlhw._tf.types import Data, Tensor
 from dlhw.choices import Layout
 from dlhw.errors import UserError, require
 from dlhw.measure.chunk_functions import WORK, ChunkFunctions
@@ -170,7 +170,7 @@ class Objective:
         (matrix,) = self._sum("matrix")
         return np.asarray(matrix / self.denominator)
 
-    def _sum(self, name: str, *more: Any) -> list[Array]:
+    def _sum(self, name: str, *more: Tensor) -> list[Array]:
         """Return sums over the chunks of one of the functions of a chunk, in float64."""
         same = len(self._trainable()) == len(self.variables)
         same = same and all(a is b for a, b in zip(self._trainable(), self.variables, strict=True))
@@ -191,7 +191,7 @@ class Objective:
             ) from None
         return total
 
-    def _parts(self, name: str, *more: Any) -> Iterator[list[Array]]:
+    def _parts(self, name: str, *more: Tensor) -> Iterator[list[Array]]:
         """Yield the results of a function for each chunk, from the same states of the model every time."""
         before = [v.numpy() for v in self.probe.moving]
         forward, function = self._compiled(name)

@@ -50,8 +50,7 @@ def train(
     with workers.one_line_errors(plan):
         epochs = {name: job.epochs for name, job in jobs.items()}
         work = partial(_train_task, trainer, jobs)
-        xla = any(trainer.wants_layout(job) for job in jobs.values())
-        arrays = run_tasks(epochs, work, context, executor(context, trainer, xla=xla))
+        arrays = run_tasks(epochs, work, context, executor(context, trainer, jobs))
     records = {name: TrainingRecord.unpack(packed) for name, packed in arrays.items()}
     for name, record in records.items():
         taken = context.provenance.layouts.get(jobs[name].net, record.layout)
@@ -59,14 +58,16 @@ def train(
     return records
 
 
-def executor(context: Context, trainer: ImageTrainer, *, xla: bool) -> Executor:
+def executor(context: Context, trainer: ImageTrainer, jobs: Mapping[str, Job]) -> Executor:
     """Return what runs the tasks of an experiment on images: a Dask cluster, or threads of this process.
 
     Args:
         context: of the run.
         trainer: of the tasks.
-        xla: whether the tasks are mostly programs of XLA.
+        jobs: all trainings of the run. They decide on the threads, also for tasks after them: a run that resumes when
+            they are finished would round otherwise.
     """
+    xla = any(trainer.wants_layout(job) for job in jobs.values())
     return Cluster(context.scheduler) if context.scheduler else Threads(context.workers, trainer.load_data, xla=xla)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import tensorflow as tf
 
@@ -42,7 +41,7 @@ class Program:
             variable.assign(value)
         return float(total) / (1 if loss.is_sum else float(count)), float(right) / n
 
-    def compile(self, n: int, x: Tensor, y: Tensor, *samples: Any) -> float:
+    def compile(self, n: int, x: Tensor, y: Tensor, *samples: tuple[Tensor, Tensor]) -> float:
         """Trace and compile for these shapes, without taking a step; the seconds that it took."""
         began = time.perf_counter()
         if self.compiled:
@@ -61,7 +60,7 @@ class Program:
                 self.compile(n, x, y, *samples)
         return time.perf_counter() - began
 
-    def _call(self, name: str, xla: bool, *arguments: Any) -> Tensor:
+    def _call(self, name: str, xla: bool, *arguments: Tensor) -> Tensor:
         function = getattr(self.updates, name)
         if not self.compiled:
             return function(*arguments)

@@ -140,7 +140,7 @@ class Trainer:
         rows = fixed_sample(n, train_eval_examples or n)
         sample = (x, y) if len(rows) == n else take((x, y), rows)
         # A training goes on in the layout in which it began, also on another machine.
-        layout: Any = self._layout if initial_state is None else str(initial_state["layout"])
+        layout: Any = self._layout if initial_state is None else str(initial_state.get("layout", self._layout))
         self.updates.choose_layout("plain" if self.program.failed else layout, schedule.total * self.batch_size, x)
         self.updates.reset()
         self.replicas.copy_to_replicas()

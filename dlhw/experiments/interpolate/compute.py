@@ -32,7 +32,7 @@ def run(settings: Settings, context: Context) -> Result:
         {name: 2 * len(settings.grid) for name in pairs},
         lambda task: _measure_line(settings, trainer, pairs[task.name], task),
         context,
-        image_training.executor(context, trainer, xla=context.layout != "plain"),
+        image_training.executor(context, trainer, jobs),
         unit="points",
         what="lines",
         activity="measuring",
