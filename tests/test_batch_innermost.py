@@ -182,6 +182,7 @@ def test_nets_with_dropout_train_in_the_plain_layout_whose_draws_xla_would_chang
     assert forward_function(net, "batch-innermost", "value").layout == "batch-innermost"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 def test_losses_of_saturated_outputs_are_taken_from_logits_as_in_keras(activation):
     model = keras.Sequential(
@@ -204,6 +205,7 @@ def test_losses_of_saturated_outputs_are_taken_from_logits_as_in_keras(activatio
     assert numbers[0][1] > 0.1
 
 
+@pytest.mark.slow
 def test_inputs_that_keras_would_adapt_give_the_same_numbers():
     pooled = lambda **more: keras.Sequential(  # noqa: E731
         [
@@ -232,6 +234,7 @@ def test_inputs_that_keras_would_adapt_give_the_same_numbers():
         assert np.isfinite(trainer.fit((x, y), (x, y), epochs=1).train_loss).all(), name
 
 
+@pytest.mark.slow
 def test_a_loss_that_xla_does_not_have_is_computed_in_the_plain_layout():
     def outside(y_true, y_pred):
         targets = tf.numpy_function(lambda a: a.astype(np.float32), [y_true], tf.float32)
@@ -288,6 +291,7 @@ def test_two_hundred_steps_of_training_agree_to_rounding(batch):
     np.testing.assert_allclose(our_loss, plain_loss, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_regularizers_and_masked_classes_are_part_of_a_training_in_pieces():
     x, y = RNG.uniform(size=(320, 6, 6, 1)).astype(np.float32), RNG.integers(0, 3, 320)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=1)
@@ -303,6 +307,7 @@ def test_regularizers_and_masked_classes_are_part_of_a_training_in_pieces():
     np.testing.assert_allclose(weights[1], weights[0], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_loss_that_looks_at_the_whole_batch_is_not_taken_in_pieces():
     def ranked(y_true, y_pred):  # of each example against the mean of its batch
         return tf.square(y_pred[:, 0] - tf.reduce_mean(y_pred[:, 0]) - tf.cast(y_true[:, 0], y_pred.dtype))
