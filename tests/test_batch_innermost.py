@@ -408,7 +408,7 @@ def test_the_rule_counts_examples_and_layers(monkeypatch):
         assert not use_batch_innermost(mlp, "training")
         assert use_batch_innermost(mlp, "line")
         assert not use_batch_innermost(mlp, "line", 50)
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
+    monkeypatch.setattr(forward, "_on_gpu", lambda: True)
     assert not use_batch_innermost(conv, "training")
     assert not use_batch_innermost(conv, "line")
     assert set(forward.auto_layouts().values()) == {"plain"}

@@ -184,18 +184,19 @@ def use_batch_innermost(model: keras.Model, work: Work, examples: int | None = N
     """
     kinds = {type(layer) for layer in getattr(model, "layers", ())}
     convolves, pools = keras.layers.Conv2D in kinds, keras.layers.MaxPooling2D in kinds
-    return not _has_gpu() and pays(work, examples, convolves, pools)
+    return not _on_gpu() and pays(work, examples, convolves, pools)
 
 
-def _has_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
+def _on_gpu() -> bool:
+    """Whether TensorFlow places what is called here on a GPU, which `tf.device` decides where there is one."""
+    return "GPU" in tf.zeros([]).device
 
 
 def auto_layouts() -> dict[str, str]:
     """Return what "auto" takes on this machine for each kind of work, in words."""
 
     def words(least: float) -> str:
-        plain = np.isinf(least) or _has_gpu()
+        plain = np.isinf(least) or _on_gpu()
         return "plain" if plain else f"batch-innermost from {least:,.0f} examples in all, else plain"
 
     return {work: words(least_examples(work)) for work in WORKS}
