@@ -23,7 +23,7 @@ OLD_WORDS |= {"each", "left"}
 """Names of variables that do not say what they hold."""
 GEOMETRY = {"dlhw/present/plot.py": {"left"}}
 """Where such a word is the right one: the left margin of a figure."""
-FIELDS = {"dlhw/measure/input_gradients.py": {"each"}}
+FIELDS = {"dlhw/measure/norms.py": {"each"}}
 """Public fields of results."""
 
 

@@ -82,6 +82,11 @@ class ExampleLoss:
         )
 
     @property
+    def key(self) -> tuple[object, ...]:
+        """What two objects share that compute the same: the name of the loss, or the identity of its function."""
+        return self.given if isinstance(self.given, str) else id(self.given), self.weight
+
+    @property
     def is_sparse(self) -> bool:
         """Whether targets are class labels, known from the loss itself."""
         return self.base in (_SPARSE, cross_entropy)

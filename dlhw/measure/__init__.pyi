@@ -23,7 +23,6 @@ from .generalization import gap_standard_error as gap_standard_error
 from .gradients import gradient_norm as gradient_norm
 from .hessians import hessian as hessian
 from .hessians import hessian_matrix as hessian_matrix
-from .input_gradients import Norms as Norms
 from .input_gradients import batch_mean_sensitivity as batch_mean_sensitivity
 from .input_gradients import jacobian_norm as jacobian_norm
 from .input_gradients import sensitivity as sensitivity
@@ -37,6 +36,7 @@ from .model_tools import assign as assign
 from .model_tools import flat as flat
 from .model_tools import layer_parts as layer_parts
 from .model_tools import restore_weights as restore_weights
+from .norms import Norms as Norms
 from .objective import Objective as Objective
 from .objective import Value as Value
 from .principal_components import PCA as PCA

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlhw._tf.compiled import Compiled
+from dlhw._tf.compiled import Compiled, shared
 from dlhw._tf.inputs import length
 from dlhw._tf.losses import ExampleLoss, added_losses, correct_predictions
 from dlhw._tf.pieces import rows_over_pieces, sums_over_pieces
@@ -40,6 +40,13 @@ class ChunkFunctions:
 
     def compiled(self, name: str, forward: Forward) -> Compiled:
         """Return the function `name` of a chunk and more, compiled."""
+        if self.probe.moving:
+            return self._compiled(name, forward)
+        variables = tuple(map(id, self.variables))
+        key = (name, id(self.model), forward.layout, self.loss.key, variables, self.n, self.denominator, self.probe)
+        return shared(key, lambda: self._compiled(name, forward))
+
+    def _compiled(self, name: str, forward: Forward) -> Compiled:
         function: Callable[..., Any] = partial(self._in_pieces, name) if forward.xla else getattr(self, name)
 
         def chunk(*arguments: Tensor) -> Tensor:

@@ -6,45 +6,23 @@ All are taken in inference mode and in chunks of `batch_size`, whose size change
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from dlhw._tf.compiled import Compiled
+from dlhw._tf.compiled import Compiled, shared
 from dlhw._tf.inputs import chunks, input_tensors, length, target_tensor, wide_dtype
 from dlhw._tf.losses import ExampleLoss, Loss
 from dlhw._tf.pieces import rows_over_pieces
 from dlhw._tf.types import Data, Tensor
 from dlhw.errors import UserError, require
 from dlhw.measure.gradient_source import GradientSource
+from dlhw.measure.norms import Norms
 from dlhw.measure.objective import BATCH
 from dlhw.models.forward import FAILURES, Forward
 from dlhw.models.probe import Probe, probe
-
-Array = NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class Norms:
-    """A norm for each of n examples, and their mean."""
-
-    each: Array  # (n,)
-
-    @property
-    def mean(self) -> float:
-        """Mean over the examples."""
-        return float(np.mean(self.each, dtype=np.float64))
-
-    @property
-    def standard_error(self) -> float:
-        """Standard error of the mean over the population of examples: s / sqrt(n); nan for one example."""
-        if len(self.each) < 2:
-            return float("nan")
-        return float(np.std(self.each, ddof=1, dtype=np.float64) / np.sqrt(len(self.each)))
 
 
 def sensitivity(
@@ -121,9 +99,7 @@ def batch_mean_sensitivity(
         >>> round(right / wrong, 6)
         10.0
     """
-    norms = _input_gradients(model, loss, x, y, at, batch_size)
-    start = np.arange(len(norms.each)) // batch_size * batch_size
-    return Norms(norms.each / np.minimum(batch_size, len(norms.each) - start).astype(norms.each.dtype))
+    return _input_gradients(model, loss, x, y, at, batch_size).of_batch_means(batch_size)
 
 
 def _input_gradients(model: keras.Model, loss: Loss, x: Tensor, y: Tensor, at: str | None, batch_size: int) -> Norms:
@@ -143,7 +119,7 @@ def _input_gradients(model: keras.Model, loss: Loss, x: Tensor, y: Tensor, at: s
             value = tf.reduce_sum(function(y, z))
         return _row_norms(source.reached(tape.gradient(value, watched())))
 
-    return _norms(norms_of, source, data, batch_size, behaviour)
+    return _norms(norms_of, ("sensitivity", *function.key), source, data, batch_size, behaviour)
 
 
 def jacobian_norm(
@@ -216,19 +192,26 @@ def jacobian_norm(
         first = tf.zeros([length(x)], wide_dtype(watched().dtype))
         return tf.sqrt(tf.while_loop(lambda k, _: k < z.shape[1], add, (tf.constant(0), first))[1])
 
-    return _norms(norms_of, source, data, batch_size, behaviour)
+    return _norms(norms_of, ("jacobian", of), source, data, batch_size, behaviour)
 
 
 def _norms(
-    function: Callable[..., Any], source: GradientSource, data: tuple[Any, ...], batch_size: int, behaviour: Probe
+    function: Callable[..., Any],
+    name: tuple[object, ...],
+    source: GradientSource,
+    data: tuple[Any, ...],
+    batch_size: int,
+    behaviour: Probe,
 ) -> Norms:
+    """Return the norms that `function` gives for chunks; name: what it computes, beside model and source."""
     require(batch_size >= 1, f"`batch_size` {batch_size} must be positive")
     xla = source.outputs.xla
 
     def chunk(*part: Tensor) -> Tensor:
         return rows_over_pieces(function, part, wide_dtype(part[0].dtype)) if xla else function(*part)
 
-    compiled, rows = Compiled(chunk, xla=xla), []
+    key = (*name, id(source.model), source.at, source.outputs.layout)
+    compiled, rows = shared(key, lambda: Compiled(chunk, xla=xla)), []
     before = [v.numpy() for v in behaviour.moving]
     for part in chunks(data, batch_size):
         try:
@@ -237,7 +220,7 @@ def _norms(
             if rows or isinstance(error, UserError) or not xla:
                 raise
             source.outputs = Forward(source.model)  # such as for a loss that XLA does not have
-            return _norms(function, source, data, batch_size, behaviour)
+            return _norms(function, name, source, data, batch_size, behaviour)
         for variable, value in zip(behaviour.moving, before, strict=True):
             variable.assign(value)
     return Norms(np.concatenate(rows))

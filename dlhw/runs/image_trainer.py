@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from dlhw._tf.compiled import Programs
     from dlhw.training import Trainer
 
 
@@ -126,10 +127,11 @@ class ImageTrainer:
         import tensorflow as tf
 
         from dlhw import models
+        from dlhw._tf.compiled import sharing
 
         s = self.settings
         self.load_data()
-        with tf.device(self.device):
+        with tf.device(self.device), sharing(self._programs()):
             trainer = self._trainer(job)
             init_seed = job.seed if job.init_seed is None else job.init_seed
             trainer.model.set_weights(models.draw_weights(s.kernels(job.net), init=s.init, seed=init_seed))
@@ -159,6 +161,20 @@ class ImageTrainer:
             )
         return recorder.record(curves, trainer.layout).pack()
 
+    def _programs(self) -> Programs:
+        """Return the compiled measurements of this thread, which all trainings of a net share."""
+        if not hasattr(self.own, "programs"):
+            self.own.programs = {}
+        return self.own.programs
+
+    def _model(self, net: str) -> keras.Model:
+        """Return the model of a net, which the thread keeps: every training sets its weights."""
+        if getattr(self.own, "net", None) != net:
+            dtype = "float32" if self.settings.precision == "float32" else "mixed_bfloat16"
+            self.own.net, self.own.model = net, self.net(net, dtype)
+            self._programs().clear()
+        return self.own.model
+
     def _trainer(self, job: Job) -> Trainer:
         """Return the trainer of jobs of this kind, which the thread keeps."""
         from dlhw.training import Trainer, use_xla
@@ -168,7 +184,7 @@ class ImageTrainer:
         steps = job.epochs * s.steps_per_epoch(job.batch_size)
         kind = job.net, job.batch_size, job.learning_rate, job.record_updates, steps
         if getattr(self.own, "kind", None) != kind:
-            model = self.net(job.net, "float32" if s.precision == "float32" else "mixed_bfloat16")
+            model = self._model(job.net)
             self.own.trainer = Trainer(
                 model,
                 batch_size=job.batch_size,

@@ -7,6 +7,7 @@ of these. Those are for the tests of each instrument and for tests/zoo.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 
 import numpy as np
@@ -105,6 +106,46 @@ def test_functional_and_sequential_models_and_both_precisions_agree(name, data):
     )
     np.testing.assert_allclose(sequential, wide, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(narrow, wide, rtol=2e-2, atol=2e-3 * np.abs(wide).max())
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_shared_functions_give_the_same_numbers(name, data):
+    """As trainings of one net share them: other weights, other data of the same shapes, another loss."""
+    from dlhw._tf.compiled import sharing
+
+    model, (x, y) = net(dtype="float64"), data
+    first = model.get_weights()
+    states = [(first, y), ([w * 1.1 for w in first], y), (first, y + 1)]
+    programs = {}
+
+    def values(share):
+        results = []
+        for weights, targets in states:
+            model.set_weights(weights)
+            with sharing(programs) if share else contextlib.nullcontext():
+                results.append(np.asarray(INSTRUMENTS[name](model, x, targets, 500)))
+        return results
+
+    for shared, alone in zip(values(True), values(False), strict=True):
+        np.testing.assert_array_equal(shared, alone)
+    count = len(programs)
+    values(True)
+    assert len(programs) == count
+
+
+def test_other_losses_and_models_share_nothing(data):
+    from dlhw._tf.compiled import sharing
+
+    programs, (x, y) = {}, data
+    with sharing(programs):
+        values = [
+            measure.sensitivity(model, loss, x, y).mean
+            for model in (net(), net("sequential"))
+            for loss in ("mse", "mae")
+        ]
+    assert len(programs) == 4
+    assert values[0] == pytest.approx(values[2], rel=1e-5)
+    assert values[0] != pytest.approx(values[1], rel=1e-3)
 
 
 @pytest.mark.parametrize("name", INSTRUMENTS)

@@ -81,7 +81,7 @@ def _measure_at_the_end(
         return {"start_sensitivity": np.array(sensitivity.mean)}
     rows = datasets.fixed_sample(len(data.x_train), examples)
     subset = data.x_train[rows], data.y_train[rows]
-    mistake = measure.batch_mean_sensitivity(model, cross_entropy, *test, batch_size=batch_size)
+    mistake = sensitivity.of_batch_means(batch_size)
     boxes = [measure.keskar(model, cross_entropy, *subset, epsilon=epsilon) for epsilon in epsilons]
     top = measure.eigenpairs(measure.hessian(model, cross_entropy, *subset), steps=60, tolerance=TOLERANCE)
     return {
