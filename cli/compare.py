@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from cli.options import Json
-from dlhw.errors import UserError
 
 
 def compare(
@@ -20,20 +19,20 @@ def compare(
 ) -> None:
     """Compare runs of one experiment: one figure, and a table of what differs."""
     from cli import console
-    from dlhw import files
     from dlhw import report as library
     from dlhw.present import render, style
+    from dlhw.runs import store
     from dlhw.runs.run import load
+    from dlhw.storage import files
 
+    folder = out / "compare"
+    store.check_writable(folder)
     loaded = [load(path) for path in runs]
     with style.house_style():
         figure, summary = library.compare(loaded, _distinct_names(runs))
-    folder = out / "compare"
-    try:
+    with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        paths = render.save({loaded[0].experiment: figure}, folder)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another `out`") from None
+    paths = render.save({loaded[0].experiment: figure}, folder)
     if json:
         rows = {row[0]: dict(zip(summary.columns[1:], row[1:], strict=True)) for row in summary.rows}
         print(files.to_json({"figures": [str(p) for p in paths], "differences": rows}, indent=None))

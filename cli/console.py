@@ -31,6 +31,11 @@ def stdout() -> Console:
     return Console(width=None if sys.stdout.isatty() else pipe, highlight=False)
 
 
+def print_error(message: str) -> None:
+    """Print one line on stderr, with the options of the command line in place of the arguments that it names."""
+    print(f"dlhw: {with_flags(message)}", file=sys.stderr)
+
+
 @contextmanager
 def silent_start() -> Iterator[None]:
     """Load TensorFlow and Keras without their messages.
@@ -96,16 +101,21 @@ def progress(visible: bool) -> Iterator[ProgressReport | None]:
         yield report
 
 
+def as_text(text: str) -> str:
+    """Return a text that the console shows as it is: no markup, and no control characters of a terminal."""
+    return escape("".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text))
+
+
 def tables(summary: Summary, width: int) -> list[Table]:
     """The table of a summary; several where one would be wider than the screen. No cell is cut or wrapped."""
     grids: list[Table] = []
     for part in tables_that_fit(summary, width):
-        grid = Table(title=summary.title if not grids else None, title_justify="left", title_style="bold")
+        grid = Table(title=as_text(summary.title) if not grids else None, title_justify="left", title_style="bold")
         for k, (name, least) in enumerate(zip(part.columns, column_widths(part), strict=True)):
-            heading = textwrap.fill(name, least, break_long_words=False, break_on_hyphens=False)
+            heading = textwrap.fill(as_text(name), least, break_long_words=False, break_on_hyphens=False)
             grid.add_column(heading, style="bold" if k == 0 else None, no_wrap=not may_wrap(part, k), overflow="fold")
         for row in part.rows:
-            grid.add_row(*map(escape, row))
+            grid.add_row(*map(as_text, row))
         grids.append(grid)
     return grids
 
@@ -113,17 +123,17 @@ def tables(summary: Summary, width: int) -> list[Table]:
 def print_summary(console: Console, summary: Summary) -> None:
     """Print the findings, then the table."""
     for sentence in summary.sentences:
-        console.print(with_flags(sentence), markup=False)
+        console.print(as_text(with_flags(sentence)))
     for grid in tables(summary, console.width):
         console.print(grid)
 
 
 def pairs(title: str, values: dict[str, Any]) -> Table:
     """Two columns, name and value."""
-    grid = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    grid = Table(title=as_text(title), title_justify="left", title_style="bold", show_header=False)
     grid.add_column(overflow="fold")
     grid.add_column(overflow="fold")
     for name, value in values.items():
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-        grid.add_row(name, shown)
+        grid.add_row(as_text(name), as_text(shown))
     return grid

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from dlhw.runs.runner import Outcome
 
 
+ALL_DIVERGED = 3
+"""Exit status of a run whose trainings all diverged."""
+
+
 def command(name: str, whole: bool) -> Any:
     """Return the click command of an experiment; without `whole` only what a listing needs, and nothing is imported."""
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -49,7 +53,7 @@ def command(name: str, whole: bool) -> Any:
 
 def _run(name: str, settings: Any, context: Context, output: Output) -> None:
     from cli import console
-    from dlhw import files
+    from dlhw.storage import files
 
     outcome = run(name, settings, context, output)
     if outcome.run is None or outcome.note:
@@ -68,6 +72,9 @@ def _run(name: str, settings: Any, context: Context, output: Output) -> None:
         out.print(f"Figures and numbers: {outcome.path}", markup=False, soft_wrap=True)
         if outcome.stored:
             out.print("stored; --overwrite trains again", markup=False)
+    if outcome.run.all_diverged:
+        console.print_error(f"every training of {name} diverged")
+        raise typer.Exit(ALL_DIVERGED)
 
 
 def _defaults_of_the_data(settings: Any) -> str:

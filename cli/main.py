@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import gc
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from cli import compare, experiment, report, stored, tools
-from dlhw.errors import RunError, UserError
+from cli import compare, experiment, report, signals, stored, tools
+from dlhw.errors import SYSTEM_REFUSES, DlhwWarning, RunError, UserError
 from dlhw.runs import experiment as registry
 from dlhw.runs.flags import with_flags
 from dlhw.version import __version__
@@ -55,8 +56,11 @@ class _Group(TyperGroup):
         collecting = gc.isenabled()
         gc.disable()
         try:
-            status = super().main(args, prog_name, standalone_mode=False, **extra) or 0
-            if status == 130:  # Typer turns Ctrl-C into this status, without a word
+            warnings.formatwarning = _format_warning
+            with signals.terminable():
+                status = super().main(args, prog_name, standalone_mode=False, **extra) or 0
+                sys.stdout.flush()
+            if status == signals.INTERRUPTED:  # Typer turns Ctrl-C into this status, without a word
                 raise KeyboardInterrupt
             sys.exit(status)
         except UserError as error:
@@ -64,10 +68,16 @@ class _Group(TyperGroup):
         except RunError as error:
             _fail(str(error), status=1, options=self.options)
         except (KeyboardInterrupt, typer.Abort):
-            _fail("interrupted; finished trainings are stored, and the same command resumes from them", status=130)
+            what, status = signals.cause()
+            _fail(f"{what}; finished trainings are stored, and the same command resumes from them", status=status)
         except BrokenPipeError:
             sys.stderr.close()
             sys.exit(1)
+        except OSError as error:
+            if error.errno not in SYSTEM_REFUSES:
+                raise
+            sys.stdout = None  # which may be the file that cannot be written
+            _fail(f"{error.filename or 'output'} cannot be read or written: {error.strerror}", status=1)
         except Exception as error:
             if not hasattr(error, "format_message"):  # a usage error of the parser, whichever click Typer carries
                 raise
@@ -75,6 +85,7 @@ class _Group(TyperGroup):
                 sys.exit(2)
             _fail(" ".join(error.format_message().split()))
         finally:
+            warnings.formatwarning = _format_of_python
             if collecting:
                 gc.freeze()  # nor need it walk through them as the process ends
                 gc.enable()
@@ -84,6 +95,15 @@ def _names(command: Any) -> set[str]:
     """Return the names by which messages call the arguments of a command: those of its options, and of parameters."""
     flags = {flag.lstrip("-").replace("-", "_") for p in command.params for flag in (*p.opts, *p.secondary_opts)}
     return flags | {p.name for p in command.params if p.name}
+
+
+_format_of_python = warnings.formatwarning
+
+
+def _format_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
+    """Return a warning of dlhw as one line; those of other packages name the line of code, as Python does."""
+    is_ours = issubclass(category, DlhwWarning)
+    return f"dlhw: {with_flags(str(message))}\n" if is_ours else _format_of_python(message, category, *where, **more)
 
 
 def _fail(message: str, status: int = 2, options: set[str] | None = None) -> None:

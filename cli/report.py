@@ -16,7 +16,7 @@ from dlhw.runs.settings import check_choice
 
 Preset = Literal["quick", "full"]
 PresetOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--preset",
         metavar="<quick|full>",
@@ -54,7 +54,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors."
 
 
 def report(
-    preset: PresetOption = "",
+    preset: PresetOption = None,
     only: Only = None,
     from_runs: FromRuns = None,
     data: Data = "",
@@ -70,13 +70,15 @@ def report(
 
     A preset adds to the report that stands; --only limits what is trained, and other sections stay.
     """
-    from dlhw import files
+    from cli import console
     from dlhw import report as library
     from dlhw.present.numbers import format_duration
+    from dlhw.storage import files
 
     together = "`preset` trains, and `from_runs` uses stored runs; give only one of them"
-    require(not preset or not from_runs, together)
-    check_choice("preset", preset or "quick", Preset)
+    require(preset is None or not from_runs, together)
+    preset = "quick" if preset is None else preset
+    check_choice("preset", preset, Preset)
     require(jobs >= 0, f"`jobs` {jobs} must be positive, or 0 for one per core")
     output = Output(out, quiet=quiet, json=json)
 
@@ -88,7 +90,7 @@ def report(
 
     contents, paths = library.build(
         out,
-        preset=cast(Preset, preset or "quick"),
+        preset=cast(Preset, preset),
         from_runs=[Path(folder) for folder in options.split_commas(from_runs or [])],
         only=options.split_commas(only or []),
         data=data,
@@ -101,3 +103,6 @@ def report(
         print(files.to_json({"report": str(paths[0]), **library.as_json(contents, paths[0].parent)}, indent=None))
     elif output.talks:
         print(paths[0])
+    if diverged := [section.name for section in contents.sections if section.all_diverged]:
+        console.print_error(f"every training of {', '.join(diverged)} diverged")
+        raise typer.Exit(experiment.ALL_DIVERGED)

@@ -24,27 +24,28 @@ RunFolder = Annotated[
 def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
     """The experiments, and the runs stored under --out."""
     from rich.padding import Padding
-    from rich.text import Text
 
     from cli import console
-    from dlhw import files
+    from dlhw.runs.record_file import holds_run
+    from dlhw.storage import files
 
     is_there = out.is_dir() or out == Path("artifacts")  # which a first run makes
     require(is_there, f"`out` {out} is not a folder")
-    runs = sorted(p.parent for p in out.glob("*/*/run.json"))
+    folders = sorted(out.glob("*/*"))
+    runs = [p for p in folders if holds_run(p)]
     questions = {name: registry.question(name) for name in registry.names()}
     if json:
         print(files.to_json({"experiments": questions, "runs": [str(r) for r in runs]}, indent=None))
         return
     screen = console.stdout()
     screen.print(console.pairs("Experiments", questions))
-    begun = sorted(p.parent for p in out.glob("*/*/parts") if not (p.parent / "run.json").is_file())
+    begun = [p for p in folders if (p / "parts").is_dir() and p not in runs]
     lines = {str(path): _headline(path) for path in runs} | {str(path): _unfinished(path) for path in begun}
     if lines:
         screen.print(f"Runs in {out}", style="bold")
         for path, line in lines.items():
             screen.print(path, markup=False, soft_wrap=True)  # in one piece, to be copied
-            screen.print(Padding(Text(line), (0, 0, 0, 4)))
+            screen.print(Padding(console.as_text(line), (0, 0, 0, 4)))
     else:
         screen.print(f"No runs in {out}.", markup=False)
 
@@ -58,7 +59,10 @@ def _unfinished(path: Path) -> str:
     record = store.begun(path)
     if record is None:
         return "interrupted or running; its command resumes it"
-    settings = build(registry.get(record["experiment"]).settings, record["settings"])
+    try:
+        settings = build(registry.get(record["experiment"]).settings, record["settings"])
+    except (UserError, TypeError, AttributeError) as error:
+        return f"interrupted; {path / store.BEGUN}: {error}"
     words = ["dlhw", record["experiment"], *option_words(settings, changed(settings))]
     return f"interrupted or running; {shlex.join(words)} resumes it"
 
@@ -82,16 +86,19 @@ def _headline(path: Path) -> str:
 def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
     """Settings and numbers of a stored run, or of all runs in a folder."""
     from cli import console
-    from dlhw import files
     from dlhw.present.tables import to_csv
     from dlhw.runs import store
+    from dlhw.runs.record_file import holds_run, read_record
     from dlhw.runs.run import load
+    from dlhw.storage import files
 
-    if store.begun(run) is not None and not (run / "run.json").is_file():
+    if store.begun(run) is not None and not holds_run(run):
         raise UserError(f"{run} is not finished: {_unfinished(run)}")
     paths = store.runs_in(run)
     if json:
-        records = [{"run": str(path), **store.read_json(path)} for path in paths]
+        for path in paths:
+            load(path)  # refuses what show without `json` refuses
+        records = [{"run": str(path), **read_record(path)} for path in paths]
         print(files.to_json(records[0] if paths == [run] else records, indent=None))
         return
     if csv:
@@ -102,8 +109,8 @@ def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
         return
     out = console.stdout()
     for path in paths:
-        loaded, record = load(path), store.read_json(path)
-        environment = record["environment"]
+        loaded = load(path)
+        environment = loaded.environment
         settings = {label(field): getattr(loaded.settings, field.name) for field in dataclasses.fields(loaded.settings)}
         out.print(console.pairs(f"Settings of {path}", settings))
         out.print(console.pairs("Made with", {**environment["versions"], "device": environment["device"]}))
@@ -140,19 +147,15 @@ def draw(
 
 def _draw(path: Path, forms: list[str], dpi: int, suffix: str, animate: bool, *, required: bool) -> list[Path]:
     """Draw one run; required: whether it must have an animation if one is asked for."""
-    from dlhw import files
     from dlhw.runs import store
     from dlhw.runs.run import load
 
-    run = load(path)
     with store.locked(path):
-        try:
-            paths = run.draw(path, forms=forms, dpi=dpi, suffix=suffix)
-            if animate and not required and not run.animated:
-                print(f"dlhw: {path} has nothing to animate", file=sys.stderr)
-            elif animate:
-                paths.append(path / f"{run.experiment}.gif")
-                files.write_bytes(paths[-1], run.animation())
-        except OSError as error:
-            raise UserError(f"{path} cannot be written ({error.strerror})") from None
+        store.complete(path)
+        run = load(path)
+        paths = run.draw(path, forms=forms, dpi=dpi, suffix=suffix)
+        if animate and not required and not run.animated:
+            print(f"dlhw: {path} has nothing to animate", file=sys.stderr)
+        elif animate:
+            paths.append(run.write_animation(path))
     return paths

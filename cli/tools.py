@@ -24,9 +24,9 @@ def design(
 ) -> None:
     """Hidden widths of nets with equal numbers of parameters, within 0.2 %."""
     from cli import console
-    from dlhw import files
     from dlhw.models import architectures
     from dlhw.present.tables import Summary
+    from dlhw.storage import files
 
     counts = [options.element(int, v, "layers") for v in options.split_commas(layers or ["2,5,8"])]
     require(inputs >= 1 and outputs >= 1, f"`inputs` {inputs} and `outputs` {outputs} must be positive")
@@ -49,8 +49,9 @@ def design(
 def data(data_dir: options.DataDir = "", json: Json = False) -> None:
     """The data sets: sizes, where they were found, and whether they are complete and correct."""
     from cli import console
-    from dlhw import datasets, files
+    from dlhw import datasets
     from dlhw.present.tables import Summary
+    from dlhw.storage import files
 
     require(not data_dir or Path(data_dir).is_dir(), f"`data_dir` {data_dir} is not a folder")
     states = {name: datasets.status(name, data_dir or None) for name in datasets.DATASETS}
@@ -66,7 +67,7 @@ def data(data_dir: options.DataDir = "", json: Json = False) -> None:
 def devices(json: Json = False) -> None:
     """The devices that TensorFlow finds, what --strategy auto would use, and why."""
     from cli import console
-    from dlhw import files
+    from dlhw.storage import files
 
     with console.silent_start():
         from dlhw.models.forward import auto_layouts
@@ -113,10 +114,10 @@ def measure(
 ) -> None:
     """Loss, sensitivity, sharpness and curvature of a saved Keras model."""
     from cli import console
-    from dlhw import files
     from dlhw.present.tables import to_csv
     from dlhw.runs.measurements import check_instruments, measure_model
     from dlhw.runs.saved_models import Request
+    from dlhw.storage import files
 
     names = options.split_commas(only or [])
     check_instruments(names)

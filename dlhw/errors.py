@@ -6,10 +6,13 @@ shows the same message with its options in their place (`dlhw.runs.flags`).
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from pathlib import Path
 
+SYSTEM_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""Errors of a file system that nothing here can prevent: full, over a quota, read-only, broken."""
 _PACKAGE = str(Path(__file__).parent)
 
 
@@ -25,6 +28,10 @@ class RunError(RuntimeError):
 
     Finished trainings are stored, and the same command resumes from them.
     """
+
+
+class DlhwWarning(UserWarning):
+    """What this package warns of: one line."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -46,4 +53,4 @@ def warn(message: str) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level)
+    warnings.warn(message, DlhwWarning, stacklevel=level)

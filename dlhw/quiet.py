@@ -19,14 +19,14 @@ from types import ModuleType
 
 @contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Hide what is written to file descriptor 2; show it if an exception is raised."""
+    """Hide what is written to file descriptor 2; show it if an error is raised."""
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             hidden.seek(0)
             os.write(saved, hidden.read())
             raise

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+if "TF_XLA_FLAGS" not in os.environ:  # else that of the process which started this one
+    # What XLA has compiled is kept for all processes of these tests: the same programs recur hundreds of times.
+    _programs = tempfile.mkdtemp(prefix="dlhw-xla-")
+    os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_programs}"
+    atexit.register(shutil.rmtree, _programs, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,6 +32,46 @@ def _three_cpus():
     tf = pytest.importorskip("tensorflow")
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network():
+    """Refuse every connection and every look-up of a name beyond this machine: no command may make one unasked."""
+    patch = pytest.MonkeyPatch()
+    local = {None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::", socket.gethostname()}
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def refuse(host):
+        if (host.decode() if isinstance(host, bytes) else host) not in local:
+            raise OSError(f"a test asked the network for {host}")
+
+    def checked_connect(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            refuse(address[0])
+        return connect(self, address)
+
+    def checked_look_up(host, *args, **kwargs):
+        refuse(host)
+        return look_up(host, *args, **kwargs)
+
+    patch.setattr(socket.socket, "connect", checked_connect)
+    patch.setattr(socket, "getaddrinfo", checked_look_up)
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Run the functions of instruments one operation after the other: tracing a function takes longer than one call."""
+    from dlhw._tf.compiled import Compiled
+
+    compiled = Compiled.__call__
+
+    def call(self, *arguments):
+        # TensorFlow has this kind of Jacobian in graphs alone.
+        return compiled(self, *arguments) if self.function.__name__ == "matrix" else self.function(*arguments)
+
+    monkeypatch.setattr(Compiled, "__call__", call)
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,13 @@ import pytest
 
 import dlhw as library
 from cli import options
-from dlhw import files
 from dlhw.checkpoints import FolderCheckpoints, RunCheckpoints
 from dlhw.errors import UserError
 from dlhw.runs import experiment as registry
-from dlhw.runs import flags, runner, settings, store
+from dlhw.runs import flags, record_file, runner, settings
 from dlhw.runs.context import Context
 from dlhw.runs.provenance import cache_key
+from dlhw.storage import fields, files
 
 NAMES = registry.names()
 
@@ -40,7 +40,7 @@ def changed(tiny, **values):
 
 
 def same(a, b):
-    (one, _), (other, _) = files.split(a), files.split(b)
+    (one, _), (other, _) = fields.split(a), fields.split(b)
     return all(np.array_equal(one[k], other[k], equal_nan=one[k].dtype.kind == "f") for k in one)
 
 
@@ -56,7 +56,7 @@ def test_a_stored_run_is_the_run(tiny, tmp_path):
         else:
             assert mine == theirs
     assert str(loaded.summary()) == str(tiny.summary())
-    assert json.loads((path / "run.json").read_text())["schema"] == store.SCHEMA
+    assert json.loads((path / "run.json").read_text())["schema"] == record_file.SCHEMA
 
 
 @pytest.mark.slow

@@ -119,6 +119,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("make", "policy"), KINDS)
 @pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.usefixtures("uncompiled")
 def test_the_loss_is_that_of_evaluate(make, policy, name):
     if make is masked and name == "own function":
         pytest.skip("Keras cannot mask losses of more axes than the mask has; we refuse them")

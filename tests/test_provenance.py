@@ -7,11 +7,13 @@ TensorFlow itself runs otherwise than it is asked to.
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import dlhw
+from dlhw import checkpoints
 from dlhw.errors import UserError
 from dlhw.runs import experiment as registry
 from dlhw.runs import provenance, runner
@@ -99,8 +101,17 @@ def test_workers_are_those_of_the_plan():
     assert provenance.environment(context)["strategy"] == "multi-worker, 3 workers"
 
 
-def test_a_resumed_run_does_not_claim_a_wall_time():
+def test_the_wall_time_of_a_resumed_run_is_that_of_all_its_processes(monkeypatch):
     context = Context()
-    first, again = (runner.execute("simulate", registry.get("simulate").tiny, context) for _ in range(2))
-    assert first.environment["wall_seconds"] > 0
-    assert "wall_seconds" not in again.environment
+    clock = SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr(checkpoints, "time", clock)
+    now = [100.0]
+    put = context.checkpoints.put
+    monkeypatch.setattr(context.checkpoints, "put", lambda *a: (now.__setitem__(0, now[0] + 5.0), put(*a)))
+    first = runner.execute("simulate", registry.get("simulate").tiny, context)
+    assert not first.environment["resumed"]
+    assert first.environment["wall_seconds"] >= 5.0
+    now[0] = 7000.0  # another process, with a clock of its own
+    again = runner.execute("simulate", registry.get("simulate").tiny, context)
+    assert again.environment["resumed"]
+    assert abs(again.environment["wall_seconds"] - first.environment["wall_seconds"]) <= 10.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dlhw.runs.experiment import get, names
+from dlhw.runs.experiment import Experiment, get, names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,8 +28,11 @@ PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
 @pytest.mark.slow
-def test_the_commands_run(inside, tmp_path):
+def test_the_commands_run(inside, tmp_path, monkeypatch):
     from dlhw import run
+
+    # The quick preset takes a minute; its settings are checked by `test_report.py`, and here it has smaller ones.
+    monkeypatch.setattr(Experiment, "quick_settings", lambda self: self.tiny)
 
     stored = run("simulate", models=("2",), points=10, epochs=3, seeds=1).save(tmp_path / "stored")
     for place in ("artifacts", "artifacts/kept"):

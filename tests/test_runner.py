@@ -15,6 +15,7 @@ from dlhw.runs.context import Context
 from dlhw.runs.flags import with_flags
 from dlhw.runs.records import TrainingRecord
 from dlhw.training.distributed import plan as plans
+from tests.reliability import damage
 
 SETTINGS = {"models": ("2",), "epochs": 20, "points": 10, "seeds": 1}
 
@@ -42,7 +43,7 @@ def test_a_folder_in_use_or_with_another_run_is_refused(tmp_path):
     path = store.folder(tmp_path, "simulate", run.settings)
     with store.locked(path), pytest.raises(UserError, match="is in use by another process"):
         dlhw.run("simulate", out=tmp_path, overwrite=True, **SETTINGS)
-    (path / "run.json").write_text((path / "run.json").read_text().replace('"points": 10', '"points": 11'))
+    damage.changed(damage.put(11, "settings", "points"), seal=True)(path)
     with pytest.raises(UserError, match="holds a run with other settings"):
         dlhw.run("simulate", out=tmp_path, **SETTINGS)
     assert dlhw.run("simulate", out=tmp_path, overwrite=True, **SETTINGS).settings == run.settings
@@ -52,7 +53,7 @@ def test_an_interrupted_run_is_resumed(tmp_path, monkeypatch):
     settings = dataclasses.replace(registry.get("minimal-ratio").tiny, seeds=2)
     written = runner.Run.write
 
-    def crash(self, path):
+    def crash(self, path, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner.Run, "write", crash)
@@ -63,7 +64,7 @@ def test_an_interrupted_run_is_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(runner.Run, "write", written)
     outcome = runner.run_and_store("minimal-ratio", settings, Context(), tmp_path)
     assert outcome.run is not None
-    assert "wall_seconds" not in outcome.run.environment  # resumed
+    assert outcome.run.environment["resumed"]
     assert not (path / "parts").exists()
 
 
@@ -94,11 +95,10 @@ def test_another_request_is_computed(tmp_path, monkeypatch, context):
 
 def test_other_versions_and_other_devices_are_computed(tmp_path, monkeypatch):
     first = dlhw.run("simulate", out=tmp_path, **SETTINGS)
-    record = store.folder(tmp_path, "simulate", first.settings) / "run.json"
-    made_here = record.read_text()
-    record.write_text(made_here.replace(f'"keras": "{first.environment["versions"]["keras"]}"', '"keras": "3.0.0"'))
+    path = store.folder(tmp_path, "simulate", first.settings)
+    damage.changed(damage.put("3.0.0", "environment", "versions", "keras"), seal=True)(path)
     assert computed(tmp_path, monkeypatch)
-    record.write_text(made_here.replace('"device": "CPU"', '"device": "NVIDIA H100"'))
+    damage.changed(damage.put("NVIDIA H100", "environment", "device"), seal=True)(path)
     assert computed(tmp_path, monkeypatch)
     monkeypatch.setattr(reuse, "_may_have_gpus", lambda: True)  # then TensorFlow is asked, and finds none here
     assert not computed(tmp_path, monkeypatch)
@@ -180,7 +180,7 @@ def test_a_run_is_shown_in_one_line():
 def test_an_interrupted_run_is_not_replaced_by_another_of_its_name(tmp_path, monkeypatch):
     write = runner.Run.write
 
-    def crash(self, path):
+    def crash(self, path, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner.Run, "write", crash)
@@ -196,7 +196,9 @@ def test_an_interrupted_run_is_not_replaced_by_another_of_its_name(tmp_path, mon
 
 
 def test_an_interrupted_run_names_its_command(tmp_path, inside):
-    store.begin(tmp_path / "artifacts" / "simulate" / "mine", "simulate", registry.get("simulate").settings(epochs=7))
+    path = tmp_path / "artifacts" / "simulate" / "mine"
+    path.mkdir(parents=True)
+    store.begin(path, "simulate", registry.get("simulate").settings(epochs=7))
     command = "dlhw simulate --epochs 7 resumes it"
     assert command in " ".join(inside("list")[1].split())
     assert command in inside("show", "artifacts/simulate/mine", expect=2)[1]

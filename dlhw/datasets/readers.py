@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import pickle
-import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dlhw.errors import UserError, require
+from dlhw.storage import archives
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """x_train, y_train, x_test, y_test."""
@@ -44,14 +44,12 @@ def mnist(folder: Path) -> Arrays | None:
     if path is None:
         return _idx_files(folder)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            missing = [k for k in _NPZ if k not in stored.files]
-            require(not missing, f"{path} lacks {', '.join(missing)}")
-            x, y, u, v = (stored[k] for k in _NPZ)
-    except UserError:
-        raise
-    except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        stored = archives.read_arrays(path, _NPZ)
+    except archives.DAMAGED_ARCHIVE as error:
         raise _damaged(path, error) from None
+    missing = [k for k in _NPZ if k not in stored]
+    require(not missing, f"{path} lacks {', '.join(missing)}")
+    x, y, u, v = (stored[k] for k in _NPZ)
     return x, y, u, v
 
 

@@ -51,6 +51,8 @@ class Settings(BatchSettings):
 class Result(CurveRows):
     """One row per net."""
 
+    SIZES: ClassVar = {"R": "models", "S": "seeds"}
+
 
 SECTION = Section(
     "1-1 b",

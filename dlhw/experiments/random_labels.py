@@ -60,6 +60,8 @@ class Settings(BatchSettings):
 class Result(CurveRows):
     """One row per noise level. Training loss and accuracy are those of the labels trained on; test labels are true."""
 
+    SIZES: ClassVar = {"R": "noise", "S": "seeds"}
+
 
 SECTION = Section(
     "1-3 a",

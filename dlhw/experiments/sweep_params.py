@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -58,8 +58,9 @@ class Settings(BatchSettings):
 class Result(CurveRows):
     """One row per net."""
 
-    parameters: NDArray[np.integer]  # (R,)
-    gap_error: NDArray[np.floating] | None = None  # (R, S) standard error of test loss - train loss over the images
+    SIZES: ClassVar = {"R": "nets", "S": "seeds"}
+    parameters: Annotated[NDArray[np.integer], "R"]
+    gap_error: Annotated[NDArray[np.floating], "R, S"] | None = None  # standard error of test loss - train loss
 
 
 SECTION = Section(

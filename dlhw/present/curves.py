@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,13 +25,13 @@ LATE = 0.05
 class CurveRows:
     """R rows, S seeds, E epochs; entry 0 of a curve is before training, nan follows a divergence."""
 
-    train_loss: Array  # (R, S, E + 1) cross entropy in nats
-    train_accuracy: Array  # (R, S, E + 1) fraction in [0, 1]
-    test_loss: Array  # (R, S, E + 1)
-    test_accuracy: Array  # (R, S, E + 1)
-    diverged_at: NDArray[np.integer]  # (R, S) epoch, or -1
-    seconds: tuple[float, ...]  # (R S,) wall time, row by row, trainings side by side
-    compile_seconds: tuple[float, ...]  # (R S,)
+    train_loss: Annotated[Array, "R, S, E + 1"]  # cross entropy in nats
+    train_accuracy: Annotated[Array, "R, S, E + 1"]  # fraction in [0, 1]
+    test_loss: Annotated[Array, "R, S, E + 1"]
+    test_accuracy: Annotated[Array, "R, S, E + 1"]
+    diverged_at: Annotated[NDArray[np.integer], "R, S"]  # epoch, or -1
+    seconds: Annotated[tuple[float, ...], "R S"]  # wall time, row by row, trainings side by side
+    compile_seconds: Annotated[tuple[float, ...], "R S"]
 
     def seconds_by_row(self) -> Array:
         """Return the wall times, (R, S)."""

@@ -10,8 +10,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from dlhw.files import write_bytes
 from dlhw.present import style
+from dlhw.storage.files import write_bytes
 
 FORMS = ("png", "svg", "pdf")
 

@@ -4,13 +4,12 @@ from dlhw.report.builder import build
 from dlhw.report.comparison import compare
 from dlhw.report.contents import Report, compose
 from dlhw.report.presets import in_order, is_reduced, preset_settings, stored_runs
-from dlhw.report.writer import as_json, check_folder, html, write
+from dlhw.report.writer import as_json, html, write
 
 __all__ = [
     "Report",
     "as_json",
     "build",
-    "check_folder",
     "compare",
     "compose",
     "html",

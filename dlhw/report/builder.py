@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from dlhw.errors import UserError, require
 from dlhw.report import presets, writer
 from dlhw.report.contents import Report, compose
 from dlhw.report.presets import Preset
+from dlhw.runs import checks, executors, store
 from dlhw.runs import experiment as registry
-from dlhw.runs import runner, store
 from dlhw.runs.context import Context
+from dlhw.runs.record_file import holds_run
 from dlhw.runs.run import Run, load
 from dlhw.runs.runner import Outcome, run_and_store
 from dlhw.training.distributed import cluster
@@ -78,18 +78,28 @@ def build(
     if from_runs:
         require(not data, "`data` applies to a preset; `from_runs` uses the runs as stored")
         runs = _stored([Path(path) for path in from_runs], only)
-        writer.check_folder(folder)
+        writer.prepare(folder)
         if not overwrite:
             _check_nothing_is_lost(folder, runs)
     else:
         wanted = _of_preset(preset, only, data)
-        standing = {} if overwrite else _standing(folder)
-        writer.check_folder(folder)
-        new = _stored_or_run(wanted, context or Context(), out, run_experiment, finished)
-        runs = _in_order(standing | new)
+        writer.prepare(folder)
+        if not overwrite:
+            _standing(folder)  # before an hour of training
+        runs = _in_order(_stored_or_run(wanted, context or Context(), out, run_experiment, finished))
+    with store.locked(folder, writer.WAIT):
+        writer.complete(folder)
+        if not from_runs and not overwrite:
+            runs = _in_order(_standing(folder) | runs)  # another process may have added sections
+        elif not overwrite:
+            _check_nothing_is_lost(folder, runs)
+        return _write(runs, folder)
+
+
+def _write(runs: Runs, folder: Path) -> tuple[Report, list[Path]]:
     reduced = any(presets.is_reduced(run) for run in runs.values())
     report = compose(list(runs.values()), list(runs), reduced=reduced)
-    return report, writer.write(report, folder)
+    return report, writer.replace(report, folder)
 
 
 def _stored(folders: Sequence[Path], only: Sequence[str]) -> Runs:
@@ -151,25 +161,29 @@ def _stored_or_run(
     stored: dict[str, Run] = {}
     paths = {name: store.folder(out, name, settings) for name, settings in wanted.items()}
     for name, settings in wanted.items():
-        if (paths[name] / "run.json").is_file():
+        if holds_run(paths[name]):
             stored[name] = load(paths[name])
             other = f"{paths[name]} holds a run with other settings; move it away, or use another `out`"
             require(stored[name].settings == settings, other)
         else:
-            runner.check_context(name, settings, context)
-            runner.check_folder(name, settings, out)
+            checks.check_context(name, settings, context)
+            checks.check_folder(name, settings, out)
     missing = {name: presets.typical_seconds(name, settings) for name, settings in wanted.items() if name not in stored}
     runs: Runs = {}
     passed = typical = 0.0
+    if missing:
+        # The first of several experiments decides the threads of all, and they the rounding: whether it is stored
+        # already must not matter.
+        executors.limit_threads(context.workers, xla=True)
     for k, (name, settings) in enumerate(wanted.items(), start=1):
-        began, seconds = time.perf_counter(), None
+        seconds = None
         if name in stored:
             runs[paths[name].resolve()] = stored[name]
         else:
             outcome = run_experiment(name, settings, context, out)
             if outcome.run is None:
                 raise UserError("a report is made by one process; unset TF_CONFIG, or run the experiments first")
-            runs[outcome.path.resolve()], seconds = outcome.run, time.perf_counter() - began
+            runs[outcome.path.resolve()], seconds = outcome.run, outcome.run.wall_seconds
             passed, typical = passed + seconds, typical + missing.pop(name)
         if finished is not None:
             speed = passed / typical if typical else 1.0  # of this machine, against the one that was timed

@@ -69,6 +69,7 @@ class ReportSection:
     settings: tuple[SettingRow, ...]
     duration: str
     numbers: dict[str, Any]
+    all_diverged: bool
     path: Path | None = None  # of the run folder
 
 
@@ -121,6 +122,7 @@ def _section(run: Run, anchor: str, distinction: str) -> ReportSection:
         settings=tuple(_settings(run, section)),
         duration=_duration(run),
         numbers=summary.numbers,
+        all_diverged=run.all_diverged,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from dlhw import datasets
 from dlhw.errors import require
 from dlhw.runs import experiment as registry
+from dlhw.runs.record_file import holds_run
 from dlhw.runs.run import Run
 from dlhw.runs.settings import build
 
@@ -91,7 +92,7 @@ def stored_runs(folder: Path, only: Sequence[str] = ()) -> list[Path]:
     require(folder.is_dir(), f"`from_runs` {folder} is not a folder; give one that holds runs, such as artifacts")
     folders = []
     for name in in_order(only or registry.names()):
-        runs = sorted(p.parent for p in (folder / name).glob("*/run.json"))
+        runs = [path for path in (folder / name).glob("*") if holds_run(path)]
         folders += sorted(runs, key=lambda path: (path.name != "default", path.name))
     require(bool(folders), f"`from_runs` {folder} holds no run of {', '.join(only) or 'any experiment'}")
     return folders

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlhw import files
-from dlhw.errors import UserError
+from dlhw.errors import UserError, require
 from dlhw.present.templates import load_template
 from dlhw.report.contents import Report
+from dlhw.runs import store
+from dlhw.storage import files, publish
 
+WAIT = 60.0
+"""Seconds to wait for another process that writes the same report."""
+RECORD = "report.json"
+"""Written last: it says which runs and figures belong to the report."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -22,55 +26,80 @@ def html(report: Report) -> str:
     return load_template(TEMPLATES, "report.html").render(report=report)
 
 
-def check_folder(folder: Path) -> None:
-    """Raise UserError if a report cannot be written there; makes the folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        Path(tempfile.mkdtemp(dir=folder)).rmdir()
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another `out`") from None
+def prepare(folder: Path) -> None:
+    """Finish the writing of a report that was interrupted, and find out whether files can be written; leaves none.
+
+    Raises:
+        UserError: if they cannot, or another process writes there.
+    """
+    with store.locked(folder, WAIT):
+        complete(folder)
+
+
+def complete(folder: Path) -> None:
+    """Finish the writing of a report that was interrupted, in a folder whose lock the caller holds."""
+    publish.complete(folder, RECORD)
 
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.html, report.md with its figures, and report.json into `folder`; return their paths.
 
-    Figures that an earlier report left there, and this one does not have, are deleted.
+    Until all of them are written the folder holds the report that it held. Figures that it had, and this one does not
+    have, are deleted.
 
     Raises:
-        UserError: if the folder cannot be written.
+        UserError: if another process writes there.
+        RunError: if the folder cannot be written.
     """
+    with store.locked(folder, WAIT):
+        return replace(report, folder)
+
+
+def replace(report: Report, folder: Path) -> list[Path]:
+    """As :func:`write`, in a folder whose lock the caller holds."""
     page = html(report)
     markdown = load_template(TEMPLATES, "report.md").render(report=report)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in _figures_in(folder):
-            (folder / old).unlink(missing_ok=True)
+    with publish.replacing(folder, RECORD, _figures_in(folder)) as new:
         for picture in (picture for section in report.sections for picture in section.pictures):
-            files.write_bytes(folder / picture.file, picture.png)
-        files.write_bytes(folder / "report.md", (re.sub(r"\n{3,}", "\n\n", markdown).rstrip() + "\n").encode())
-        files.write_json(folder / "report.json", as_json(report, folder))
-        files.write_bytes(folder / "report.html", page.encode())
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another `out`") from None
-    return [folder / name for name in ("report.html", "report.md", "report.json")]
+            files.write_bytes(new / picture.file, picture.png)
+        files.write_bytes(new / "report.md", (re.sub(r"\n{3,}", "\n\n", markdown).rstrip() + "\n").encode())
+        files.write_bytes(new / "report.html", page.encode())
+        files.write_json(new / RECORD, as_json(report, folder))
+    return [folder / name for name in ("report.html", "report.md", RECORD)]
+
+
+def _parts_of(folder: Path) -> list[Mapping[str, Any]]:
+    """Return the sections in report.json of the report in `folder`; none where there is no report.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    file = publish.current(folder, RECORD)
+    if not file.exists():
+        return []
+    try:
+        parts = files.read_json(file)["parts"]
+        fits = all(isinstance(part, dict) for part in parts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} cannot be read ({error}); use `overwrite` to leave out what it holds") from None
+    require(fits, f"{file} is not that of a report; use `overwrite` to replace it")
+    return list(parts)
 
 
 def _figures_in(folder: Path) -> list[str]:
     """Return the names of the figures of the report in `folder`."""
     try:
-        parts = json.loads((folder / "report.json").read_text())["parts"]
-        return [Path(name).name for part in parts for name in part["figures"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        figures = [part.get("figures") for part in _parts_of(folder)]
+    except UserError:
         return []
+    names = [str(name) for of_part in figures if isinstance(of_part, dict) for name in of_part]
+    return [name for name in names if name.endswith(".png") and name == Path(name).name]
 
 
 def runs_of(folder: Path) -> list[tuple[str, Path]]:
     """Return experiment and run folder of every section of the report in `folder`; none where there is no report."""
-    try:
-        parts = json.loads((folder / "report.json").read_text())["parts"]
-        return [(part["experiment"], (folder / part["run"]).resolve()) for part in parts if part.get("run")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
+    paths = [(part.get("experiment"), part.get("run")) for part in _parts_of(folder)]
+    return [(str(name), (folder / path).resolve()) for name, path in paths if isinstance(path, str) and path]
 
 
 def as_json(report: Report, folder: Path | None = None) -> dict[str, Any]:

@@ -55,13 +55,15 @@ class LiveCurves(Protocol):
     def write(self, ended: str = "") -> None:
         """Write what has been added; ended: how the run ended."""
 
+    def end(self, how: str) -> None:
+        """Write how the run ended, if anything has been written."""
+
 
 @dataclass
 class Provenance:
     """How a run was computed, recorded by the code that decided it."""
 
     plan: Plan | None = None  # of the trainings
-    resumed: bool = False  # whether anything came from an earlier process
     layouts: dict[str, str] = field(default_factory=dict)  # of every net on images, how its training computed it
 
 

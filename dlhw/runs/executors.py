@@ -54,15 +54,22 @@ class Threads:
             raise error  # the first cause, not a task that stopped because of it
 
 
+_limited = False
+"""Whether the number of threads has been decided."""
+
+
 def limit_threads(jobs: int, *, xla: bool = False) -> None:
-    """Divide the cores among `jobs` tasks, unless TensorFlow has been initialized, after which it refuses to change.
+    """Divide the cores among `jobs` tasks, once in a process: TensorFlow refuses to change after its first operation.
 
     Programs of XLA all run on the threads for operations, which have to be one for each task; TensorFlow's own kernels
     are faster if each has one thread.
     """
     import tensorflow as tf
 
-    cores = os.cpu_count() or 1
+    global _limited
+    if _limited:
+        return
+    _limited, cores = True, os.cpu_count() or 1
     try:
         tf.config.threading.set_intra_op_parallelism_threads(cores if xla else max(1, cores // jobs))
         tf.config.threading.set_inter_op_parallelism_threads(jobs)

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dlhw import files
 from dlhw.present.templates import load_template
 from dlhw.runs.live_chart import HEIGHT, MARGIN, WIDTH, Curve, chart_of, look_of
 from dlhw.runs.store import LIVE_PAGE
+from dlhw.storage import files
 
 SECONDS = 3.0
 """Between two versions of the page."""
@@ -50,6 +50,11 @@ class LivePage:
                 self.write()
                 self.written = time.monotonic()
 
+    def end(self, how: str) -> None:
+        """Write how the run ended, if the page has been written at all."""
+        if self.written:
+            self.write(how)
+
     def write(self, ended: str = "") -> None:
         """Write the page. ended: how the run ended; then the page no longer reloads itself."""
         charts = [("loss", chart_of(self.loss)), ("gradient norm", chart_of(self.gradient_norm))]
@@ -64,5 +69,4 @@ class LivePage:
             height=HEIGHT,
             margin=MARGIN,
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         files.write_bytes(self.path, page.encode())

@@ -9,6 +9,7 @@ from typing import Any
 from dlhw.errors import UserError
 from dlhw.runs.context import Context
 from dlhw.runs.provenance import input_files, requested, versions
+from dlhw.runs.record_file import holds_run
 from dlhw.runs.run import Run, load
 
 _GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")  # of NVIDIA, of AMD, and of Windows below Linux
@@ -29,7 +30,7 @@ def stored_run(path: Path, settings: Any, context: Context) -> Run | None:
     """
     from dlhw.training.distributed import cluster
 
-    if context.tensorboard is not None or not (path / "run.json").is_file() or cluster.detect() is not None:
+    if context.tensorboard is not None or not holds_run(path) or cluster.detect() is not None:
         return None
     try:
         run = load(path)

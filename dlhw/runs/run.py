@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlhw import files
 from dlhw.errors import UserError
 from dlhw.runs import experiment as registry
 from dlhw.runs import settings as settings_
 from dlhw.runs import store
+from dlhw.runs.record_file import RECORD, as_record, read_record, read_result, signature
+from dlhw.storage import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 TIMING_FIELDS = ("seconds", "compile_seconds", "line_seconds", "search_seconds")
 """Fields of results that hold wall times of parts of a run."""
+_PAGES = ("surface",)
+_ATTEMPTS = 3
+"""Most attempts to read a run that another process replaces meanwhile."""
+"""Names of pages in run folders."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,12 @@ class Run:
     def definition(self) -> registry.Experiment[Any, Any]:
         """The experiment itself."""
         return registry.get(self.experiment)
+
+    @property
+    def all_diverged(self) -> bool:
+        """Whether every training of the run diverged."""
+        diverged_at = getattr(self.result, "diverged_at", None)
+        return diverged_at is not None and bool((diverged_at >= 0).all())
 
     def figures(self) -> dict[str, Figure]:
         """Return the figures by name, drawn from the result alone."""
@@ -127,21 +138,36 @@ class Run:
             files.write_bytes(paths[-1], text.encode())
         return paths
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, *, animate: bool = False, live: bool = False) -> None:
         """Write everything into a run folder whose lock the caller holds.
 
         Args:
             path: the run folder.
+            animate: also write the GIF.
+            live: the page of curves in the folder is that of this run.
         """
-        store.save(
-            path,
-            experiment=self.experiment,
-            settings=self.settings,
-            result=self.result,
-            environment=self.environment,
-            numbers=self.summary().numbers,
-            draw=self.draw,
-        )
+        record = as_record(self.experiment, self.settings, self.environment, self.summary().numbers)
+
+        def draw(folder: Path) -> None:
+            self.draw(folder)
+            if animate:
+                self.write_animation(folder)
+
+        names = {*self.definition.section.captions, self.experiment, *_PAGES, *(() if live else ("live",))}
+        store.save(path, record, self.result, draw, names)
+
+    def write_animation(self, folder: Path) -> Path:
+        """Write the GIF; see :meth:`animation`.
+
+        Args:
+            folder: where it is written.
+
+        Returns:
+            The path of the file.
+        """
+        path = folder / f"{self.experiment}.gif"
+        files.write_bytes(path, self.animation())
+        return path
 
 
 def load(path: str | Path) -> Run:
@@ -154,7 +180,7 @@ def load(path: str | Path) -> Run:
         The run, with its settings, result and environment.
 
     Raises:
-        UserError: if `path` is not a run of this schema.
+        UserError: if `path` is not a run, or was changed after it was written.
 
     Example:
         >>> import tempfile
@@ -165,8 +191,28 @@ def load(path: str | Path) -> Run:
         3
     """
     path = Path(path)
-    record = store.read_json(path)
-    experiment = registry.get(record["experiment"])
-    settings = settings_.build(experiment.settings, record["settings"])
-    result = store.read_result(path, experiment.result, record["result"])
-    return Run(record["experiment"], settings, result, record["environment"])
+    for _ in range(_ATTEMPTS - 1):
+        before = signature(path)
+        try:
+            return _load(path)
+        except UserError:
+            if signature(path) == before:
+                raise
+    return _load(path)
+
+
+def _load(path: Path) -> Run:
+    record = read_record(path)
+    try:
+        experiment = registry.get(record["experiment"])
+        settings = settings_.build(experiment.settings, record["settings"])
+    except (UserError, TypeError, AttributeError) as error:
+        raise UserError(f"{path / RECORD}: {error}") from None
+    result = read_result(path, experiment.result, record, settings)
+    run = Run(record["experiment"], settings, result, record["environment"])
+    try:
+        run.summary()
+    except Exception as error:  # whatever numbers of another run lead to
+        reason = str(error) or type(error).__name__
+        raise UserError(f"{path}: settings and numbers do not belong together ({reason}): run it again") from None
+    return run

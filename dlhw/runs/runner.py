@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dlhw import files
 from dlhw.checkpoints import FolderCheckpoints, RunCheckpoints
-from dlhw.errors import UserError, require
+from dlhw.errors import RunError, UserError, require
 from dlhw.runs import experiment as registry
 from dlhw.runs import reuse, store
+from dlhw.runs.checks import check_context, check_folder, check_inputs, is_chief
 from dlhw.runs.context import Context, ProgressReport, Provenance
-from dlhw.runs.run import Run
+from dlhw.runs.run import Run, load
 from dlhw.runs.settings import build
 
 
@@ -75,17 +72,16 @@ def execute(name: str, settings: Any, context: Context) -> Run:
     from dlhw.models import layout
     from dlhw.runs.provenance import cache_key, environment, input_files
 
-    began, provenance = time.perf_counter(), Provenance()
+    provenance = Provenance()
     checkpoints = RunCheckpoints(context.checkpoints, cache_key(name, settings, context))
     context = replace(context, checkpoints=checkpoints, provenance=provenance)
     with nullcontext() if context.layout == "auto" else layout(context.layout):
         result = registry.get(name).run(settings, context)
-    provenance.resumed = checkpoints.resumed
     made_with = environment(context)
     if inputs := input_files(settings):
         made_with["inputs"] = inputs
-    if not provenance.resumed:  # else it is the time of the remaining part
-        made_with["wall_seconds"] = time.perf_counter() - began
+    made_with["wall_seconds"] = checkpoints.seconds
+    made_with["resumed"] = checkpoints.resumed
     return Run(name, settings, result, made_with)
 
 
@@ -97,50 +93,6 @@ class Outcome:
     run: Run | None  # None on a worker that had nothing to do
     note: str = ""  # on a worker that is not the chief: why it wrote nothing
     stored: bool = False  # whether the run was there already, and nothing was computed
-
-
-def check_context(name: str, settings: Any, context: Context) -> None:
-    """Refuse a context that does not fit the experiment, before TensorFlow is imported; writes nothing.
-
-    Raises:
-        UserError: for an animation that does not exist, devices that do not go together, a folder of event files that
-            cannot be written, a data set that is damaged or not in the folder that was named.
-    """
-    from dlhw import datasets
-
-    experiment = registry.get(name)
-    if context.animate:
-        experiment.check_can_animate(settings)
-    is_chief = _is_chief()
-    dataset = experiment.dataset(settings)
-    if context.scheduler:
-        _check_scheduler(context, bool(dataset))
-    if is_chief:
-        _check_tensorboard(context.tensorboard)
-    if dataset:
-        datasets.check(dataset, context.data_dir)
-
-
-def check_folder(name: str, settings: Any, out: Path, overwrite: bool = False, run_name: str = "") -> None:
-    """Refuse a run folder that cannot be used: UserError; writes nothing."""
-    path = store.folder(out, name, settings, run_name)
-    if _is_chief():  # the others write nothing
-        store.check_free(path, settings, overwrite)
-
-
-def check_inputs(name: str, settings: Any, context: Context) -> None:
-    """Refuse files of the user, such as saved models, that the experiment cannot use: UserError. Loads TensorFlow."""
-    check = registry.get(name).check_inputs
-    if check is not None:
-        check(settings, context)
-
-
-def _is_chief() -> bool:
-    """Whether this process writes files; refuses a malformed TF_CONFIG before TensorFlow reads it."""
-    from dlhw.training.distributed import cluster
-
-    group = cluster.detect()
-    return group is None or group.chief
 
 
 def run_and_store(
@@ -173,9 +125,13 @@ def run_and_store(
     check_context(name, settings, context)
     check_folder(name, settings, out, overwrite, run_name)
     experiment, path = registry.get(name), store.folder(out, name, settings, run_name)
-    if not overwrite and (stored := reuse.stored_run(path, settings, context)) is not None:
+    if is_chief() and store.is_interrupted(path):
+        with store.locked(path):
+            store.complete(path)
+    if (stored := _stored(path, settings, context, overwrite)) is not None:
         if context.animate and not (path / f"{name}.gif").is_file():
-            files.write_bytes(path / f"{name}.gif", stored.animation())
+            with store.locked(path):
+                load(path).write_animation(path)
         return Outcome(path, stored, stored=True)
     with loading():
         from dlhw.training.distributed import plan as plans
@@ -191,6 +147,10 @@ def run_and_store(
     with store.locked(path) if plan.chief else nullcontext(), nullcontext() if silent else reporting() as report:  # type: ignore[misc]
         context = replace(context, progress=report or context.progress)
         if plan.chief:
+            # Another process may have finished or begun a run here since the folder was checked.
+            check_folder(name, settings, out, overwrite, run_name)
+            if (stored := _stored(path, settings, context, overwrite)) is not None:
+                return Outcome(path, stored, stored=True)
             begin = partial(store.begin, path, name, settings)
             context = replace(context, checkpoints=FolderCheckpoints(path / "parts", begin))
         if context.tensorboard is not None:
@@ -199,15 +159,16 @@ def run_and_store(
             from dlhw.runs.live import LivePage  # late: it loads Matplotlib
 
             context = replace(context, live_page=LivePage(path, f"{name}: {path.name}"))
-        if context.live_page is None and plan.chief:
-            (path / store.LIVE_PAGE).unlink(missing_ok=True)  # of an earlier run
         finished = _execute_live(name, settings, context)
         if not plan.chief:
             return Outcome(path, finished, f"{worker} is done; the chief writes the run")
-        finished.write(path)
-        if context.animate:
-            files.write_bytes(path / f"{name}.gif", finished.animation())
+        finished.write(path, animate=context.animate, live=context.live)
     return Outcome(path, finished)
+
+
+def _stored(path: Path, settings: Any, context: Context, overwrite: bool) -> Run | None:
+    """Return the run in a run folder if it need not be computed again."""
+    return None if overwrite else reuse.stored_run(path, settings, context)
 
 
 def _execute_live(name: str, settings: Any, context: Context) -> Run:
@@ -217,33 +178,9 @@ def _execute_live(name: str, settings: Any, context: Context) -> Run:
         finished = execute(name, settings, context)
     except BaseException:
         if page is not None:
-            page.write("Interrupted; the same command resumes it.")
+            with suppress(RunError):  # it would hide the cause
+                page.end("Interrupted; the same command resumes it.")
         raise
     if page is not None:
         page.write("Finished.")
     return finished
-
-
-def _check_tensorboard(folder: Path | None) -> None:
-    """Refuse a folder of event files that cannot be made."""
-    if folder is None:
-        return
-    installed = find_spec("tensorboard") is not None
-    require(installed, '`tensorboard` needs the package of that name: pip install "dlhw[tensorboard]"')
-    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    try:
-        Path(tempfile.mkdtemp(dir=existing)).rmdir()
-    except OSError:
-        require(False, f"`tensorboard`: {folder} cannot be written; choose another place")
-
-
-def _check_scheduler(context: Context, on_images: bool) -> None:
-    from dlhw.runs import dask
-
-    no_events = context.tensorboard is None
-    require(no_events, "`tensorboard`: other machines write no events here; leave out `scheduler` or it")
-    require(not context.live, "`live`: other machines write no page here; leave out `scheduler` or it")
-    require(on_images, "`scheduler`: small nets train as stacks on this machine; leave it out")
-    is_free = context.strategy in ("auto", "none")
-    require(is_free, f"`scheduler` and `strategy` {context.strategy}: choose one of them")
-    dask.connect(context.scheduler).close()

@@ -6,8 +6,6 @@ import difflib
 import shutil
 import tempfile
 import warnings
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw import datasets
-from dlhw.errors import UserError, require
+from dlhw.errors import SYSTEM_REFUSES, UserError, require
+from dlhw.storage import archives
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +28,6 @@ MODEL_FILES = (".keras", ".h5", ".hdf5")
 """Endings of the files that Keras reads."""
 EXAMPLES = 64
 """Examples on which a model is tried."""
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 _PAIRS = (("x", "y"), ("x_test", "y_test"))
 
 
@@ -96,6 +94,8 @@ def _read(path: str, request: Request) -> keras.Model:
     try:
         return _load(path, compiled=request.loss == "auto")
     except Exception as error:  # whatever Keras meets in a file of the user
+        if isinstance(error, OSError) and error.errno in SYSTEM_REFUSES:
+            raise  # of this machine, not of the file
         reason = (str(error) or type(error).__name__).splitlines()[0]
     if request.loss == "auto":
         try:
@@ -107,6 +107,8 @@ def _read(path: str, request: Request) -> keras.Model:
                 f"{label}: the loss or metric that it was compiled with is not known here ({reason}); name a loss "
                 "with `loss`"
             )
+    if "deserialization of a `Lambda` layer" in reason:
+        raise UserError(f"{label} has a Lambda layer, whose code would run here; replace it by a layer of Keras")
     raise UserError(f"{label} cannot be loaded ({reason})")
 
 
@@ -117,7 +119,7 @@ def _load(path: str, *, compiled: bool) -> keras.Model:
         warnings.simplefilter("ignore")  # about the optimizer's state, which is of no use here
         if not path.endswith(MODEL_FILES):  # Keras reads the format off the ending, in lower case
             path = shutil.copy(path, str(Path(folder) / f"model{Path(path).suffix.lower()}"))
-        return keras.models.load_model(path, compile=compiled)
+        return keras.models.load_model(path, compile=compiled, safe_mode=True)
 
 
 def _data(request: Request) -> tuple[Data, Data]:
@@ -127,10 +129,10 @@ def _data(request: Request) -> tuple[Data, Data]:
         rows = datasets.fixed_sample(len(loaded.x_train), request.subset)
         return loaded.x_train[rows], loaded.y_train[rows]
     try:
-        with np.load(request.data, allow_pickle=False) as stored:
-            names = next((pair for pair in _PAIRS if all(name in stored for name in pair)), _PAIRS[0])
-            x, y = (stored[name] for name in names)
-    except _DAMAGED as error:
+        stored = archives.read_arrays(Path(request.data), {name for pair in _PAIRS for name in pair})
+        names = next((pair for pair in _PAIRS if all(name in stored for name in pair)), _PAIRS[0])
+        x, y = (stored[name] for name in names)
+    except (KeyError, *archives.DAMAGED_ARCHIVE) as error:
         raise UserError(f"`data` {request.data} must be an .npz file with arrays x and y ({error})") from None
     alike = x.ndim >= 1 and y.ndim >= 1 and len(x) == len(y) > 0
     require(alike, f"`data` {request.data}: x {x.shape} and y {y.shape} must have as many examples, at least one")

@@ -5,24 +5,26 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from dlhw import files
-from dlhw.errors import UserError, require
+from dlhw.errors import SYSTEM_REFUSES, RunError, UserError, require
+from dlhw.runs.record_file import RECORD, holds_run, read_record, write_record
 from dlhw.runs.settings import run_name
+from dlhw.storage import files, publish
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
-SCHEMA = 1
 LIVE_PAGE = "live.html"
 OF_UNFINISHED = ("parts", LIVE_PAGE)
 """What a run folder contains before the run is finished."""
 BEGUN = Path("parts") / "run.json"
 """Which run has begun in a run folder."""
+_DRAWN = (".png", ".svg", ".pdf", ".html", ".gif")
+_ELSEWHERE = "choose another `out`, or use `overwrite`"
 
 
 def folder(out: Path, experiment: str, settings: Any, name: str = "") -> Path:
@@ -42,11 +44,8 @@ def folder(out: Path, experiment: str, settings: Any, name: str = "") -> Path:
     return out / experiment / (name or run_name(settings))
 
 
-def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
-    """Raise UserError if a run cannot be saved at `path`; writes nothing.
-
-    Refused: a place that cannot be written, a file or folder that is not a run, a stored run with other settings.
-    """
+def check_writable(path: Path) -> None:
+    """Raise UserError if files cannot be written into a folder, or it cannot be made; writes nothing."""
     try:
         for parent in [path, *path.parents]:
             if parent.exists() or parent.is_symlink():
@@ -54,17 +53,28 @@ def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
                 writable = os.access(parent, os.W_OK | os.X_OK)
                 require(writable, f"`out`: {parent} cannot be written; choose another place")
                 break
-        if not path.exists() or overwrite:
-            return
-        visible = [p.name for p in path.iterdir() if not p.name.startswith(".") and p.name not in OF_UNFINISHED]
     except OSError as error:
         raise UserError(f"`out`: {path} cannot be used ({error.strerror}); choose another place") from None
-    if not visible:
+
+
+def check_free(path: Path, settings: Any, overwrite: bool = False) -> None:
+    """Raise UserError if a run cannot be saved at `path`; writes nothing.
+
+    Refused: a place that cannot be written, a file or folder that is not a run, a stored run with other settings.
+    """
+    check_writable(path)
+    try:
+        if not path.exists() or overwrite:
+            return
+        visible = {p.name for p in path.iterdir() if not p.name.startswith(".")} - {*OF_UNFINISHED}
+    except OSError as error:
+        raise UserError(f"`out`: {path} cannot be used ({error.strerror}); choose another place") from None
+    if not holds_run(path):
+        require(not visible or begun(path) is not None, f"{path} contains files but no run; {_ELSEWHERE}")
         _check_unfinished(path, settings)
         return
-    require("run.json" in visible, f"{path} contains files but no run; choose another `out`, or use `overwrite`")
     try:
-        stored = read_json(path)["settings"]
+        stored = read_record(path)["settings"]
     except UserError as error:
         raise UserError(
             f"{str(error).removesuffix(': run the experiment again')}; use `overwrite` to replace it"
@@ -87,14 +97,15 @@ def _differing(stored: Mapping[str, Any], settings: Any) -> list[str]:
 
 def begin(path: Path, experiment: str, settings: Any) -> None:
     """Write into a run folder which run has begun there, until :func:`save` replaces it by the run."""
-    (path / "parts").mkdir(parents=True, exist_ok=True)
+    with files.writing(path / BEGUN):
+        (path / "parts").mkdir(exist_ok=True)
     files.write_json(path / BEGUN, {"experiment": experiment, "settings": dataclasses.asdict(settings)})
 
 
 def begun(path: Path) -> dict[str, Any] | None:
     """Return experiment and settings of the run that was interrupted in a run folder, or None."""
     try:
-        record = json.loads((path / BEGUN).read_text())
+        record = files.read_json(path / BEGUN)
         return {"experiment": str(record["experiment"]), "settings": dict(record["settings"])}
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -111,20 +122,42 @@ def _check_unfinished(path: Path, settings: Any) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Lock the run folder `path`, which is made if necessary; UserError if another live process holds it.
+def locked(path: Path, seconds: float = 0.0) -> Iterator[None]:
+    """Lock a folder of a run or report, which is made if necessary.
 
-    The lock is the operating system's (filelock), so a process that dies leaves none behind.
+    The lock is the operating system's (filelock), so a process that dies leaves none behind. Folders that are made and
+    are empty at the end are deleted.
+
+    Args:
+        path: the folder.
+        seconds: how long to wait for another process that holds the lock.
+
+    Raises:
+        UserError: if another live process holds it, or the folder cannot be written.
+        RunError: if the disk is full.
     """
     from filelock import FileLock, Timeout
 
+    absent = [p for p in (path, *path.parents) if not p.exists()]
+    try:
+        with _acquired(path, FileLock(path / ".lock", timeout=seconds), Timeout):
+            yield
+    finally:
+        with suppress(OSError):  # one that holds anything stays
+            for empty in absent:
+                empty.rmdir()
+
+
+@contextmanager
+def _acquired(path: Path, lock: BaseFileLock, timeout: type[Exception]) -> Iterator[None]:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock", timeout=0)
         lock.acquire()
-    except Timeout:
+    except timeout:
         raise UserError(f"{path} is in use by another process; wait for it, or choose another `out`") from None
     except OSError as error:
+        if error.errno in SYSTEM_REFUSES:
+            raise RunError(f"{path} cannot be written: {error.strerror}") from None
         raise UserError(f"{path} cannot be written ({error.strerror}); choose another `out`") from None
     try:
         yield
@@ -135,86 +168,46 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def save(
-    path: Path,
-    *,
-    experiment: str,
-    settings: Any,
-    result: Any,
-    environment: Any,
-    numbers: Any,
-    draw: Callable[[Path], Any],
+    path: Path, record: Mapping[str, Any], result: Any, draw: Callable[[Path], Any], figures: Collection[str]
 ) -> None:
-    """Write arrays.npz, the figures that `draw` writes into the folder, and run.json.
+    """Write arrays.npz, the figures that `draw` writes, and run.json, in place of the run that the folder holds.
 
-    An older run.json is deleted first and the new one written last, so that it never describes files of another run.
+    Until all of them are written the folder holds what it held; from then on it holds the new run.
+
+    Args:
+        path: the run folder, whose lock the caller holds.
+        record: experiment, settings, environment and numbers.
+        result: of the experiment.
+        draw: writes figures into the folder that it is given.
+        figures: names of all figures and pages of the experiment; files of these names belong to the old run.
     """
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "run.json").unlink(missing_ok=True)
-    arrays, plain = files.split(result)
-    files.write_arrays(path / "arrays.npz", arrays)
-    draw(path)
-    record = {
-        "schema": SCHEMA,
-        "experiment": experiment,
-        "settings": dataclasses.asdict(settings),
-        "environment": environment,
-        "numbers": numbers,
-        "result": plain,
-    }
-    files.write_json(path / "run.json", record)
-    shutil.rmtree(path / "parts", ignore_errors=True)
+    with files.writing(path / RECORD):
+        drawn = [p for p in path.iterdir() if p.suffix in _DRAWN]
+    obsolete = {p.name for p in drawn if p.stem.removesuffix("-slides") in figures}
+    with publish.replacing(path, RECORD, {*obsolete, "parts"}) as new:
+        draw(new)
+        write_record(new, record, result)
+
+
+def is_interrupted(path: Path) -> bool:
+    """Return whether the writing of a run was interrupted in a run folder."""
+    return publish.is_interrupted(path)
+
+
+def complete(path: Path) -> None:
+    """Finish the writing of a run that was interrupted, in a run folder whose lock the caller holds."""
+    publish.complete(path, RECORD)
 
 
 def runs_in(path: Path) -> list[Path]:
     """Return `path` if it is a run, else the runs one or two folders below it; UserError if there are none."""
     try:
-        if (path / "run.json").is_file():
+        if holds_run(path):
             return [path]
-        folders = sorted(p.parent for pattern in ("*/run.json", "*/*/run.json") for p in path.glob(pattern))
+        below = (p for pattern in ("*", "*/*") for p in path.glob(pattern))
+        folders = sorted(p for p in below if not p.name.startswith(".") and p.name != "parts" and holds_run(p))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
     if not folders:
-        read_json(path)  # says what is wrong
+        read_record(path)  # says what is wrong
     return folders
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read run.json of a run folder; UserError if it is missing, not JSON, or of another schema."""
-    file = path / "run.json"
-    try:
-        require(path.is_dir(), f"{path} is not a folder; give the folder of a run, such as artifacts/simulate/default")
-        unfinished = (path / "parts").is_dir()
-        require(file.is_file() or not unfinished, f"{path} was interrupted; the command that started it resumes it")
-        require(file.is_file(), f"{path} is not a run: it contains no run.json")
-        record = json.loads(file.read_text())
-    except UserError:
-        raise
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
-    keys = {"schema", "experiment", "settings", "environment", "numbers", "result"}
-    require(isinstance(record, dict) and "schema" in record, f"{file} is not the record of a run")
-    schema = record["schema"]
-    require(schema == SCHEMA, f"{file} has schema {schema}; this version reads {SCHEMA}: run the experiment again")
-    require(
-        keys <= record.keys(),
-        f"{file} lacks {', '.join(sorted(keys - record.keys()))}: run the experiment again",
-    )
-    return record
-
-
-def read_result(path: Path, cls: type[T], plain: Mapping[str, Any]) -> T:
-    """Return the result of a run folder: arrays.npz and the plain values of run.json.
-
-    Raises:
-        UserError: if arrays.npz is missing or damaged, or is not a result of this version.
-    """
-    file = path / "arrays.npz"
-    try:
-        arrays = files.read_arrays(file)
-    except files.DAMAGED_ARCHIVE as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{file} cannot be read ({reason}): run the experiment again") from None
-    try:
-        return files.join(cls, arrays, plain)
-    except TypeError as error:
-        raise UserError(f"the stored result does not fit this version ({error}): run the experiment again") from None

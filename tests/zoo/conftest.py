@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import pytest
 
-from dlhw._tf.compiled import Compiled
 from tests.zoo.cells import KINDS
 
 
@@ -22,11 +21,5 @@ def _precision(request):
 
 
 @pytest.fixture(autouse=True)
-def _uncompiled(monkeypatch):
-    compiled = Compiled.__call__
-
-    def call(self, *arguments):
-        # TensorFlow has this kind of Jacobian in graphs alone.
-        return compiled(self, *arguments) if self.function.__name__ == "matrix" else self.function(*arguments)
-
-    monkeypatch.setattr(Compiled, "__call__", call)
+def _uncompiled(uncompiled):
+    """Every cell of the table."""

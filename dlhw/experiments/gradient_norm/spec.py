@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,11 +95,12 @@ class Settings(FunctionSettings):
 class Result:
     """S seeds, T epochs, L layers. Entry k belongs to the weights before update k + 1."""
 
-    loss: NDArray[np.floating]  # (S, T) MSE on the training points; on images cross entropy of the batch in nats
-    gradient_norm: NDArray[np.floating]  # (S, T) of that loss
-    layer_gradient_norms: NDArray[np.floating]  # (S, T, L)
-    correlation: NDArray[np.floating]  # (S, 3) Spearman of log norm and log loss; lower and upper end of 95 %
-    diverged_at: NDArray[np.integer]  # (S,) step, or -1; on images the last step of the pass
+    SIZES: ClassVar = {"S": "seeds"}
+    loss: Annotated[NDArray[np.floating], "S, T"]  # MSE on the points; on images cross entropy of the batch in nats
+    gradient_norm: Annotated[NDArray[np.floating], "S, T"]  # of that loss
+    layer_gradient_norms: Annotated[NDArray[np.floating], "S, T, L"]
+    correlation: Annotated[NDArray[np.floating], "S, 3"]  # Spearman of log norm and log loss; 95 % interval
+    diverged_at: Annotated[NDArray[np.integer], "S"]  # step, or -1; on images the last step of the pass
     seconds: float
     compile_seconds: float
 

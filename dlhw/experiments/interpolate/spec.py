@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,16 +94,17 @@ def parse(text: str) -> tuple[str, tuple[float, float]]:
 class Result:
     """R pairs, S seeds, G alphas. Nothing of a line is finite if one of its ends diverged."""
 
-    alphas: NDArray[np.floating]  # (G,)
-    train_loss: NDArray[np.floating]  # (R, S, G) cross entropy in nats
-    train_accuracy: NDArray[np.floating]  # (R, S, G) fraction in [0, 1]
-    test_loss: NDArray[np.floating]  # (R, S, G)
-    test_accuracy: NDArray[np.floating]  # (R, S, G)
-    curvature: NDArray[np.floating]  # (R, S, 2) second derivative of the training loss by alpha, at A and B
-    distance: NDArray[np.floating]  # (R, S) |A - B|
-    diverged_at: NDArray[np.integer]  # (R, S) first epoch at which A or B diverged, or -1
+    SIZES: ClassVar = {"R": "by", "S": "seeds"}
+    alphas: Annotated[NDArray[np.floating], "G"]
+    train_loss: Annotated[NDArray[np.floating], "R, S, G"]  # cross entropy in nats
+    train_accuracy: Annotated[NDArray[np.floating], "R, S, G"]  # fraction in [0, 1]
+    test_loss: Annotated[NDArray[np.floating], "R, S, G"]
+    test_accuracy: Annotated[NDArray[np.floating], "R, S, G"]
+    curvature: Annotated[NDArray[np.floating], "R, S, 2"]  # second derivative of the training loss by alpha, at A and B
+    distance: Annotated[NDArray[np.floating], "R, S"]  # |A - B|
+    diverged_at: Annotated[NDArray[np.integer], "R, S"]  # first epoch at which A or B diverged, or -1
     seconds: tuple[float, ...]  # of every training, the seeds of one after the other
-    line_seconds: tuple[float, ...]  # (R S,)
+    line_seconds: Annotated[tuple[float, ...], "R S"]
 
 
 SECTION = Section(

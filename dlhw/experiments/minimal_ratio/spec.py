@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,25 +94,26 @@ class Settings(FunctionSettings):
 class Result:
     """S nets, P parameters. Everything of a net whose training diverged is nan; arrived is False."""
 
-    steps: NDArray[np.integer]  # (S,) trained before the search
-    start_loss: Array  # (S,) MSE
-    start_norm: Array  # (S,) |g|
-    loss: Array  # (S,) MSE where the search ended
-    gradient_norm: Array  # (S,) |g| there
-    eigenvalues: Array  # (S, P) of the Hessian there, ascending, in the precision of the run
-    flatness: Array  # (S,) |H g| / |g| there
-    arrived: NDArray[np.bool_]  # (S,) |g| < arrival
-    finished: NDArray[np.bool_]  # (S,) the search ended of itself: at rounding, or where no step lowers |g|
-    hessians: NDArray[np.integer]  # (S,)
-    correlation: Array  # (2, 3) Spearman of ratio and log loss, 95 % interval; all nets, critical points
-    diverged_at: NDArray[np.integer]  # (S,) step, or -1
+    SIZES: ClassVar = {"S": "seeds"}
+    steps: Annotated[NDArray[np.integer], "S"]  # trained before the search
+    start_loss: Annotated[Array, "S"]  # MSE
+    start_norm: Annotated[Array, "S"]  # |g|
+    loss: Annotated[Array, "S"]  # MSE where the search ended
+    gradient_norm: Annotated[Array, "S"]  # |g| there
+    eigenvalues: Annotated[Array, "S, P"]  # of the Hessian there, ascending, in the precision of the run
+    flatness: Annotated[Array, "S"]  # |H g| / |g| there
+    arrived: Annotated[NDArray[np.bool_], "S"]  # |g| < arrival
+    finished: Annotated[NDArray[np.bool_], "S"]  # the search ended of itself: at rounding, or where no step lowers |g|
+    hessians: Annotated[NDArray[np.integer], "S"]
+    correlation: Annotated[Array, "2, 3"]  # Spearman of ratio and log loss, 95 % interval; all nets, critical points
+    diverged_at: Annotated[NDArray[np.integer], "S"]  # step, or -1
     seconds: float  # of the training
     compile_seconds: float
     search_seconds: float  # of all searches, over the number that ran side by side
-    path_step: NDArray[np.integer] | None = None  # (S,) first check under the threshold, or -1
-    path_loss: Array | None = None  # (S,) there
-    path_norm: Array | None = None  # (S,)
-    path_eigenvalues: Array | None = None  # (S, P)
+    path_step: Annotated[NDArray[np.integer], "S"] | None = None  # first check under the threshold, or -1
+    path_loss: Annotated[Array, "S"] | None = None  # there
+    path_norm: Annotated[Array, "S"] | None = None
+    path_eigenvalues: Annotated[Array, "S, P"] | None = None
 
 
 END_KINDS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,15 +38,16 @@ class Settings(FunctionSettings):
 class Result:
     """N nets, S seeds, T epochs, n training points, m = 5 (n - 1) + 1 points of the dense grid."""
 
-    x: NDArray[np.floating]  # (m,)
-    y: NDArray[np.floating]  # (m,) the scaled target
-    loss: NDArray[np.floating]  # (N, S, T + 1) MSE on the training points after each epoch; 0 is the start
-    prediction: NDArray[np.floating]  # (N, S, m) after training
-    diverged_at: NDArray[np.integer]  # (N, S) epoch, or -1
-    dead: NDArray[np.bool_]  # (N, S) prediction variance under 1e-6 of the target's
-    seconds: tuple[float, ...]  # (N,) of wall time, the S seeds together, nets side by side
-    compile_seconds: tuple[float, ...]  # (N,)
-    frames: NDArray[np.floating] | None = None  # (N, F, n) of the first seed at the training points, for an animation
+    SIZES: ClassVar = {"N": "models", "S": "seeds"}
+    x: Annotated[NDArray[np.floating], "m"]
+    y: Annotated[NDArray[np.floating], "m"]  # the scaled target
+    loss: Annotated[NDArray[np.floating], "N, S, T + 1"]  # MSE on the training points after each epoch; 0 is the start
+    prediction: Annotated[NDArray[np.floating], "N, S, m"]  # after training
+    diverged_at: Annotated[NDArray[np.integer], "N, S"]  # epoch, or -1
+    dead: Annotated[NDArray[np.bool_], "N, S"]  # prediction variance under 1e-6 of the target's
+    seconds: Annotated[tuple[float, ...], "N"]  # of wall time, the S seeds together, nets side by side
+    compile_seconds: Annotated[tuple[float, ...], "N"]
+    frames: Annotated[NDArray[np.floating], "N, F, n"] | None = None  # of the first seed, for an animation
 
 
 SECTION = Section(

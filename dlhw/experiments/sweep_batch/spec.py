@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,23 +70,24 @@ class Settings(ImageSettings):
 class Result:
     """B batch sizes, S seeds, K boxes. Nothing of a training that diverged is finite."""
 
-    train_loss: Array  # (B, S) cross entropy in nats, after the last update
-    train_accuracy: Array  # (B, S) fraction in [0, 1]
-    test_loss: Array  # (B, S)
-    test_accuracy: Array  # (B, S)
-    sensitivity: Array  # (B, S) mean |d loss_i / d x_i| over the test set, nats per unit of a pixel
-    sensitivity_error: Array  # (B, S) its standard error over the test images
-    batch_mean_gradient: Array  # (B, S) the same of the mean loss of batches of B: the mistake
-    jacobian: Array  # (B, S) mean |d softmax / d x_i| over the test set
-    start_sensitivity: Array  # (S,) sensitivity before the first update, the same for every size
-    keskar: Array  # (B, S, K) phi, per cent of 1 + f, on the fixed training subset
-    eigenvalue: Array  # (B, S) largest of the Hessian, on the same subset
-    eigenvalue_residual: Array  # (B, S) |H v - lambda v|: an eigenvalue lies that close
-    diverged_at: NDArray[np.integer]  # (B, S) epoch, or -1
-    seconds: tuple[float, ...]  # (B S,) wall time, measurements included, size by size
-    keskar_spread: Array | None = None  # (B, S, K) (largest - smallest) / largest of the searches
-    keskar_settled: Array | None = None  # (B, S, K) 1 where the best search settled, 0 at its cap
-    gap_error: Array | None = None  # (B, S) standard error of test loss - train loss over the images
+    SIZES: ClassVar = {"B": "sizes", "S": "seeds", "K": "epsilon"}
+    train_loss: Annotated[Array, "B, S"]  # cross entropy in nats, after the last update
+    train_accuracy: Annotated[Array, "B, S"]  # fraction in [0, 1]
+    test_loss: Annotated[Array, "B, S"]
+    test_accuracy: Annotated[Array, "B, S"]
+    sensitivity: Annotated[Array, "B, S"]  # mean |d loss_i / d x_i| over the test set, nats per unit of a pixel
+    sensitivity_error: Annotated[Array, "B, S"]  # its standard error over the test images
+    batch_mean_gradient: Annotated[Array, "B, S"]  # the same of the mean loss of batches of B: the mistake
+    jacobian: Annotated[Array, "B, S"]  # mean |d softmax / d x_i| over the test set
+    start_sensitivity: Annotated[Array, "S"]  # sensitivity before the first update, the same for every size
+    keskar: Annotated[Array, "B, S, K"]  # phi, per cent of 1 + f, on the fixed training subset
+    eigenvalue: Annotated[Array, "B, S"]  # largest of the Hessian, on the same subset
+    eigenvalue_residual: Annotated[Array, "B, S"]  # |H v - lambda v|: an eigenvalue lies that close
+    diverged_at: Annotated[NDArray[np.integer], "B, S"]  # epoch, or -1
+    seconds: Annotated[tuple[float, ...], "B S"]  # wall time, measurements included, size by size
+    keskar_spread: Annotated[Array, "B, S, K"] | None = None  # (largest - smallest) / largest of the searches
+    keskar_settled: Annotated[Array, "B, S, K"] | None = None  # 1 where the best search settled, 0 at its cap
+    gap_error: Annotated[Array, "B, S"] | None = None  # standard error of test loss - train loss over the images
 
 
 SECTION = Section(

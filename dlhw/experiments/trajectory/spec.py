@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,22 +51,23 @@ class Result:
     A training that diverged is nan everywhere but in its curves.
     """
 
-    epochs: NDArray[np.integer]  # (n,) at which the points were taken
-    pooled: Array  # (2, S, n, 2) on the components of all paths together, about their mean
-    pooled_explained: Array  # (2, m) fractions of variance
-    own: Array  # (2, S, n, 2) on the components of each path alone, the end of the path the origin
-    own_explained: Array  # (2, S, n - 1)
-    travelled: Array  # (2, S) length of the path from point to point, Euclidean
-    moved: Array  # (2, S) distance from start to end
-    apart: Array  # (2, S, S) distances between the ends
-    apart_at_start: Array  # (2, S, S)
-    train_loss: Array  # (S, E + 1)
-    train_accuracy: Array  # (S, E + 1)
-    test_loss: Array  # (S, E + 1)
-    test_accuracy: Array  # (S, E + 1)
-    diverged_at: NDArray[np.integer]  # (S,) epoch, or -1
-    seconds: tuple[float, ...]  # (S,) wall time, trainings side by side
-    compile_seconds: tuple[float, ...]  # (S,)
+    SIZES: ClassVar = {"S": "seeds"}
+    epochs: Annotated[NDArray[np.integer], "n"]  # at which the points were taken
+    pooled: Annotated[Array, "2, S, n, 2"]  # on the components of all paths together, about their mean
+    pooled_explained: Annotated[Array, "2, m"]  # fractions of variance
+    own: Annotated[Array, "2, S, n, 2"]  # on the components of each path alone, the end of the path the origin
+    own_explained: Annotated[Array, "2, S, n - 1"]
+    travelled: Annotated[Array, "2, S"]  # length of the path from point to point, Euclidean
+    moved: Annotated[Array, "2, S"]  # distance from start to end
+    apart: Annotated[Array, "2, S, S"]  # distances between the ends
+    apart_at_start: Annotated[Array, "2, S, S"]
+    train_loss: Annotated[Array, "S, E + 1"]
+    train_accuracy: Annotated[Array, "S, E + 1"]
+    test_loss: Annotated[Array, "S, E + 1"]
+    test_accuracy: Annotated[Array, "S, E + 1"]
+    diverged_at: Annotated[NDArray[np.integer], "S"]  # epoch, or -1
+    seconds: Annotated[tuple[float, ...], "S"]  # wall time, trainings side by side
+    compile_seconds: Annotated[tuple[float, ...], "S"]
 
 
 SECTION = Section(
