@@ -7,6 +7,8 @@ from typing import Literal
 Activation = Literal["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus"]
 """Activation of hidden layers, by its Keras name."""
 OptimizerName = Literal["sgd", "nesterov", "adam", "rmsprop"]
+Decay = Literal["decoupled", "l2"]
+"""Weight decay: decoupled shrinks the weights before each update; l2 adds to the gradient."""
 Init = Literal["torch", "keras"]
 """torch: weights and biases uniform in +-1/sqrt(fan_in), as in PyTorch; keras: Glorot uniform, zero biases."""
 DatasetName = Literal["mnist", "fashion-mnist", "cifar10", "digits", "mnist-5k"]

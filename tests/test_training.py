@@ -20,10 +20,11 @@ from dlhw.errors import UserError
 from dlhw.measure import gradient_norm
 from dlhw.models import initial_weights, mlp
 from dlhw.models.architectures import parse
-from dlhw.training import OPTIMIZERS, Trainer, fit, fit_many, optimizer, use_xla
+from dlhw.training import OPTIMIZERS, Trainer, as_optimizer, fit, fit_many, optimizer, use_xla
 from dlhw.training.full_batch import ChunkSize
 
 keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
 X = np.linspace(-1, 1, 40)[:, None]
 Y = sample("sinc", X[:, 0])[:, None]
 
@@ -333,6 +334,11 @@ def test_the_nets_of_the_report_start_from_the_same_weights_in_both_precisions()
         lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
         lambda: keras.optimizers.Adam(0.01, beta_1=0.8, beta_2=0.99, epsilon=1e-4),
         lambda: keras.optimizers.RMSprop(0.01, rho=0.8, epsilon=1e-4),
+        lambda: keras.optimizers.SGD(0.1, weight_decay=0.5),
+        lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.5),
+        lambda: keras.optimizers.Adam(0.01, weight_decay=2.0),
+        lambda: keras.optimizers.AdamW(0.01, weight_decay=2.0),
+        lambda: keras.optimizers.RMSprop(0.01, weight_decay=2.0),
         lambda: "adam",
         lambda: "rmsprop",
     ],
@@ -348,10 +354,52 @@ def test_a_keras_optimizer_means_its_own_rule(theirs):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("way", ["step", "apply"])
+def test_l2_decay_is_that_of_a_keras_regularizer_and_decoupled_decay_that_of_keras(name, way, keras_optimizer):
+    """w/2 |p|^2 as Keras's L2 regularizer, and `weight_decay` of Keras's own optimizer, over ten updates."""
+    w, rate = 0.7, rule(name).learning_rate
+    start = np.linspace(-1, 2, 6)
+    for decay in ("l2", "decoupled"):
+        theirs = keras.Variable(start, dtype="float64")
+        their_optimizer = keras_optimizer(name, rate)
+        their_optimizer.weight_decay = w if decay == "decoupled" else None
+        their_optimizer.build([theirs])
+        ours = optimizer(name, rate, rule(name).momentum, w, decay)
+        variable = tf.Variable(start)
+        slots = ours.slots([variable])
+        memory = tuple([tf.Variable(s) for s in group] for group in slots)
+        for count in range(1, 11):
+            with tf.GradientTape() as tape:
+                value = tf.reduce_sum(tf.sin(3 * theirs.value))
+                value += keras.regularizers.L2(w / 2)(theirs) if decay == "l2" else 0.0
+            their_optimizer.apply_gradients([(tape.gradient(value, theirs.value), theirs)])
+            gradient = 3 * tf.cos(3 * tf.convert_to_tensor(variable))
+            if way == "apply":
+                ours.apply(tf.constant(count), [variable], [gradient], memory)
+            else:
+                (moved,), slots = ours.step(tf.constant(count), [tf.convert_to_tensor(variable)], [gradient], slots)
+                variable.assign(moved)
+        np.testing.assert_allclose(
+            variable.numpy(), theirs.numpy(), rtol=1e-5, atol=2e-6, err_msg=decay
+        )  # theirs: rates in float32
+
+
+def test_weight_decay_out_of_range_and_excluded_variables_are_refused():
+    for bad in (-0.1, 100.0, float("nan")):
+        with pytest.raises(UserError, match="weight_decay"):
+            optimizer("sgd", 0.01, 0.9, bad)
+    with pytest.raises(UserError, match="`decay` 'L2' is unknown; use decoupled, l2"):
+        optimizer("sgd", 0.01, 0.9, 0.1, "L2")
+    excluding = keras.optimizers.AdamW()
+    excluding.exclude_from_weight_decay(var_names=["bias"])
+    with pytest.raises(UserError, match="excludes variables from weight decay"):
+        as_optimizer(excluding)
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (lambda: keras.optimizers.SGD(0.1, weight_decay=0.1), "weight_decay=0.1"),
         (lambda: keras.optimizers.SGD(0.1, clipnorm=1.0), "clipnorm=1.0"),
         (lambda: keras.optimizers.Adam(amsgrad=True), "amsgrad=True"),
         (lambda: keras.optimizers.RMSprop(0.1, momentum=0.5), "momentum=0.5"),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw import datasets
-from dlhw.choices import Activation, DatasetName, Init, OptimizerName, Precision, TargetScale
+from dlhw.choices import Activation, DatasetName, Decay, Init, OptimizerName, Precision, TargetScale
 from dlhw.datasets import functions
 from dlhw.errors import UserError, require
 from dlhw.models import architectures
@@ -19,6 +19,7 @@ from dlhw.runs.settings import check, option
 if TYPE_CHECKING:
     from dlhw.training import Optimizer
 
+_DECAY_HELP = "decoupled: w - rate decay w before each update, as in Keras and AdamW; l2: decay w joins the gradient."
 _INIT_HELP = "torch: weights and biases uniform in +-1/sqrt(fan_in); keras: Glorot."
 
 
@@ -35,6 +36,8 @@ class TrainingSettings:
         learning_rate: float
         momentum: float
         optimizer: OptimizerName
+        weight_decay: float
+        decay: Decay
         init: Init
         activation: Activation
         seed: int
@@ -46,6 +49,10 @@ class TrainingSettings:
         require(0 <= self.momentum < 1, f"`momentum` {self.momentum:g} must lie in [0, 1)")
         is_used = self.optimizer in ("sgd", "nesterov") or self.momentum == type(self).momentum
         require(is_used, f"`momentum` applies to sgd and nesterov, and `optimizer` is {self.optimizer}; leave it out")
+        decay, limit = self.weight_decay, 1 / self.learning_rate
+        require(0 <= decay < limit, f"`weight_decay` {decay:g} must lie in [0, {limit:g}), 1 / learning rate")
+        is_used = self.weight_decay > 0 or self.decay == type(self).decay
+        require(is_used, "`decay` applies where `weight_decay` is positive; leave it out")
         check_seeds(self.seed, self.seeds)
 
     def make_optimizer(self, learning_rate: float | None = None) -> Optimizer:
@@ -53,7 +60,8 @@ class TrainingSettings:
         from dlhw.training import optimizer
 
         momentum = self.momentum if self.optimizer in ("sgd", "nesterov") else 0.0
-        return optimizer(self.optimizer, self.learning_rate if learning_rate is None else learning_rate, momentum)
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        return optimizer(self.optimizer, rate, momentum, self.weight_decay, self.decay)
 
     @property
     def seed_range(self) -> range:
@@ -70,6 +78,8 @@ class FunctionSettings(TrainingSettings):
     learning_rate: float = option(0.01, "Step size of the optimizer.")
     momentum: float = option(0.9, "Momentum of sgd and nesterov.")
     optimizer: OptimizerName = option("sgd", "Optimizer.")
+    weight_decay: float = option(0.0, "Weight decay of all weights and biases.")
+    decay: Decay = option("decoupled", _DECAY_HELP)
     points: int = option(300, "Equally spaced training points, both ends of the domain included.")
     domain: tuple[float, float] = option((-1.0, 1.0), "Interval of x: LOW HIGH, without a comma.")
     scale: TargetScale = option("unit", "unit divides the target by its largest absolute value; raw keeps it.")
@@ -115,6 +125,8 @@ class ImageSettings(TrainingSettings):
     learning_rate: float = option(0.001, "Step size of the optimizer.")
     momentum: float = option(0.9, "Momentum of sgd and nesterov.")
     optimizer: OptimizerName = option("sgd", "Optimizer.")
+    weight_decay: float = option(0.0, "Weight decay of all weights and biases.")
+    decay: Decay = option("decoupled", _DECAY_HELP)
     init: Init = option("torch", _INIT_HELP)
     activation: Activation = option("relu", "Activation after convolutions and hidden dense layers.")
     precision: Precision = option(

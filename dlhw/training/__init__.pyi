@@ -5,10 +5,10 @@ from .history import Curves as Curves
 from .history import History as History
 from .hooks import Stopped as Stopped
 from .hooks import every as every
+from .keras_optimizers import as_optimizer as as_optimizer
 from .losses import cross_entropy as cross_entropy
 from .optimizers import OPTIMIZERS as OPTIMIZERS
 from .optimizers import Optimizer as Optimizer
-from .optimizers import as_optimizer as as_optimizer
 from .optimizers import optimizer as optimizer
 from .stacked_fit import fit_many as fit_many
 from .trainer import Trainer as Trainer

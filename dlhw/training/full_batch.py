@@ -19,7 +19,8 @@ from dlhw.errors import require
 from dlhw.models.probe import probe
 from dlhw.models.state import layers_of, require_built, restore_weights
 from dlhw.training.history import History, divergence_limit, first_divergence
-from dlhw.training.optimizers import Optimizer, as_optimizer
+from dlhw.training.keras_optimizers import as_optimizer
+from dlhw.training.optimizers import Optimizer
 
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, steps in all, latest median loss) at every chunk border."""

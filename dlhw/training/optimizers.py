@@ -7,18 +7,14 @@ so it acts on a stack of S nets as it does on one.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import tensorflow as tf
 
 from dlhw._tf.types import Tensor, Tensors
-from dlhw.choices import OptimizerName
+from dlhw.choices import Decay, OptimizerName
 from dlhw.errors import require
-
-if TYPE_CHECKING:
-    import keras
 
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 
@@ -31,6 +27,10 @@ class Optimizer:
     nesterov  m <- momentum m - lr g;  p <- p + momentum m - lr g          (Sutskever et al. 2013)
     adam      m, v moving averages;    p <- p - lr_t m/(sqrt(v) + epsilon) (Kingma and Ba 2015)
     rmsprop   v <- rho v + (1-rho) g^2; p <- p - lr g/sqrt(v + epsilon)    (Tieleman and Hinton 2012)
+
+    Weight decay w acts on all trainable tensors, biases too, as `weight_decay` of a Keras optimizer does:
+    decoupled p <- p - lr w p before the update (Loshchilov and Hutter 2019; adam with it is Keras's AdamW)
+    l2        g <- g + w p, the gradient of the loss with the penalty w/2 |p|^2
     """
 
     name: OptimizerName
@@ -40,6 +40,8 @@ class Optimizer:
     beta_2: float = 0.999  # adam
     rho: float = 0.9  # rmsprop
     epsilon: float = 1e-7  # adam and rmsprop
+    weight_decay: float = 0.0
+    decay: Decay = "decoupled"
 
     def slots(self, parameters: Tensors) -> tuple[list[Tensor], ...]:
         """Return the initial state of the optimizer.
@@ -70,6 +72,11 @@ class Optimizer:
             def c(value: float, dtype: Any = v.dtype) -> Tensor:
                 return tf.constant(value, dtype)  # tf.cast would round a Python number to float32 on the way
 
+            if self.weight_decay and self.name != "rmsprop":  # whose rule below is `step`, with the decay in it
+                if self.decay == "l2":
+                    g = g + c(self.weight_decay) * tf.convert_to_tensor(v)
+                else:
+                    tf.raw_ops.AssignVariableOp(resource=v.handle, value=self._decayed(tf.convert_to_tensor(v)))
             if self.name == "adam":
                 tf.raw_ops.ResourceApplyAdam(
                     var=v.handle,
@@ -120,6 +127,10 @@ class Optimizer:
             The new parameters and the new state.
         """
         lr, old = self.learning_rate, slots[0]
+        if self.weight_decay and self.decay == "l2":
+            gradients = [g + self.weight_decay * p for p, g in zip(parameters, gradients, strict=True)]
+        elif self.weight_decay:
+            parameters = [self._decayed(p) for p in parameters]
         if self.name == "adam":
             return self._adam(count, parameters, gradients, slots)
         if self.name == "rmsprop":
@@ -134,6 +145,11 @@ class Optimizer:
         else:
             moved = [p + a for p, a in zip(parameters, m, strict=True)]
         return moved, (m,)
+
+    def _decayed(self, p: Tensor) -> Tensor:
+        """Return a tensor after decoupled weight decay, in the order of products that Keras has."""
+        rate, weight = (tf.constant(value, p.dtype) for value in (self.learning_rate, self.weight_decay))
+        return p - p * weight * rate
 
     def _adam(
         self,
@@ -152,13 +168,17 @@ class Optimizer:
         return moved, (m, v)
 
 
-def optimizer(name: str, learning_rate: float, momentum: float = 0.0) -> Optimizer:
+def optimizer(
+    name: str, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0, decay: Decay = "decoupled"
+) -> Optimizer:
     """Return the optimizer called `name`; other settings are Keras's defaults.
 
     Args:
         name: one of :data:`OPTIMIZERS`: sgd, nesterov, adam, rmsprop.
         learning_rate: step size.
         momentum: of sgd and nesterov, in [0, 1).
+        weight_decay: of all trainable tensors, 0 or more.
+        decay: decoupled (as Keras's `weight_decay` and AdamW), or l2 (added to the gradient, as PyTorch's SGD).
 
     Returns:
         The optimizer, a pure function of tensors.
@@ -175,64 +195,8 @@ def optimizer(name: str, learning_rate: float, momentum: float = 0.0) -> Optimiz
     require(learning_rate > 0, f"`learning_rate` {learning_rate:g} must be positive")
     require(0 <= momentum < 1, f"`momentum` {momentum:g} must lie in [0, 1)")
     require(momentum == 0 or name in ("sgd", "nesterov"), f"`momentum` applies to sgd and nesterov, not to {name}")
-    return Optimizer(name, float(learning_rate), float(momentum))  # type: ignore[arg-type]
-
-
-_RATES = {"sgd": 0.01, "nesterov": 0.01, "adam": 0.001, "rmsprop": 0.001}
-"""Keras's default learning rates."""
-_UNSUPPORTED = {  # settings of Keras's optimizers that our rules do not have, and the value that leaves them out
-    "weight_decay": None,
-    "clipnorm": None,
-    "clipvalue": None,
-    "global_clipnorm": None,
-    "use_ema": False,
-    "loss_scale_factor": None,
-    "gradient_accumulation_steps": None,
-    "amsgrad": False,
-    "centered": False,
-}
-
-
-def as_optimizer(value: Optimizer | str | keras.optimizers.Optimizer) -> Optimizer:
-    """Return the optimizer that `value` stands for.
-
-    Args:
-        value: an :class:`Optimizer`; a name of :data:`OPTIMIZERS`, with Keras's default learning rate; or a Keras
-            optimizer whose rule is implemented here. Only the settings of a Keras optimizer are read: training always
-            starts with a fresh state.
-
-    Returns:
-        The rule.
-
-    Raises:
-        UserError: for anything else, and for settings of a Keras optimizer that are not supported, such as weight
-            decay, clipping or a learning rate schedule.
-
-    Example:
-        >>> from dlhw.training import as_optimizer
-        >>> as_optimizer("adam").learning_rate
-        0.001
-    """
-    import keras
-
-    if isinstance(value, Optimizer):
-        return value
-    if isinstance(value, str):
-        return optimizer(value, _RATES.get(value, 0.01))
-    kinds = {keras.optimizers.SGD: "sgd", keras.optimizers.Adam: "adam", keras.optimizers.RMSprop: "rmsprop"}
-    require(
-        type(value) in kinds,
-        f"optimizer {type(value).__name__} is unknown; use dlhw.training.optimizer(name, learning_rate), or a Keras "
-        "SGD, Adam or RMSprop",
-    )
-    config = value.get_config()
-    for name, off in _UNSUPPORTED.items():
-        set_to = config.get(name, off)
-        require(set_to in (off, None), f"the Keras optimizer has {name}={set_to}; it is not supported, leave it out")
-    rate = config["learning_rate"]
-    require(isinstance(rate, (int, float)), "the Keras optimizer has a schedule of the learning rate; use a number")
-    name, momentum = kinds[type(value)], float(config.get("momentum", 0.0))
-    require(name == "sgd" or momentum == 0, f"RMSprop has momentum={momentum:g}; it is not supported, leave it out")
-    more: dict[str, Any] = {key: float(config[key]) for key in ("beta_1", "beta_2", "rho", "epsilon") if key in config}
-    result = optimizer("nesterov" if config.get("nesterov") else name, float(rate), momentum)
-    return dataclasses.replace(result, **more)
+    require(decay in get_args(Decay), f"`decay` {decay!r} is unknown; use {', '.join(get_args(Decay))}")
+    limit = 1 / learning_rate
+    require(0 <= weight_decay < limit, f"`weight_decay` {weight_decay:g} must lie in [0, {limit:g}), 1 / learning rate")
+    rates = {"learning_rate": float(learning_rate), "momentum": float(momentum), "weight_decay": float(weight_decay)}
+    return Optimizer(name, **rates, decay=decay)  # type: ignore[arg-type]

@@ -22,7 +22,8 @@ from dlhw.checkpoints import CheckpointStore
 from dlhw.models.dense_chain import shape_of
 from dlhw.training.full_batch import Progress
 from dlhw.training.history import History
-from dlhw.training.optimizers import Optimizer, as_optimizer
+from dlhw.training.keras_optimizers import as_optimizer
+from dlhw.training.optimizers import Optimizer
 from dlhw.training.stack import Stack
 
 CALLBACK_SECONDS = 2.0

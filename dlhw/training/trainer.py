@@ -28,7 +28,8 @@ from dlhw.training.distributed.replicas import Replicas
 from dlhw.training.full_batch import check_trainable, use_xla
 from dlhw.training.history import CURVES, Curves, divergence_limit
 from dlhw.training.hooks import Hook, Stopped
-from dlhw.training.optimizers import Optimizer, as_optimizer
+from dlhw.training.keras_optimizers import as_optimizer
+from dlhw.training.optimizers import Optimizer
 from dlhw.training.program import Program
 from dlhw.training.schedule import Position, Schedule, State
 from dlhw.training.steps import Updates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -59,18 +59,9 @@ class Settings(FunctionSettings):
         """Return the same training as settings on images: as many passes over the set as hold all steps."""
         if self.data == "function":
             raise TypeError("a function of x has no images")
-        return BatchSettings(
-            data=self.data,
-            epochs=-(-self.epochs // self.steps_per_epoch),
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            optimizer=self.optimizer,
-            init=self.init,
-            activation=self.activation,
-            seed=self.seed,
-            seeds=self.seeds,
-        )
+        shared = {f.name for f in fields(self)} & {f.name for f in fields(BatchSettings)}
+        values = {name: getattr(self, name) for name in shared}
+        return BatchSettings(**values | {"epochs": -(-self.epochs // self.steps_per_epoch)})
 
     @property
     def image_net(self) -> str:
