@@ -22,8 +22,11 @@ from dlhw.present.curves import CURVES
 from dlhw.runs import callbacks, executors, runner
 from dlhw.runs import experiment as registry
 from dlhw.runs.context import Context
+from dlhw.runs.settings import build
+from dlhw.runs.variations import widened
 
 LINES, SWEEP, CLASSIFY = (registry.get(name) for name in ("interpolate", "sweep-batch", "classify"))
+OVER = registry.get("sweep")
 
 
 def run(module, name, **values):
@@ -54,6 +57,26 @@ def test_the_ends_of_a_line_are_the_trained_nets():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("by", "settings"),
+    [
+        ("optimizer=sgd,adam", {"optimizer": "adam"}),
+        ("init=torch,keras", {"init": "keras"}),
+        ("weight-decay=0,2", {"weight_decay": 2.0}),
+        ("momentum=0.9,0.5", {"momentum": 0.5}),
+        ("epochs=2,1", {"epochs": 1}),
+    ],
+)
+def test_b_differs_from_a_in_the_named_setting_alone(by, settings):
+    """On full batches, where the order of the examples, which is B's own, does not matter."""
+    found = run(LINES, "interpolate", by=(by,), seeds=1, alphas=(0.5,), own_start=False, batch_size=100).result
+    shared = {"models": ("8",), "examples": 100, "batch_size": 100, "learning_rate": 0.05, "seeds": 1}
+    a, b = (run(CLASSIFY, "classify", **shared | more).result.train_loss[0, 0, -1] for more in ({}, settings))
+    assert a != pytest.approx(b, rel=1e-4)
+    np.testing.assert_allclose(found.train_loss[0, 0, [0, 2]], [a, b], rtol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_pair_with_a_training_that_diverged_has_no_line_and_says_so():
     tiny = dataclasses.replace(LINES.tiny, by=("learning-rate=0.05,1e30", "batch-size=20,50"), activation="softplus")
     done = runner.execute("interpolate", tiny, Context())
@@ -68,18 +91,39 @@ def test_a_pair_with_a_training_that_diverged_has_no_line_and_says_so():
 
 
 def test_pairs_are_parsed_or_refused_with_a_reason():
-    assert parse("batch-size=64,512") == ("batch-size", (64, 512))
+    for text, values in [
+        ("batch-size=64,512", (64, 512)),
+        ("optimizer=sgd,adam", ("sgd", "adam")),
+        ("weight-decay=0,1e-3", (0, 1e-3)),
+        ("init=torch, keras", ("torch", "keras")),
+        ("label-noise=0,0.5", (0, 0.5)),
+        ("epochs=1,2", (1, 2)),
+        ("momentum=0.5,0.9", (0.5, 0.9)),
+    ]:
+        what, both = parse(text)
+        assert what.name == text.partition("=")[0]
+        assert both == values
+        LINES.settings(by=(text,))
     for wrong, why in [
         ("batch-size=64", "1 values"),
         ("batch-size=64,64", "the same"),
-        ("batch-size=1.5,2", "must be integers"),
+        ("batch-size=64,64.0", "the same"),
+        ("batch-size=1.5,2", "whole number"),
         ("learning-rate=0,1", "positive"),
         ("learning-rate=inf,1", "finite"),
-        ("momentum=0,1", "unknown"),
-        ("batch-size=a,b", "not two numbers"),
+        ("momentum=0,1", r"must lie in \[0, 1\)"),
+        ("weight-decay=0,-1", r"must lie in \[0, 1000\)"),
+        ("label-noise=0,1.5", r"must lie in \[0, 1\]"),
+        ("optimizer=sgd,adamw", "'adamw' is unknown; use sgd, nesterov, adam, rmsprop"),
+        ("optimiser=sgd,adam", "did you mean optimizer"),
+        ("activation=relu,tanh", "unknown; use batch-size"),
+        ("batch-size=a,b", "'a' is not a number"),
+        ("decay=decoupled,l2", "where `weight_decay` is positive"),
     ]:
         with pytest.raises(UserError, match=why):
-            parse(wrong)
+            LINES.settings(by=(wrong,))
+    with pytest.raises(UserError, match="names a pair twice"):
+        LINES.settings(by=("momentum=0.5,0.9", "momentum=0.50,0.9"))
     with pytest.raises(UserError, match=r"70000 must lie in 1\.\.60000"):
         LINES.settings(by=("batch-size=64,70000",))
     with pytest.raises(UserError, match="finite"):
@@ -97,6 +141,77 @@ def test_a_sweep_measures_the_nets_that_it_trained():
     assert found.start_sensitivity.shape == (1,)
     assert (found.keskar > 0).all()
     assert (found.eigenvalue_residual < 0.01 * found.eigenvalue).all()
+
+
+@pytest.mark.slow
+def test_a_sweep_over_batch_sizes_is_sweep_batch():
+    own = run(SWEEP, "sweep-batch", sizes=(20, 50)).result
+    general = run(OVER, "sweep", over="batch-size", values=(20.0, 50.0), batch_size=64, learning_rate=0.05).result
+    for field in dataclasses.fields(own):
+        if "seconds" not in field.name:
+            np.testing.assert_array_equal(getattr(general, field.name), getattr(own, field.name), err_msg=field.name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("over", "values", "settings"),
+    [
+        ("learning-rate", (0.02, 0.1), {"learning_rate": 0.1}),
+        ("weight-decay", (0.0, 3.0), {"weight_decay": 3.0}),
+        ("momentum", (0.0, 0.5), {"momentum": 0.5}),
+        ("width", (1.0, 2.0), {"models": ("16",)}),
+    ],
+)
+def test_a_sweep_trains_the_nets_that_it_names(over, values, settings):
+    done = run(OVER, "sweep", over=over, values=values, seeds=1, examples=100)
+    shared = {"models": ("8",), "examples": 100, "batch_size": 50, "learning_rate": 0.001, "seeds": 1}
+    other = run(CLASSIFY, "classify", **shared | settings).result
+    for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+        np.testing.assert_allclose(getattr(done.result, name)[1, 0], getattr(other, name)[0, 0, -1], rtol=1e-5)
+    assert done.summary().columns[0] == over.replace("-", " ")
+    assert done.figures()
+
+
+@pytest.mark.slow
+def test_sharpness_under_label_noise_is_that_of_the_labels_trained_on(monkeypatch):
+    from dlhw import measure
+
+    seen = []
+    keskar = measure.keskar
+    monkeypatch.setattr(measure, "keskar", lambda m, f, x, y, **more: seen.append(y) or keskar(m, f, x, y, **more))
+    run(OVER, "sweep", over="label-noise", values=(0.0, 1.0), seeds=1, curvature_examples=100)
+    data = datasets.load("digits", examples=100, seed=0)
+    rows = datasets.fixed_sample(100, 100)
+    wanted = data.y_train[rows], datasets.shuffle_labels(data.y_train, 1.0, 0)[rows]
+    assert any(np.array_equal(y, wanted[0]) for y in seen)
+    assert any(np.array_equal(y, wanted[1]) for y in seen)
+
+
+def test_wrong_variables_of_a_sweep_are_refused():
+    for wrong, why in [
+        ({"over": "width", "values": (1.0, 1.0)}, "`values` names 1 twice"),
+        ({"over": "width", "values": (1.0,)}, "at least two values of width"),
+        ({"over": "width", "values": (0.0, 1.0)}, r"`values` 0: width 0 must lie in 1/64\.\.64"),
+        ({"over": "batch-size", "values": (1.5, 2)}, "whole number"),
+        ({"over": "batch-size", "values": (64, 70000)}, r"70000 must lie in 1\.\.60000"),
+        ({"over": "momentum", "values": (0.0, 1.0)}, r"must lie in \[0, 1\)"),
+        ({"over": "label-noise", "values": (0.0, 2.0)}, r"must lie in \[0, 1\]"),
+        ({"over": "weight-decay", "weight_decay": 0.1}, "`weight_decay` 0.1 is what `over` varies"),
+        ({"over": "learning-rate", "learning_rate": 0.1}, "`learning_rate` 0.1 is what `over` varies"),
+        ({"over": "widht"}, "did you mean width"),
+        ({"equal": "updates"}, "`equal` applies to batch sizes"),
+        ({"over": "momentum", "optimizer": "adam"}, "`momentum` applies to sgd"),
+    ]:
+        with pytest.raises(UserError, match=why):
+            build(OVER.settings, wrong)
+    assert build(OVER.settings, {"over": "width"}).values == (0.25, 0.5, 1, 2, 4)
+    assert build(OVER.settings, {"data": "digits"}).values == (0.003, 0.01, 0.03, 0.1)
+
+
+def test_the_width_of_a_net_is_that_of_its_filters_and_units():
+    assert widened("20c3-p2-16c3-p2-700-95-90", 0.5) == "10c3-p2-8c3-p2-350-48-45"
+    assert widened("plain", 2) == "40c3-60-30"
+    assert widened("1-3", 0.1) == "1-1"
 
 
 @pytest.mark.slow

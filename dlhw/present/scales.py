@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -16,10 +17,18 @@ from dlhw.present import style
 Array = NDArray[np.floating]
 
 
-def ticks_at(axes: Axes, x: NDArray[Any]) -> None:
-    """Set ticks at the values x themselves on a logarithmic horizontal axis, such as batch sizes."""
-    axes.set_xticks(list(x), labels=[f"{v:g}" for v in x])
-    axes.xaxis.set_minor_locator(NullLocator())
+def at_values(panels: Sequence[Axes], x: NDArray[Any], *, log: bool) -> None:
+    """Set the horizontal axis of panels one above the other, with ticks at the values x of the lowest.
+
+    log: logarithmic; from zero to the smallest positive value it is linear.
+    """
+    positive = np.sort(x[x > 0])
+    if log and len(positive):
+        scale: dict[str, Any] = {"linthresh": float(positive[0]), "linscale": 0.5} if (x <= 0).any() else {}
+        for axes in panels:
+            axes.set_xscale("symlog" if scale else "log", **scale)
+    panels[-1].set_xticks(list(x), labels=[f"{v:g}" for v in x])
+    panels[-1].xaxis.set_minor_locator(NullLocator())
 
 
 def positive_log(axes: Axes, low: float) -> None:

@@ -134,7 +134,8 @@ class ImageTrainer:
         with tf.device(self.device), sharing(self._programs()):
             trainer = self._trainer(job)
             init_seed = job.seed if job.init_seed is None else job.init_seed
-            trainer.model.set_weights(models.draw_weights(s.kernels(job.net), init=s.init, seed=init_seed))
+            init = (job.settings or s).init
+            trainer.model.set_weights(models.draw_weights(s.kernels(job.net), init=init, seed=init_seed))
             folder = self.context.tensorboard if self.plan.chief else None
             recorder = TrainingRecorder(
                 job,
@@ -182,13 +183,14 @@ class ImageTrainer:
 
         s, xla = self.settings, self.context.xla
         steps = job.epochs * s.steps_per_epoch(job.batch_size)
-        kind = job.net, job.batch_size, job.learning_rate, job.record_updates, steps
+        optimizer = (job.settings or s).make_optimizer(job.learning_rate)
+        kind = job.net, job.batch_size, optimizer, job.record_updates, steps
         if getattr(self.own, "kind", None) != kind:
             model = self._model(job.net)
             self.own.trainer = Trainer(
                 model,
                 batch_size=job.batch_size,
-                optimizer=s.make_optimizer(job.learning_rate),
+                optimizer=optimizer,
                 xla=use_xla(model, steps) if xla == "auto" else xla == "on",
                 layout="plain" if xla == "off" else self.context.layout,
                 record=job.record_updates,

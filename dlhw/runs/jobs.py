@@ -33,6 +33,7 @@ class Job:
     snapshot_every: int = 0  # epochs between stored weights; 0: store none
     callback: Callback | None = None
     record_updates: bool = False  # loss and gradient norms of every step
+    settings: BatchSettings | None = None  # of this training, where they are not those of the run
 
 
 def make_job(

@@ -27,9 +27,9 @@ def calls() -> list[list[str]]:
         _, command, _ = group.resolve_command(context, [name])
         result += [[name, "--nothing"], [name, "--nothing", "3"], [name, "--json=perhaps"]]
         arguments = [p for p in command.params if p.param_type_name == "argument"]
-        if arguments and name != "sweep-batch":
+        if arguments and name not in ("sweep", "sweep-batch"):
             result += [[name, "missing"], [name, "", ""], [name]]
-        elif name != "sweep-batch":
+        elif name not in ("sweep", "sweep-batch"):
             result.append([name, "surplus"])
         for option in command.params:
             if option.param_type_name != "option" or option.is_flag:
@@ -48,6 +48,13 @@ def calls() -> list[list[str]]:
         result += [[name, "--optimizer", "sdg"], [name, "--activation", "relo"], [name, "--init", "zero"]]
         result += [[name, "--out", "/dev/null/runs"], [name, "--jobs", "0"], [name, "--jobs", "-2"]]
     result += [["sweep-batch", *sizes] for sizes in (("0",), ("-1",), ("64", "64"), ("x",), ("64", "1.5"))]
+    result += [
+        ["sweep", "1", "1"],
+        ["sweep", "1"],
+        ["sweep", "--over", "widht"],
+        ["sweep", "x", "1"],
+        ["sweep", "-1", "1"],
+    ]
     result += [["design", "--params", "0"], ["design", "--layers", "0"], ["design", "--inputs", "0"]]
     result += [["report", "--only", "nothing"], ["report", "--data", "nothing"], ["report", "--from-runs", "missing"]]
     result += [["simulate", "--func", "__import__('os')"], ["simulate", "--func", "sin("], ["simulate", "--func", ""]]

@@ -60,19 +60,11 @@ def run(settings: Settings, context: Context) -> Result:
 def _jobs(settings: Settings) -> dict[str, Job]:
     """Return every training, once."""
     jobs = {}
-    for k, (size, rate) in enumerate(settings.trainings()):
+    for k, end in enumerate(settings.trainings()):
         for s in settings.seed_range:
             seed = extra_seed(s, k)
             init_seed = seed if settings.own_start else s
-            jobs[_name(k, s)] = Job(
-                settings.net,
-                seed,
-                size,
-                rate,
-                settings.epochs,
-                init_seed=init_seed,
-                snapshot_every=settings.epochs,
-            )
+            jobs[_name(k, s)] = end.job(seed, init_seed=init_seed, snapshot_every=end.settings.epochs)
     return jobs
 
 

@@ -25,11 +25,11 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
                 plot.band(side, result.alphas, values, f"{kind}, {which}", k, color=color, linestyle=dashes)
         scales.positive_log(loss_axes, 1e-7)
         right.set_ylim(0, 104)
-        key, (a, b) = parse(text)
+        what, (a, b) = parse(text)
         for alpha, name, value in ((0.0, "A", a), (1.0, "B", b)):
-            plot.labelled_vline(loss_axes, alpha, f"{name}: {value:g}")
+            plot.labelled_vline(loss_axes, alpha, f"{name}: {what.text(value)}")
         loss_axes.set(xlabel="α", ylabel="cross entropy (nats)", xlim=(result.alphas[0], result.alphas[-1]))
-        loss_axes.set_title(f"{key} {a:g} to {b:g}{diverged_note(result.diverged_at[r])}")
+        loss_axes.set_title(f"{what.axis}: {what.text(a)} to {what.text(b)}{diverged_note(result.diverged_at[r])}")
     start = "A and B start from weights of their own" if settings.own_start else "A and B start from the same weights"
     title = f"Along the line between two nets on {settings.where()}"
     plot.header(fig, title, f"{start}; {statistic_of_figures(settings.seeds)}", (axes[0], twins[0]))

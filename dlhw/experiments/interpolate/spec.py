@@ -13,6 +13,7 @@ from dlhw.measure.barriers import alpha_grid
 from dlhw.present.section import Section
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.settings import DatasetDefaults, option
+from dlhw.runs.variations import PAIRED, Training, Value, Variable, training, variable
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Settings(BatchSettings):
     net: str = option("10c5-p2-20c5-p2-50", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
     by: tuple[str, ...] = option(
         ("batch-size=64,512", "learning-rate=0.001,0.01"),
-        "How A and B differ: batch-size=A,B or learning-rate=A,B; may be repeated.",
+        "How A and B differ: batch-size=64,512, optimizer=sgd,adam, weight-decay=0,1e-3, momentum, learning-rate, "
+        "epochs, init, decay, label-noise; may be repeated.",
         whole=True,
     )
     own_start: bool = option(
@@ -51,8 +53,11 @@ class Settings(BatchSettings):
         self.check_nets((self.net,), "net")
         require(len(self.by) > 0, "`by` is empty; give at least one pair, such as batch-size=64,512")
         require(len(set(map(parse, self.by))) == len(self.by), "`by` names a pair twice")
-        for size in (v for text in self.by for v in parse(text)[1] if parse(text)[0] == "batch-size"):
-            self.check_batch(int(size), "`by` batch-size")
+        for text in self.by:
+            try:
+                self.ends(text)
+            except UserError as error:
+                raise UserError(f"`by` {text!r}: {error}") from None
         require(len(self.alphas) > 0, "`alphas` is empty; give points such as -1,0,0.5,1,2")
 
     @property
@@ -60,34 +65,28 @@ class Settings(BatchSettings):
         """The alphas in order, 0 and 1 among them, (G,)."""
         return alpha_grid(self.alphas)
 
-    def ends(self, text: str) -> list[tuple[int, float]]:
-        """Return batch size and learning rate of A and of B."""
-        key, values = parse(text)
-        if key == "batch-size":
-            return [(int(v), self.learning_rate) for v in values]
-        return [(self.batch_size, v) for v in values]
+    def ends(self, text: str) -> list[Training]:
+        """Return the trainings of A and of B."""
+        what, values = parse(text)
+        return [training(self, self.net, what.name, value) for value in values]
 
-    def trainings(self) -> list[tuple[int, float]]:
+    def trainings(self) -> list[Training]:
         """Return every training of a seed, once; pairs may share one."""
         return list(dict.fromkeys(end for text in self.by for end in self.ends(text)))
 
 
-def parse(text: str) -> tuple[str, tuple[float, float]]:
-    """Parse "batch-size=64,512" -> ("batch-size", (64, 512))."""
-    key, _, values = text.partition("=")
-    example = "use batch-size=64,512 or learning-rate=1e-3,1e-2"
-    require(key in ("batch-size", "learning-rate"), f"`by` {text!r}: {key!r} is unknown; {example}")
+def parse(text: str) -> tuple[Variable, tuple[Value, Value]]:
+    """Parse "batch-size=64,512" into the variable and its values at A and at B."""
+    key, _, both = text.partition("=")
+    what = variable(key, PAIRED, f"`by` {text!r}:")
+    words = both.split(",")
+    require(len(words) == 2, f"`by` {text!r} has {len(words)} values, not two; write {key}=A,B")
     try:
-        numbers = [float(v) for v in values.split(",")]
-    except ValueError:
-        raise UserError(f"`by` {text!r}: {values!r} are not two numbers; {example}") from None
-    require(len(numbers) == 2, f"`by` {text!r} has {len(numbers)} values, not two; {example}")
-    valid = all(np.isfinite(v) and v > 0 for v in numbers)
-    require(valid, f"`by` {text!r}: both values must be positive and finite")
-    require(numbers[0] != numbers[1], f"`by` {text!r}: A and B are the same; {example}")
-    whole = all(v == int(v) for v in numbers)
-    require(key != "batch-size" or whole, f"`by` {text!r}: batch sizes must be integers")
-    return key, (numbers[0], numbers[1])
+        a, b = (what.parse(word.strip()) for word in words)
+    except UserError as error:
+        raise UserError(f"`by` {text!r}: {error}") from None
+    require(a != b, f"`by` {text!r}: A and B are the same; give two values")
+    return what, (a, b)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,15 @@ References: Keskar et al. 2017, On large-batch training for deep learning; Novak
 generalization in neural networks; Dinh et al. 2017, Sharp minima can generalize for deep nets.
 """
 
-from dlhw.experiments.sweep_batch.compute import run
-from dlhw.experiments.sweep_batch.figures import figures, series
-from dlhw.experiments.sweep_batch.findings import summary
+from dlhw.experiments.sweep.compute import measure
+from dlhw.experiments.sweep.figures import figures, series
+from dlhw.experiments.sweep.findings import summary
 from dlhw.experiments.sweep_batch.spec import SECTION, TINY, Result, Settings
+from dlhw.runs.context import Context
 
 __all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "run", "series", "summary"]
+
+
+def run(settings: Settings, context: Context) -> Result:
+    """Train with every batch size from every seed, and measure each net where its training ends."""
+    return measure(settings, context, Result)

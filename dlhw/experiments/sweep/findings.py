@@ -1,4 +1,4 @@
-"""The table of `sweep-batch`, and what its numbers support."""
+"""The table of a sweep, and what its numbers support."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dlhw.experiments.sweep_batch.spec import TOLERANCE, Array, Result, Settings
+from dlhw.experiments.sweep.spec import TOLERANCE, Array, Result, SweepSettings
 from dlhw.present import findings, sweep_findings
 from dlhw.present.curves import CURVES
 from dlhw.present.findings import Finding
@@ -24,79 +24,104 @@ SCALARS = (
 )
 
 
-def summary(settings: Settings, result: Result) -> Summary:
-    """Return the table, one row per batch size, and how each measure relates to batch size and generalization gap."""
+def summary(settings: SweepSettings, result: Result) -> Summary:
+    """Return the table, one row per value, and how each measure relates to the variable and the generalization gap."""
     gap = result.test_loss - result.train_loss
     seconds = np.reshape(result.seconds, gap.shape)
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     rows = []
-    for k, size in enumerate(settings.sizes):
+    names = [_name(settings, point) for point in settings.points]
+    for k, point in enumerate(settings.points):
         diverged = int((result.diverged_at[k] >= 0).sum())
         values = {name: getattr(result, name)[k] for name in (*CURVES, *SCALARS)}
         values |= {f"keskar_{e!r}": result.keskar[k, :, i] for i, e in enumerate(settings.epsilon)}
-        numbers[f"batch {size}"] = {
-            "updates": settings.updates(size),
+        net = settings.training(point).net
+        numbers[names[k]] = {
+            "updates": settings.updates(point),
+            "parameters": settings.parameters(net),
             **{name: statistics(v) for name, v in (values | {"gap": gap[k], "seconds": seconds[k]}).items()},
             "diverged": diverged,
         }
         losses = [format_mean_std(values[name]) for name in ("train_loss", "test_loss")]
         keskar = [f"keskar_{e!r}" for e in settings.epsilon]
-        others = ("sensitivity", "batch_mean_gradient", "jacobian", *keskar, "eigenvalue")
+        mistake = ["batch_mean_gradient"] if settings.of_batch_size else []
+        others = ("sensitivity", *mistake, "jacobian", *keskar, "eigenvalue")
         cells = [*losses, format_percent(values["test_accuracy"]), *(format_mean_std(values[n]) for n in others)]
-        rows.append((str(size), f"{settings.updates(size):,}", *cells, f"{diverged} of {settings.seeds}"))
-    columns = ("batch", "updates", "train loss", "test loss", "test accuracy, %", "sensitivity")
-    columns += ("mistake: of the batch mean", "Jacobian", *(f"φ, ε = {e:g}" for e in settings.epsilon))  # type: ignore[assignment]
-    columns += ("largest eigenvalue", "diverged")  # type: ignore[assignment]
+        size = f"{settings.parameters(net):,}" if settings.variable.name == "width" else f"{settings.updates(point):,}"
+        rows.append((settings.variable.text(point), size, *cells, f"{diverged} of {settings.seeds}"))
     with_gap, correlations = _correlations_with_gap(settings, result, gap)
-    names = [f"batch {size}" for size in settings.sizes]
     comparisons = [
         *findings.at_chance(names, result.train_accuracy, settings.info.classes),
-        *_against_batch_size(settings, result),
+        *_against_the_variable(settings, result),
         *_popular_mistake(settings, result),
         *_searches(result),
         *_saturated(result),
         *_eigenvalues(result),
-        *_what_is_equal(settings),
+        *_what_is_equal(settings, result),
         *with_gap,
-        *findings.one_seed(settings.seeds, "training per batch size"),
+        *findings.one_seed(settings.seeds, f"training per {settings.variable.name.replace('-', ' ')}"),
     ]
     all_findings = [
         *(findings.nothing_learned(result.train_accuracy, settings.info.classes) or comparisons),
         *findings.diverged(names, result.diverged_at),
     ]
-    title = f"sweep-batch on {settings.where()}: equal {settings.equal}, {statistic_of_tables(settings.seeds)}"
-    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers | correlations)
+    command = "sweep-batch" if settings.of_batch_size else f"sweep over {settings.variable.name}"
+    title = f"{command} on {settings.where()}: equal {settings.equal}, {statistic_of_tables(settings.seeds)}"
+    return Summary(title, _columns(settings), tuple(rows), tuple(all_findings), numbers | correlations)
 
 
-def _ends(settings: Settings) -> tuple[int, int]:
-    """Return the positions of the smallest and the largest batch size."""
-    order = sorted(range(len(settings.sizes)), key=settings.sizes.__getitem__)
+def _name(settings: SweepSettings, point: float) -> str:
+    """Return what findings and numbers call a value of the variable: batch 64, learning rate 0.01."""
+    what = settings.variable
+    return f"{'batch' if settings.of_batch_size else what.name.replace('-', ' ')} {what.text(point)}"
+
+
+def _columns(settings: SweepSettings) -> tuple[str, ...]:
+    of_batch_size, what = settings.of_batch_size, settings.variable.name
+    return (
+        "batch" if of_batch_size else what.replace("-", " "),
+        "parameters" if what == "width" else "updates",
+        *("train loss", "test loss", "test accuracy, %", "sensitivity"),
+        *(["mistake: of the batch mean"] if of_batch_size else []),
+        "Jacobian",
+        *(f"φ, ε = {e:g}" for e in settings.epsilon),
+        *("largest eigenvalue", "diverged"),
+    )
+
+
+def _ends(settings: SweepSettings) -> tuple[int, int]:
+    """Return the positions of the smallest and the largest value."""
+    order = sorted(range(len(settings.points)), key=settings.points.__getitem__)
     return order[0], order[-1]
 
 
-def _measures(settings: Settings, result: Result) -> dict[str, Array]:
+def _measures(settings: SweepSettings, result: Result) -> dict[str, Array]:
     """Return the measures of flatness by name, each (B, S)."""
     boxes = {f"Keskar's sharpness (ε = {e:g})": result.keskar[..., k] for k, e in enumerate(settings.epsilon)}
     return {"sensitivity": result.sensitivity, **boxes, "largest Hessian eigenvalue": result.eigenvalue}
 
 
-def _against_batch_size(settings: Settings, result: Result) -> list[Finding]:
-    """Relate every measure to the batch size."""
+def _against_the_variable(settings: SweepSettings, result: Result) -> list[Finding]:
+    """Relate every measure to the variable."""
     small, large = _ends(settings)
-    labels = settings.sizes[small], settings.sizes[large]
+    what = "batch" if settings.of_batch_size else settings.variable.name.replace("-", " ")
+    values_as_text = [settings.variable.text(point) for point in settings.points]
+    labels = values_as_text[small], values_as_text[large]
     all_findings = []
     for name, values in _measures(settings, result).items():
         title = name[0].upper() + name[1:]
-        ends = sweep_findings.range_of_ends(title, values[[small, large]], labels, "batch")
-        all_findings += ends + (sweep_findings.not_monotone(values, settings.sizes, small, large) if ends else [])
+        ends = sweep_findings.range_of_ends(title, values[[small, large]], labels, what)
+        all_findings += ends + (sweep_findings.not_monotone(values, values_as_text, small, large) if ends else [])
     return all_findings
 
 
-def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
+def _popular_mistake(settings: SweepSettings, result: Result) -> list[Finding]:
     """State how much of the decrease of the batch-mean gradient is the factor 1/B."""
     small, large = _ends(settings)
-    a, b = settings.sizes[small], settings.sizes[large]
+    a, b = (int(settings.points[k]) for k in (small, large))
     if not (np.isfinite(result.sensitivity[small]).any() and np.isfinite(result.sensitivity[large]).any()):
+        return []
+    if settings.variable.name == "width":  # whose nets start from weights of their own
         return []
     start = format_median_range(result.start_sensitivity)
     all_findings = [
@@ -105,6 +130,8 @@ def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
             f"Before training, the sensitivity is {start}; a net that hardly moves stays near that value.",
         )
     ]
+    if not settings.of_batch_size:
+        return all_findings
     high, low = (float(np.nanmedian(result.batch_mean_gradient[k])) for k in (small, large))
     if high > 0 and low > 0:
         n = settings.info.test
@@ -146,11 +173,18 @@ def _eigenvalues(result: Result) -> list[Finding]:
     return findings.not_converged(loose, "of the largest eigenvalues", "they are lower bounds")
 
 
-def _what_is_equal(settings: Settings) -> list[Finding]:
-    """State what differs between the batch sizes: updates or examples."""
+def _what_is_equal(settings: SweepSettings, result: Result) -> list[Finding]:
+    """State what differs between the trainings beside the variable: updates or examples, and how far they came."""
     small, large = _ends(settings)
-    a, b = settings.sizes[small], settings.sizes[large]
-    if settings.equal == "epochs":
+    a, b = settings.points[small], settings.points[large]
+    if not settings.of_batch_size:
+        text = f"All trainings take {settings.updates(a)} updates, and do not come equally far"
+        medians = [float(np.median(row[np.isfinite(row)])) for row in result.train_loss if np.isfinite(row).any()]
+        if not medians or max(medians) < 2 * min(medians):
+            return []
+        text += f": median training loss {format_number(min(medians))} to {format_number(max(medians))}. A difference "
+        text += "in flatness between them may be one in training."
+    elif settings.equal == "epochs":
         text = (
             f"Equal epochs: batch {a} took {settings.updates(a)} updates, batch {b} {settings.updates(b)}, so large "
             "batches are trained less. `equal` updates fixes the steps; then large batches see more examples: compare "
@@ -161,7 +195,7 @@ def _what_is_equal(settings: Settings) -> list[Finding]:
     return [Finding("equal-epochs-or-updates", text)]
 
 
-def _correlations_with_gap(settings: Settings, result: Result, gap: Array) -> tuple[list[Finding], dict[str, Any]]:
+def _correlations_with_gap(settings: SweepSettings, result: Result, gap: Array) -> tuple[list[Finding], dict[str, Any]]:
     """Correlate every measure with the generalization gap: findings if the gap is resolved, and numbers."""
     resolved, all_findings = findings.generalization_gap(gap, result.gap_error)
     boxes = {f"Keskar's sharpness (ε = {e:g})": result.keskar[..., k] for k, e in enumerate(settings.epsilon)}
