@@ -27,6 +27,8 @@ def at_values(panels: Sequence[Axes], x: NDArray[Any], *, log: bool) -> None:
         scale: dict[str, Any] = {"linthresh": float(positive[0]), "linscale": 0.5} if (x <= 0).any() else {}
         for axes in panels:
             axes.set_xscale("symlog" if scale else "log", **scale)
+        if scale:  # Matplotlib would leave as much room below zero as there is above
+            panels[-1].set_xlim(-0.4 * float(positive[0]), 1.6 * float(positive[-1]))
     panels[-1].set_xticks(list(x), labels=[f"{v:g}" for v in x])
     panels[-1].xaxis.set_minor_locator(NullLocator())
 
