@@ -15,8 +15,7 @@ from dlhw.present.section import ComparisonCurves, Curve
 
 Array = NDArray[np.floating]
 CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-LEAST_ERROR = 0.005
-"""Error in per cent at which an error of zero is drawn: half of one image of 10000."""
+LEAST_ERROR = scales.LEAST_ERROR
 LATE = 0.05
 """Fraction of the epochs at the end over which late medians are taken."""
 
