@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,10 +36,16 @@ class FunctionRecord:
     frames: Array | None = None  # (F, n) predictions of the first seed at the training points, for an animation
     gradient_norm: Array | None = None  # (S, T)
     layer_gradient_norms: Array | None = None  # (S, T, layers)
+    stopped_at: NDArray[np.integer] | None = None  # (S,) epoch, or -1, if trainings stop where they have converged
 
 
 def train(
-    settings: FunctionSettings, nets: Sequence[str], context: Context, *, gradient_norm: bool = False
+    settings: FunctionSettings,
+    nets: Sequence[str],
+    context: Context,
+    *,
+    gradient_norm: bool = False,
+    until_converged: bool = False,
 ) -> list[FunctionRecord]:
     """Train every net from every seed, side by side; one record per net, in the order of `nets`.
 
@@ -50,11 +56,18 @@ def train(
         nets: names or hidden widths.
         context: of the run; its provenance gets the plan. `animate` records the frames of an animation.
         gradient_norm: record the norms of every step.
+        until_converged: stop every training where it has converged; the epochs of the settings are its limit.
     """
     keep = settings.frames() if context.animate else ()
-    models, histories = fit(settings, nets, context, keep=keep, gradient_norm=gradient_norm)
+    models, histories = fit(
+        settings, nets, context, keep=keep, gradient_norm=gradient_norm, until_converged=until_converged
+    )
     spans = [slice(k * settings.seeds, (k + 1) * settings.seeds) for k in range(len(nets))]
-    return [_record(settings, models[span], histories[span]) for span in spans]
+    records = [_record(settings, models[span], histories[span]) for span in spans]
+    if not until_converged:
+        return records
+    stops = [np.array([-1 if h.stopped_at is None else h.stopped_at for h in histories[span]]) for span in spans]
+    return [replace(record, stopped_at=at) for record, at in zip(records, stops, strict=True)]
 
 
 def fit(
@@ -66,6 +79,7 @@ def fit(
     gradient_norm: bool = False,
     dtype: str = "float32",
     seeds: Sequence[int] | None = None,
+    until_converged: bool = False,
 ) -> tuple[list[keras.Model], list[History]]:
     """Train every net from every seed; return the models, net by net, and their histories.
 
@@ -77,6 +91,7 @@ def fit(
         gradient_norm: record the norms of every step.
         dtype: precision of the nets.
         seeds: of the initial weights; default: those of the settings.
+        until_converged: stop every training where it has converged.
     """
     import tensorflow as tf
 
@@ -106,6 +121,7 @@ def fit(
             progress=context.progress,
             checkpoints=context.checkpoints,
             keep=keep,
+            until_converged=until_converged,
             callback=_callback(context, [f"{net} seed {seed}" for net in nets for seed in seeds], models, (x, y)),
         )
     return models, histories

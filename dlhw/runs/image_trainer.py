@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,6 +158,7 @@ class ImageTrainer:
                 should_stop=task.should_stop,
                 checkpoint=recorder.checkpoint,
                 initial_state=recorder.state,
+                converged=_rule(labels) if job.until_converged else None,
             )
         return recorder.record(curves, trainer.layout).pack()
 
@@ -196,6 +197,14 @@ class ImageTrainer:
             )
             self.own.kind = kind
         return self.own.trainer
+
+
+def _rule(labels: np.ndarray) -> Callable[[np.ndarray], bool]:
+    """Return the rule by which a training on these labels has converged, as a function of its losses."""
+    from dlhw.training import convergence
+
+    constant = convergence.entropy(labels)
+    return lambda losses: bool(convergence.OVER_EPOCHS.reached(losses, constant))
 
 
 _UNPICKLED: dict[str, ImageTrainer] = {}

@@ -33,6 +33,7 @@ class Job:
     snapshot_every: int = 0  # epochs between stored weights; 0: store none
     callback: Callback | None = None
     record_updates: bool = False  # loss and gradient norms of every step
+    until_converged: bool = False  # stop where the training loss has converged; `epochs` is then the most
 
 
 def make_job(
@@ -45,6 +46,7 @@ def make_job(
     snapshot_every: int = 0,
     callback: Callback | None = None,
     record_updates: bool = False,
+    until_converged: bool = False,
 ) -> Job:
     """Return the training of `net` from `seed` with the batch size, learning rate and epochs of the settings."""
     return Job(
@@ -58,4 +60,5 @@ def make_job(
         snapshot_every=snapshot_every,
         callback=callback,
         record_updates=record_updates,
+        until_converged=until_converged,
     )

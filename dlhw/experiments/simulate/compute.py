@@ -11,7 +11,9 @@ from dlhw.runs.context import Context
 
 def run(settings: Settings, context: Context) -> Result:
     """Train every net from every seed; losses and final predictions."""
-    records = function_training.train(settings, settings.models, context)
+    until_converged = settings.until == "converged"
+    records = function_training.train(settings, settings.models, context, until_converged=until_converged)
+    stops = [record.stopped_at for record in records if record.stopped_at is not None]
     x, y = settings.samples(5)
     prediction = np.stack([record.prediction for record in records])
     diverged_at = np.stack([record.diverged_at for record in records])
@@ -28,4 +30,5 @@ def run(settings: Settings, context: Context) -> Result:
         seconds=tuple(record.seconds for record in records),
         compile_seconds=tuple(record.compile_seconds for record in records),
         frames=np.stack(frames) if frames else None,
+        stopped_at=np.stack(stops) if stops else None,
     )
