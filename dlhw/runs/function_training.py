@@ -46,6 +46,8 @@ def train(
     *,
     gradient_norm: bool = False,
     until_converged: bool = False,
+    seeds: Sequence[int] | None = None,
+    rates: Sequence[float] | None = None,
 ) -> list[FunctionRecord]:
     """Train every net from every seed, side by side; one record per net, in the order of `nets`.
 
@@ -57,12 +59,22 @@ def train(
         context: of the run; its provenance gets the plan. `animate` records the frames of an animation.
         gradient_norm: record the norms of every step.
         until_converged: stop every training where it has converged; the epochs of the settings are its limit.
+        seeds: of the initial weights; default: those of the settings.
+        rates: learning rates, one for every entry of `nets`, which may name a net several times; default: that of the
+            settings for all.
     """
-    keep = settings.frames() if context.animate else ()
+    keep, seeds = settings.frames() if context.animate else (), seeds or settings.seed_range
     models, histories = fit(
-        settings, nets, context, keep=keep, gradient_norm=gradient_norm, until_converged=until_converged
+        settings,
+        nets,
+        context,
+        keep=keep,
+        gradient_norm=gradient_norm,
+        seeds=seeds,
+        until_converged=until_converged,
+        rates=rates,
     )
-    spans = [slice(k * settings.seeds, (k + 1) * settings.seeds) for k in range(len(nets))]
+    spans = [slice(k * len(seeds), (k + 1) * len(seeds)) for k in range(len(nets))]
     records = [_record(settings, models[span], histories[span]) for span in spans]
     if not until_converged:
         return records
@@ -80,6 +92,7 @@ def fit(
     dtype: str = "float32",
     seeds: Sequence[int] | None = None,
     until_converged: bool = False,
+    rates: Sequence[float] | None = None,
 ) -> tuple[list[keras.Model], list[History]]:
     """Train every net from every seed; return the models, net by net, and their histories.
 
@@ -92,6 +105,7 @@ def fit(
         dtype: precision of the nets.
         seeds: of the initial weights; default: those of the settings.
         until_converged: stop every training where it has converged.
+        rates: learning rates, one for every entry of `nets`; default: that of the settings for all.
     """
     import tensorflow as tf
 
@@ -100,6 +114,7 @@ def fit(
 
     x, y = settings.samples()
     seeds = seeds or settings.seed_range
+    rows = nets if rates is None else [f"{net} rate {rate:g}" for net, rate in zip(nets, rates, strict=True)]
     plan = context.plan(splittable=False)
     context.provenance.plan = plan
     device = plan.devices[0]
@@ -122,7 +137,8 @@ def fit(
             checkpoints=context.checkpoints,
             keep=keep,
             until_converged=until_converged,
-            callback=_callback(context, [f"{net} seed {seed}" for net in nets for seed in seeds], models, (x, y)),
+            learning_rates=None if rates is None else [rate for rate in rates for _ in seeds],
+            callback=_callback(context, [f"{row} seed {seed}" for row in rows for seed in seeds], models, (x, y)),
         )
     return models, histories
 

@@ -34,6 +34,7 @@ class Job:
     callback: Callback | None = None
     record_updates: bool = False  # loss and gradient norms of every step
     until_converged: bool = False  # stop where the training loss has converged; `epochs` is then the most
+    validation: bool = False  # hold out a part of the training examples, and evaluate it in place of the test set
 
 
 def make_job(

@@ -45,7 +45,7 @@ class TrainingRecord:
 
     def final(self, name: str) -> float:
         """Return the last value of a curve; nan where the training diverged."""
-        return np.nan if self.diverged else float(getattr(self, name)[-1])
+        return np.nan if self.diverged else float(getattr(self, name)[self.stopped_at])  # -1 is the last epoch
 
     def measurement(self, name: str, width: int = 1) -> NDArray[np.floating]:
         """Return numbers of the callback, (width,); nan where the training diverged."""

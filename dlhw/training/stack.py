@@ -46,6 +46,7 @@ class Stack:
         length: int,
         keep: Sequence[int] = (),
         until_converged: int = 0,
+        learning_rates: Sequence[float] | None = None,
     ) -> None:
         """Stack the models.
 
@@ -58,6 +59,7 @@ class Stack:
             length: most steps of one call.
             keep: steps after which the weights are kept.
             until_converged: steps of the whole training, if a net stops where it has converged; 0: none stops.
+            learning_rates: one for every net; None: that of the optimizer.
         """
         self.limit_steps = until_converged
         self.checks = check_steps(until_converged) if until_converged else []
@@ -71,6 +73,7 @@ class Stack:
         self.examples = len(x)
         self.x = _columns(x, dtype)  # (1, inputs, batch and padding)
         self.y = tf.constant(np.asarray(y).T[None], dtype)  # (1, outputs, batch)
+        self.rates = None if learning_rates is None else tf.constant(np.reshape(learning_rates, (-1, 1, 1)), dtype)
         start = _stacked(models)
         self.parameters = [tf.constant(p, dtype) for p in start]
         self.slots = optimizer.slots(self.parameters)
@@ -123,7 +126,7 @@ class Stack:
     def _advance(self, n: int) -> None:
         limit = tf.constant(self.limit, self.x.dtype)
         state = (self.parameters, self.slots, self.alive)
-        arguments = (tf.constant(self.done), tf.constant(n), *state, self.x, self.y, limit)
+        arguments = (tf.constant(self.done), tf.constant(n), *state, self.x, self.y, limit, self.rates)
         if not self.compiled:
             with self._tracing:
                 began = time.perf_counter()
@@ -147,6 +150,7 @@ class Stack:
         names = [getattr(a, "__qualname__", repr(a)) for a in self.activations]
         text = f"{self.rule} {names} {self.record_norm} {self.x.dtype}" + (f" {self.keep}" if self.keep else "")
         text += f" until converged, {self.limit_steps} steps" if self.limit_steps else ""
+        text += "" if self.rates is None else f" rates {self.rates.numpy().ravel().tolist()}"
         whole = hashlib.sha256(text.encode())
         for array in (*start, self.x.numpy(), self.y.numpy()):
             whole.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())

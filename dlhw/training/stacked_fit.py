@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from dlhw._tf.types import Data
 from dlhw.checkpoints import CheckpointStore
+from dlhw.errors import require
 from dlhw.models.dense_chain import shape_of
 from dlhw.training.full_batch import Progress
 from dlhw.training.history import History
@@ -50,6 +51,7 @@ def fit_many(
     keep: Sequence[int] = (),
     callback: StepCallback | None = None,
     until_converged: bool = False,
+    learning_rates: Sequence[float] | None = None,
 ) -> list[History]:
     """Train many small dense nets at once, each on the full batch (x, y) with mean squared error, as if it were alone.
 
@@ -74,12 +76,14 @@ def fit_many(
         callback: called for every net, about every two seconds and at the end.
         until_converged: stop every net where it has converged by :class:`dlhw.training.convergence.Convergence`, which
             is looked at after every hundredth of `steps`; its weights are those of that step.
+        learning_rates: one for every model, in place of that of the optimizer.
 
     Returns:
         One History per model. A net whose loss exceeds a million times its scale is frozen there.
 
     Raises:
-        UserError: for a model that is not such a chain, or has frozen layers, regularizers or constraints.
+        UserError: for a model that is not such a chain, or has frozen layers, regularizers or constraints, and for
+            learning rates that are not positive or not one for every model.
 
     Example:
         >>> import numpy as np
@@ -91,13 +95,29 @@ def fit_many(
         True
     """
     workers, update_rule = workers or os.cpu_count() or 1, as_optimizer(optimizer)
+    if learning_rates is not None:
+        fits = len(learning_rates) == len(models) and all(rate > 0 for rate in learning_rates)
+        require(fits, f"`learning_rates` must be {len(models)} positive numbers, one for every model")
     groups: dict[Any, list[int]] = {}
     for k, model in enumerate(models):
         groups.setdefault(shape_of(model), []).append(k)
     places = _split(list(groups.values()), workers)
     length, limit = min(chunk, steps), steps if until_converged else 0
     with tf.device(device):
-        stacks = [Stack([models[k] for k in p], x, y, update_rule, gradient_norm, length, keep, limit) for p in places]
+        stacks = [
+            Stack(
+                [models[k] for k in p],
+                x,
+                y,
+                update_rule,
+                gradient_norm,
+                length,
+                keep,
+                limit,
+                None if learning_rates is None else [learning_rates[k] for k in p],
+            )
+            for p in places
+        ]
     for stack in stacks:
         stack.device = device
     checkpointer = _StackCheckpointer(checkpoints, stacks, steps)

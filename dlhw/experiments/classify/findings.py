@@ -11,6 +11,16 @@ from dlhw.models import architectures
 from dlhw.present import curves, findings, stopping
 from dlhw.present.numbers import format_mean_std, format_percent
 from dlhw.present.tables import Summary, row_medians, statistic_of_tables, statistics
+from dlhw.present.tuning import Tuning, tuning_findings
+
+
+def tuning_of(settings: Settings, result: Result) -> list[Tuning]:
+    """Return what was tuned; nothing without `tune`."""
+    if result.tuned_rate is None or result.tuning_loss is None or result.untuned_loss is None:
+        return []
+    tuned = curves.final_values(result, result.stopped_at)["test_loss"]
+    rates = settings.rates, result.tuned_rate, result.tuning_loss, settings.learning_rate
+    return [Tuning(settings.models, *rates, tuned, result.untuned_loss, "test loss", "validation loss")]
 
 
 def summary(settings: Settings, result: Result) -> Summary:
@@ -27,6 +37,7 @@ def summary(settings: Settings, result: Result) -> Summary:
             "parameters": settings.parameters(net),
             **{name: statistics(values[k]) for name, values in final.items()},
             **({} if result.stopped_at is None else {"stopped_at": result.stopped_at[k].tolist()}),
+            **({} if result.tuned_rate is None else {"learning_rate": float(result.tuned_rate[k])}),
             "diverged": diverged,
             "seconds": statistics(seconds[k]),
             "compile_seconds": statistics(compile_seconds[k]),
@@ -35,10 +46,20 @@ def summary(settings: Settings, result: Result) -> Summary:
         accuracies = [
             format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy", "best_test_accuracy")
         ]
+        rate = () if result.tuned_rate is None else (f"{result.tuned_rate[k]:g}",)
         stops = () if result.stopped_at is None else (stopping.column(result.stopped_at[k]),)
         counts = f"{diverged} of {settings.seeds}", f"{seconds[k].mean():.3g}"
-        rows.append((net, str(layers), f"{settings.parameters(net):,}", *losses, *accuracies, *stops, *counts))
-    columns = ("net", "layers", "parameters", "train loss", "test loss", "best test loss (selected on test)")
+        rows.append((net, str(layers), f"{settings.parameters(net):,}", *rate, *losses, *accuracies, *stops, *counts))
+    rate_column = () if result.tuned_rate is None else ("tuned learning rate",)
+    columns = (
+        "net",
+        "layers",
+        "parameters",
+        *rate_column,
+        "train loss",
+        "test loss",
+        "best test loss (selected on test)",
+    )
     stop_column = () if result.stopped_at is None else ("converged at epoch",)
     columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", *stop_column, "diverged", "seconds")
     statistic = statistic_of_tables(settings.seeds)
@@ -51,6 +72,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     ]
     all_findings = [
         *(findings.nothing_learned(final["train_accuracy"], settings.info.classes) or comparisons),
+        *(finding for tuned in tuning_of(settings, result) for finding in tuning_findings(tuned)),
         *stopping.finding(settings.models, result.stopped_at, result.diverged_at, settings.epochs),
         *findings.diverged(settings.models, result.diverged_at),
     ]

@@ -9,24 +9,34 @@ from matplotlib.figure import Figure
 
 from dlhw.datasets import functions
 from dlhw.errors import UserError
+from dlhw.experiments.simulate.findings import tuning_of
 from dlhw.experiments.simulate.spec import Result, Settings
 from dlhw.models import architectures
 from dlhw.present import plot, scales, stopping, style
 from dlhw.present.numbers import diverged_note
 from dlhw.present.section import ComparisonCurves, Curve
 from dlhw.present.tables import statistic_of_figures
+from dlhw.present.tuning import tuning_figure
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """Return the figures. `loss`: MSE against epoch. `fit`: predictions and truth, with residuals below."""
-    return {"loss": _loss_figure(settings, result), "fit": _fit_figure(settings, result)}
+    """Return the figures. `loss`: MSE against epoch. `fit`: predictions and truth, with residuals below.
+
+    With `tune`, `tuning`: MSE against learning rate.
+    """
+    shown = {"loss": _loss_figure(settings, result), "fit": _fit_figure(settings, result)}
+    title = f"Tuning on {functions.formula(settings.func)}: training error at every rate"
+    if tuned := tuning_of(settings, result):
+        shown["tuning"] = tuning_figure(tuned[0], title)
+    return shown
 
 
-def _labels(settings: Settings) -> list[str]:
+def _labels(settings: Settings, result: Result) -> list[str]:
     nets = [architectures.parse(net) for net in settings.models]
+    rates = [""] * len(nets) if result.tuned_rate is None else [f", rate {rate:g}" for rate in result.tuned_rate]
     return [
-        f"{net}: {len(w) + 1} layers, {architectures.count(w)} parameters"
-        for net, w in zip(settings.models, nets, strict=True)
+        f"{net}: {len(w) + 1} layers, {architectures.count(w)} parameters{rate}"
+        for net, w, rate in zip(settings.models, nets, rates, strict=True)
     ]
 
 
@@ -34,7 +44,7 @@ def _loss_figure(settings: Settings, result: Result) -> Figure:
     fig, (axes,) = plot.figure(height=4.3, head=plot.header_height(len(settings.models)))
     epochs = np.arange(settings.epochs + 1)
     width = 1
-    for k, label in enumerate(_labels(settings)):
+    for k, label in enumerate(_labels(settings, result)):
         stops = None if result.stopped_at is None else result.stopped_at[k]
         x, values, width = plot.thin(epochs, stopping.drawn(result.loss[k], stops))
         plot.band(axes, x, values, label + diverged_note(result.diverged_at[k]), k)
@@ -60,7 +70,7 @@ def _fit_figure(settings: Settings, result: Result) -> Figure:
     )
     final = stopping.at_end(result.loss, stopping.last_epochs(result.stopped_at, result.loss))
     top.plot(result.x, result.y, color=style.TRUTH, linewidth=3.2, alpha=0.32, label="target")
-    for k, label in enumerate(_labels(settings)):
+    for k, label in enumerate(_labels(settings, result)):
         order = np.argsort(final[k], kind="stable")
         order = order[result.diverged_at[k][order] < 0]
         if not len(order):
@@ -96,7 +106,7 @@ def animation(settings: Settings, result: Result) -> tuple[Callable[[int], Figur
     def draw(k: int) -> Figure:
         fig, (axes,) = plot.figure(height=3.9, head=0.95)
         axes.plot(result.x, y, color=style.TRUTH, linewidth=3.2, alpha=0.32, label="target")
-        for i, label in enumerate(_labels(settings)):
+        for i, label in enumerate(_labels(settings, result)):
             axes.plot(x, frames[i, k], label=label, **style.curve_style(i))
         span = float(y.max() - y.min())
         axes.set(xlabel="x", xlim=settings.domain, ylim=(y.min() - 0.25 * span, y.max() + 0.25 * span))

@@ -12,6 +12,7 @@ from dlhw.present import findings, stopping
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_median_range, format_number
 from dlhw.present.tables import Summary, statistics
+from dlhw.present.tuning import Tuning, tuning_findings
 
 THRESHOLDS = (1e-2, 1e-3)
 """Training errors for which the table gives the epoch at which they are first reached."""
@@ -32,6 +33,15 @@ def measures(settings: Settings, result: Result) -> dict[str, np.ndarray]:
     return out
 
 
+def tuning_of(settings: Settings, result: Result) -> list[Tuning]:
+    """Return what was tuned; nothing without `tune`."""
+    if result.tuned_rate is None or result.tuning_loss is None or result.untuned_loss is None:
+        return []
+    tuned, what = measures(settings, result)["late_mse"], "training MSE (median of the last 5 % of the epochs)"
+    rates = settings.rates, result.tuned_rate, result.tuning_loss, settings.learning_rate
+    return [Tuning(settings.models, *rates, tuned, result.untuned_loss, what, "training MSE")]
+
+
 def summary(settings: Settings, result: Result) -> Summary:
     """Return the table and findings: one row per net; which net fits best, as far as the seeds show."""
     measured = measures(settings, result)
@@ -45,6 +55,7 @@ def summary(settings: Settings, result: Result) -> Summary:
             "parameters": architectures.count(widths),
             **{name: statistics(values[k]) for name, values in measured.items()},
             **({} if result.stopped_at is None else {"stopped_at": result.stopped_at[k].tolist()}),
+            **({} if result.tuned_rate is None else {"learning_rate": float(result.tuned_rate[k])}),
             "dead": dead,
             "diverged": diverged,
             "seconds": result.seconds[k],
@@ -53,9 +64,13 @@ def summary(settings: Settings, result: Result) -> Summary:
         reached = [_reached(measured[f"epochs_to_{limit:g}"][k]) for limit in THRESHOLDS]
         errors = [format_median_range(measured[name][k]) for name in ("final_mse", "best_mse", "late_mse")]
         counts = f"{dead} of {settings.seeds}", f"{diverged} of {settings.seeds}", f"{result.seconds[k]:.1f}"
+        rate = () if result.tuned_rate is None else (f"{result.tuned_rate[k]:g}",)
         stops = () if result.stopped_at is None else (stopping.column(result.stopped_at[k]),)
-        rows.append((net, str(len(widths) + 1), str(architectures.count(widths)), *errors, *reached, *stops, *counts))
-    columns = ("net", "layers", "parameters", "final MSE", "best MSE", "median of last 5 %")
+        rows.append(
+            (net, str(len(widths) + 1), str(architectures.count(widths)), *rate, *errors, *reached, *stops, *counts)
+        )
+    rate_column = () if result.tuned_rate is None else ("tuned learning rate",)
+    columns = ("net", "layers", "parameters", *rate_column, "final MSE", "best MSE", "median of last 5 %")
     stop_column = () if result.stopped_at is None else ("converged at epoch",)
     columns += (*(f"epochs to {limit:g}" for limit in THRESHOLDS), *stop_column, "dead", "diverged", "seconds")
     over = f"median over {settings.seeds} seeds (min to max)" if settings.seeds > 1 else "one seed"
@@ -63,6 +78,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     title = f"simulate {settings.func}: {most}{settings.epochs} epochs, {over}"
     all_findings = [
         *findings.lowest(settings.models, measured["late_mse"], "training MSE (median of the last 5 % of the epochs)"),
+        *(finding for tuned in tuning_of(settings, result) for finding in tuning_findings(tuned)),
         *stopping.finding(settings.models, result.stopped_at, result.diverged_at, settings.epochs),
         *_dead_nets(settings, result),
         *findings.diverged(settings.models, result.diverged_at),

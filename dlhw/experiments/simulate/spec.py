@@ -15,6 +15,7 @@ from dlhw.present.section import Section
 from dlhw.runs import until
 from dlhw.runs.base_settings import FunctionSettings
 from dlhw.runs.settings import option
+from dlhw.runs.tuning import TuningSettings
 from dlhw.training.convergence import OVER_STEPS
 
 DEAD = 1e-6
@@ -22,7 +23,7 @@ DEAD = 1e-6
 
 
 @dataclass(frozen=True)
-class Settings(FunctionSettings):
+class Settings(TuningSettings, FunctionSettings):
     """Settings of `dlhw simulate`."""
 
     models: tuple[str, ...] = option(
@@ -33,6 +34,7 @@ class Settings(FunctionSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_tuning()
         until.check_until(self.until, self.epochs, OVER_STEPS.least)
         require(len(self.models) > 0, "`models` is empty; name at least one net")
         require(len(set(self.models)) == len(self.models), "`models` names a net twice")
@@ -58,6 +60,10 @@ class Result:
     compile_seconds: Annotated[tuple[float, ...], "N"]
     frames: Annotated[NDArray[np.floating], "N, F, n"] | None = None  # of the first seed, for an animation
     stopped_at: Annotated[NDArray[np.integer], "N, S"] | None = None  # epoch, or -1; with `until` converged
+    # With `tune`, of G rates on K seeds; all else is at the tuned rate. Losses are medians of the last 5 %.
+    tuned_rate: Annotated[NDArray[np.floating], "N"] | None = None
+    tuning_loss: Annotated[NDArray[np.floating], "N, G, K"] | None = None  # nan where a training diverged
+    untuned_loss: Annotated[NDArray[np.floating], "N, S"] | None = None  # at the learning rate of the settings
 
 
 SECTION = Section(
@@ -67,6 +73,7 @@ SECTION = Section(
     captions={
         "loss": "Training error against epoch: median of the seeds, band from minimum to maximum.",
         "fit": "Target and predictions on a grid five times denser than the training points, residuals below.",
+        "tuning": "Training error against learning rate, on seeds that are not reported; outlined: the chosen rates.",
     },
     pitfalls=(
         "Training one seed per net: the spread over seeds is as large as the difference between nets.",
