@@ -16,6 +16,8 @@ Precision = Literal["float32", "mixed"]
 """mixed: weights in float32, computations in bfloat16."""
 TargetScale = Literal["unit", "raw"]
 """unit: a target function is divided by its largest absolute value; raw: it is not."""
+Until = Literal["epochs", "converged"]
+"""epochs: train for all of them; converged: stop where the loss has converged, and train for all at most."""
 Norm = Literal["filter", "layer", "weight", "none"]
 """How a random direction in weight space is scaled."""
 Device = Literal["auto", "cpu", "gpu"]

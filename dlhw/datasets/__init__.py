@@ -2,7 +2,7 @@
 
 from dlhw.datasets.info import DATASETS, DatasetInfo, check_examples, dataset_info
 from dlhw.datasets.loading import Data, check, checksum, data_folder, load, status, verify
-from dlhw.datasets.subsets import EVALUATED, fixed_sample, shuffle_labels, stratified
+from dlhw.datasets.subsets import EVALUATED, fixed_sample, held_out, shuffle_labels, stratified
 
 __all__ = [
     "DATASETS",
@@ -15,6 +15,7 @@ __all__ = [
     "data_folder",
     "dataset_info",
     "fixed_sample",
+    "held_out",
     "load",
     "shuffle_labels",
     "status",

@@ -27,13 +27,14 @@ def fixed_sample(n: int, size: int) -> NDArray[np.intp]:
     return generator(0, Stream.EVALUATION).permutation(n)[:size]
 
 
-def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.intp]:
+def stratified(labels: NDArray[Any], examples: int, seed: int, stream: Stream = Stream.SUBSETS) -> NDArray[np.intp]:
     """Return the positions of a stratified subset (largest remainders), in random order.
 
     Args:
         labels: of all examples, (n,).
         examples: size of the subset.
         seed: of the subset.
+        stream: what the subset is for.
 
     Returns:
         Positions in 0..n-1, (examples,).
@@ -46,9 +47,23 @@ def stratified(labels: NDArray[Any], examples: int, seed: int) -> NDArray[np.int
             share[k] += 1
     while share.sum() > examples:  # tiny subsets, where a class was lifted to one
         share[np.argmax(np.where(share > 1, share - exact, -np.inf))] -= 1
-    rng = generator(seed, Stream.SUBSETS)
+    rng = generator(seed, stream)
     drawn = [rng.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, share, strict=True)]
     return rng.permutation(np.concatenate(drawn))
+
+
+def held_out(labels: NDArray[Any], share: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the positions of the training examples that are trained on, and of those held out for validation.
+
+    Args:
+        labels: of all training examples, (n,).
+        share: one example in so many is held out, stratified, the same for every seed.
+
+    Returns:
+        Ascending positions in 0..n-1, which do not overlap: (n - n // share,) and (n // share,).
+    """
+    validation = np.sort(stratified(labels, len(labels) // share, 0, Stream.VALIDATION))
+    return np.setdiff1d(np.arange(len(labels)), validation), validation
 
 
 def shuffle_labels(labels: NDArray[Any], noise: float, seed: int) -> NDArray[Any]:

@@ -10,15 +10,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlhw.present import plot, scales, style
+from dlhw.present import plot, scales, stopping, style
 from dlhw.present.section import ComparisonCurves, Curve
 
 Array = NDArray[np.floating]
 CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-LEAST_ERROR = 0.005
-"""Error in per cent at which an error of zero is drawn: half of one image of 10000."""
-LATE = 0.05
-"""Fraction of the epochs at the end over which late medians are taken."""
+LEAST_ERROR = scales.LEAST_ERROR
+
+STOP_MARK: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgecolor": style.TRUTH}
+"""Where a training stops before the last epoch."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,13 @@ class CurveRows:
 
 
 def curve_figure(
-    curves: CurveRows, labels: Sequence[str], title: str, note: str, statistic: str, chance: float | None = None
+    curves: CurveRows,
+    labels: Sequence[str],
+    title: str,
+    note: str,
+    statistic: str,
+    chance: float | None = None,
+    stopped_at: NDArray[np.integer] | None = None,
 ) -> Figure:
     """Draw loss (logarithmic) above error (logarithmic) or accuracy: training solid, test dashed, a band over seeds.
 
@@ -54,6 +60,7 @@ def curve_figure(
         note: below the title.
         statistic: what lines and bands are.
         chance: accuracy of guessing, for nets that are near it: accuracy is drawn, and chance as a dotted line.
+        stopped_at: (rows, seeds) last epoch of each training, -1 for all of them; None: none stopped early.
     """
     head = plot.header_height(len(labels), 1)
     fig, (top, bottom) = plot.figure(2, height=5.3 + head, head=head)
@@ -61,7 +68,8 @@ def curve_figure(
     for axes, kind in ((top, "loss"), (bottom, "accuracy")):
         for k, label in enumerate(labels):
             for which, dashes in (("train", "-"), ("test", style.TEST_DASHES)):
-                values = getattr(curves, f"{which}_{kind}")[k]
+                stops = None if stopped_at is None else stopped_at[k]
+                values = stopping.drawn(getattr(curves, f"{which}_{kind}")[k], stops)
                 if kind == "accuracy":
                     values = errors(values) if chance is None else 100.0 * values
                 plot.band(
@@ -76,6 +84,9 @@ def curve_figure(
                     markersize=3.5,
                     markevery=-(-len(epochs) // 25),
                 )
+                if stops is not None and which == "train":
+                    ends = stops[stops >= 0], values[stops >= 0, stops[stops >= 0]]
+                    axes.plot(*ends, linestyle="", marker=style.MARKERS[k % len(style.MARKERS)], **STOP_MARK)
     scales.positive_log(top, 1e-7)
     top.set_ylabel("cross entropy (nats)")
     scales.whole_numbers(bottom)
@@ -95,27 +106,37 @@ def errors(accuracy: Array) -> Array:
     return np.maximum(100.0 * (1.0 - accuracy), LEAST_ERROR)
 
 
-def comparison(labels: Sequence[str], curves: CurveRows, name: str = "test_loss") -> ComparisonCurves:
-    """Return one of the curves against epoch, one line per row."""
+def comparison(
+    labels: Sequence[str],
+    curves: CurveRows,
+    name: str = "test_loss",
+    stopped_at: NDArray[np.integer] | None = None,
+) -> ComparisonCurves:
+    """Return one of the curves against epoch, one line per row; what has stopped stays at its last value."""
     x = np.arange(curves.train_loss.shape[-1])
     is_loss = name.endswith("loss")
-    values = getattr(curves, name) * (1 if is_loss else 100)
+    held = stopping.held(getattr(curves, name), stopping.last_epochs(stopped_at, getattr(curves, name)))
+    values = held * (1 if is_loss else 100)
     y_label = f"{name.split('_', 1)[0]} {'cross entropy (nats)' if is_loss else 'accuracy (%)'}"
     lines = tuple(Curve(label, x, v) for label, v in zip(labels, values, strict=True))
     return ComparisonCurves("epoch", y_label, lines, log_y=is_loss)
 
 
-def final_values(curves: CurveRows) -> dict[str, Array]:
+def final_values(curves: CurveRows, stopped_at: NDArray[np.integer] | None = None) -> dict[str, Array]:
     """Return numbers of every training, (rows, seeds), nan where it diverged.
 
     After the last epoch; the best of any epoch, which is selected on the test set itself; and the late median, over
     the last 5 % of the epochs.
+
+    Args:
+        curves: of the trainings.
+        stopped_at: (rows, seeds) last epoch of each, -1 for all of them; None: none stopped early.
     """
-    converged = curves.diverged_at < 0
-    values = {name: getattr(curves, name)[..., -1].astype(np.float64) for name in CURVES}
-    values["best_test_loss"] = curves.test_loss.astype(np.float64).min(axis=-1)  # a nan on the way stays nan
-    values["best_test_accuracy"] = curves.test_accuracy.astype(np.float64).max(axis=-1)
-    tail = max(1, round(LATE * (curves.test_loss.shape[-1] - 1)))
+    converged, last = curves.diverged_at < 0, stopping.last_epochs(stopped_at, curves.test_loss)
+    values = {name: stopping.at_end(getattr(curves, name), last).astype(np.float64) for name in CURVES}
+    loss, accuracy = (stopping.held(v.astype(np.float64), last) for v in (curves.test_loss, curves.test_accuracy))
+    values["best_test_loss"] = loss.min(axis=-1)  # a nan on the way stays nan
+    values["best_test_accuracy"] = accuracy.max(axis=-1)
     for name in CURVES:
-        values[f"late_{name}"] = np.median(getattr(curves, name)[..., -tail:].astype(np.float64), axis=-1)
+        values[f"late_{name}"] = np.asarray(stopping.late_medians(getattr(curves, name), last), np.float64)
     return {name: np.where(converged, v, np.nan) for name, v in values.items()}

@@ -44,8 +44,13 @@ def figure(
     return fig, list(axes)
 
 
-def panels(columns: int, *, height: float = 3.9, right: bool = False, head: float = 0.35) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure with `columns` panels side by side, each with its own axes; see :func:`figure`."""
+def panels(
+    columns: int, *, rows: int = 1, height: float = 3.9, right: bool = False, head: float = 0.35
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure with `columns` panels side by side, each with its own axes; see :func:`figure`.
+
+    rows: of `columns` panels; the panels come row by row.
+    """
     with style.house_style():
         fig = Figure(figsize=(style.WIDTH * max(1.0, 0.68 * columns), height))
         FigureCanvasAgg(fig)
@@ -53,7 +58,7 @@ def panels(columns: int, *, height: float = 3.9, right: bool = False, head: floa
         space = style.scaled(0.5 if right else 0.26)
         left, margin, foot, head = (style.scaled(v) for v in (0.75, 0.75 if right else 0.2, 0.55, head))
         fig.subplots_adjust(left / width, foot / height, 1 - margin / width, 1 - head / height, wspace=space)
-        return fig, list(fig.subplots(1, columns, squeeze=False)[0])
+        return fig, list(fig.subplots(rows, columns, squeeze=False).flat)
 
 
 def twin(axes: Axes, label: str, k: int) -> Axes:

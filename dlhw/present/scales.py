@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 from dlhw.present import style
 
 Array = NDArray[np.floating]
+LEAST_ERROR = 0.005
+"""Error in per cent at which an error of zero is drawn: half of one image of 10000."""
+ACCURACIES = (10, 20, 40, 60, 80, 90, 95, 97, 98, 99, 99.5, 99.7, 99.8, 99.9)
+"""Ticks of a colour bar of accuracies, in per cent."""
 
 
 def at_values(panels: Sequence[Axes], x: NDArray[Any], *, log: bool) -> None:
@@ -83,6 +88,35 @@ def signed_decades(axes: Axes, floor: float) -> None:
 def sequential(values: Array) -> NDArray[np.floating]:
     """Return colours of values in [0, 1], (n, 4): viridis, even in lightness and colour-blind safe."""
     return np.asarray(matplotlib.colormaps["viridis"](np.asarray(values)))
+
+
+def accuracy_norm(values: Array) -> FuncNorm:
+    """Return a norm of accuracies in per cent, even in the logarithm of the error: 90 to 99 counts as 99 to 99.9.
+
+    Args:
+        values: what is drawn; nan is left out. Nothing finite gives the norm of 0 to 100.
+    """
+    finite = np.asarray(values)[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 100.0)
+    if high - low < 0.1:  # of one accuracy there is no scale
+        low, high = max(0.0, low - 0.1), min(100.0, high + 0.1)
+
+    def decades_of_error(accuracy: Array) -> Array:
+        return -np.log10(np.maximum(100.0 - np.asarray(accuracy), LEAST_ERROR))
+
+    return FuncNorm((decades_of_error, lambda v: 100.0 - 10.0 ** -np.asarray(v)), low, high)
+
+
+def accuracy_colorbar(fig: Figure, axes: Axes, norm: FuncNorm) -> None:
+    """Add a colour bar on the right of `axes` for a norm of :func:`accuracy_norm`, with ticks at round accuracies."""
+    colorbar(fig, axes, norm, "accuracy (%)", log=False)
+    side, low, high = fig.axes[-1], float(norm.vmin or 0.0), float(norm.vmax or 100.0)
+    ticks: list[float] = []
+    for value in (high, *(v for v in reversed(ACCURACIES) if low < v < high), low):
+        if all(abs(float(norm(value)) - float(norm(other))) > 0.08 for other in ticks):
+            ticks.append(value)
+    side.set_yticks(ticks, labels=[f"{v:.3g}" for v in ticks])
+    side.yaxis.set_minor_locator(NullLocator())
 
 
 def colorbar(fig: Figure, axes: Axes, scale: Any, label: str, *, log: bool = True) -> None:

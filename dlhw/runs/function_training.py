@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,10 +36,18 @@ class FunctionRecord:
     frames: Array | None = None  # (F, n) predictions of the first seed at the training points, for an animation
     gradient_norm: Array | None = None  # (S, T)
     layer_gradient_norms: Array | None = None  # (S, T, layers)
+    stopped_at: NDArray[np.integer] | None = None  # (S,) epoch, or -1, if trainings stop where they have converged
 
 
 def train(
-    settings: FunctionSettings, nets: Sequence[str], context: Context, *, gradient_norm: bool = False
+    settings: FunctionSettings,
+    nets: Sequence[str],
+    context: Context,
+    *,
+    gradient_norm: bool = False,
+    until_converged: bool = False,
+    seeds: Sequence[int] | None = None,
+    rates: Sequence[float] | None = None,
 ) -> list[FunctionRecord]:
     """Train every net from every seed, side by side; one record per net, in the order of `nets`.
 
@@ -50,11 +58,28 @@ def train(
         nets: names or hidden widths.
         context: of the run; its provenance gets the plan. `animate` records the frames of an animation.
         gradient_norm: record the norms of every step.
+        until_converged: stop every training where it has converged; the epochs of the settings are its limit.
+        seeds: of the initial weights; default: those of the settings.
+        rates: learning rates, one for every entry of `nets`, which may name a net several times; default: that of the
+            settings for all.
     """
-    keep = settings.frames() if context.animate else ()
-    models, histories = fit(settings, nets, context, keep=keep, gradient_norm=gradient_norm)
-    spans = [slice(k * settings.seeds, (k + 1) * settings.seeds) for k in range(len(nets))]
-    return [_record(settings, models[span], histories[span]) for span in spans]
+    keep, seeds = settings.frames() if context.animate else (), seeds or settings.seed_range
+    models, histories = fit(
+        settings,
+        nets,
+        context,
+        keep=keep,
+        gradient_norm=gradient_norm,
+        seeds=seeds,
+        until_converged=until_converged,
+        rates=rates,
+    )
+    spans = [slice(k * len(seeds), (k + 1) * len(seeds)) for k in range(len(nets))]
+    records = [_record(settings, models[span], histories[span]) for span in spans]
+    if not until_converged:
+        return records
+    stops = [np.array([-1 if h.stopped_at is None else h.stopped_at for h in histories[span]]) for span in spans]
+    return [replace(record, stopped_at=at) for record, at in zip(records, stops, strict=True)]
 
 
 def fit(
@@ -66,6 +91,8 @@ def fit(
     gradient_norm: bool = False,
     dtype: str = "float32",
     seeds: Sequence[int] | None = None,
+    until_converged: bool = False,
+    rates: Sequence[float] | None = None,
 ) -> tuple[list[keras.Model], list[History]]:
     """Train every net from every seed; return the models, net by net, and their histories.
 
@@ -77,6 +104,8 @@ def fit(
         gradient_norm: record the norms of every step.
         dtype: precision of the nets.
         seeds: of the initial weights; default: those of the settings.
+        until_converged: stop every training where it has converged.
+        rates: learning rates, one for every entry of `nets`; default: that of the settings for all.
     """
     import tensorflow as tf
 
@@ -85,6 +114,7 @@ def fit(
 
     x, y = settings.samples()
     seeds = seeds or settings.seed_range
+    rows = nets if rates is None else [f"{net} rate {rate:g}" for net, rate in zip(nets, rates, strict=True)]
     plan = context.plan(splittable=False)
     context.provenance.plan = plan
     device = plan.devices[0]
@@ -106,7 +136,9 @@ def fit(
             progress=context.progress,
             checkpoints=context.checkpoints,
             keep=keep,
-            callback=_callback(context, [f"{net} seed {seed}" for net in nets for seed in seeds], models, (x, y)),
+            until_converged=until_converged,
+            learning_rates=None if rates is None else [rate for rate in rates for _ in seeds],
+            callback=_callback(context, [f"{row} seed {seed}" for row in rows for seed in seeds], models, (x, y)),
         )
     return models, histories
 

@@ -130,4 +130,5 @@ class TrainingRecorder:
             gradient_norm=narrow(curves.gradient_norm),
             layer_gradient_norms=narrow(curves.layer_gradient_norms),
             layout=layout,
+            stopped_at=-1 if curves.stopped_at is None else curves.stopped_at,
         )

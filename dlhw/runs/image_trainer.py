@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from dlhw.runs.context import Context
 from dlhw.runs.image_recorder import TrainingRecorder
 from dlhw.runs.jobs import Job
 from dlhw.runs.tasks import Task
+from dlhw.runs.tuning import VALIDATION_SHARE
 
 if TYPE_CHECKING:
     import keras
@@ -92,6 +93,17 @@ class ImageTrainer:
                     self.copies[device] = tf.constant(self.data.x_train), tf.constant(self.data.x_test)
         return self.copies[device]
 
+    def _examples(self, job: Job) -> tuple[tuple[tf.Tensor, np.ndarray], tuple[tf.Tensor, np.ndarray]]:
+        """Return images and labels that a job trains on, and those that it evaluates after every epoch."""
+        import tensorflow as tf
+
+        labels = self.data.y_train if job.labels is None else job.labels(self.data.y_train)
+        if not job.validation:
+            return (self.images[0], labels), (self.images[1], self.data.y_test)
+        parts = datasets.held_out(self.data.y_train, VALIDATION_SHARE)
+        train, validation = ((tf.gather(self.images[0], rows), labels[rows]) for rows in parts)
+        return train, validation
+
     def evaluation_subset(self) -> tuple[tf.Tensor, np.ndarray]:
         """Return the training examples that are evaluated: images as a tensor, true labels."""
         import tensorflow as tf
@@ -145,10 +157,10 @@ class ImageTrainer:
                 lambda: self.net(job.net, "float64") if s.precision == "mixed" else None,
                 self.context.live_page,
             )
-            labels = self.data.y_train if job.labels is None else job.labels(self.data.y_train)
+            train, evaluated = self._examples(job)
             curves = trainer.fit(
-                (self.images[0], labels),
-                (self.images[1], self.data.y_test),
+                train,
+                evaluated,
                 epochs=job.epochs,
                 updates=job.updates,
                 seed=job.seed,
@@ -159,6 +171,7 @@ class ImageTrainer:
                 should_stop=task.should_stop,
                 checkpoint=recorder.checkpoint,
                 initial_state=recorder.state,
+                converged=_rule(train[1]) if job.until_converged else None,
             )
         return recorder.record(curves, trainer.layout).pack()
 
@@ -198,6 +211,14 @@ class ImageTrainer:
             )
             self.own.kind = kind
         return self.own.trainer
+
+
+def _rule(labels: np.ndarray) -> Callable[[np.ndarray], bool]:
+    """Return the rule by which a training on these labels has converged, as a function of its losses."""
+    from dlhw.training import convergence
+
+    constant = convergence.entropy(labels)
+    return lambda losses: bool(convergence.OVER_EPOCHS.reached(losses, constant))
 
 
 _UNPICKLED: dict[str, ImageTrainer] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -17,7 +17,11 @@ from dlhw.runs.tasks import Arrays, Executor, Task, run_tasks
 
 
 def train(
-    settings: ImageSettings, jobs: Mapping[str, Job], context: Context, trainer: ImageTrainer | None = None
+    settings: ImageSettings,
+    jobs: Mapping[str, Job],
+    context: Context,
+    trainer: ImageTrainer | None = None,
+    among: int = 0,
 ) -> dict[str, TrainingRecord]:
     """Train every job, side by side, and return the records by name.
 
@@ -28,6 +32,7 @@ def train(
         jobs: the trainings, by a name that is unique in the run.
         context: of the run; its provenance gets the plan.
         trainer: data and compiled functions, where the caller needs them afterwards.
+        among: number of trainings that share the cores, if not these; see :func:`dlhw.runs.tasks.run_tasks`.
 
     Raises:
         UserError: for batches that the devices cannot share.
@@ -50,7 +55,7 @@ def train(
     with workers.one_line_errors(plan):
         epochs = {name: job.epochs for name, job in jobs.items()}
         work = partial(_train_task, trainer, jobs)
-        arrays = run_tasks(epochs, work, context, executor(context, trainer, jobs))
+        arrays = run_tasks(epochs, work, context, executor(context, trainer, jobs), among=among)
     records = {name: TrainingRecord.unpack(packed) for name, packed in arrays.items()}
     for name, record in records.items():
         taken = context.provenance.layouts.get(jobs[name].net, record.layout)
@@ -76,10 +81,24 @@ def _train_task(trainer: ImageTrainer, jobs: Mapping[str, Job], task: Task) -> A
 
 
 def train_rows(
-    settings: ImageSettings, rows: Mapping[str, Callable[[int], Job]], context: Context
+    settings: ImageSettings,
+    rows: Mapping[str, Callable[[int], Job]],
+    context: Context,
+    *,
+    seeds: Sequence[int] | None = None,
+    among: int = 0,
 ) -> list[list[TrainingRecord]]:
-    """Train every row (name -> job of a seed) from every seed of the settings; records in rows of seeds."""
-    names = {row: {s: f"{row} seed {s}" for s in settings.seed_range} for row in rows}
-    jobs = {names[row][s]: job(s) for row, job in rows.items() for s in settings.seed_range}
-    records = train(settings, jobs, context)
-    return [[records[name] for name in seeds.values()] for seeds in names.values()]
+    """Train every row (name -> job of a seed) from every seed; records in rows of seeds.
+
+    Args:
+        settings: what all trainings share.
+        rows: the job of a seed, by the name of the row.
+        context: of the run.
+        seeds: default: those of the settings.
+        among: see :func:`train`.
+    """
+    seeds = seeds or settings.seed_range
+    names = {row: {s: f"{row} seed {s}" for s in seeds} for row in rows}
+    jobs = {names[row][s]: job(s) for row, job in rows.items() for s in seeds}
+    records = train(settings, jobs, context, among=among)
+    return [[records[name] for name in row.values()] for row in names.values()]

@@ -34,6 +34,8 @@ class Job:
     callback: Callback | None = None
     record_updates: bool = False  # loss and gradient norms of every step
     settings: BatchSettings | None = None  # of this training, where they are not those of the run
+    until_converged: bool = False  # stop where the training loss has converged; `epochs` is then the most
+    validation: bool = False  # hold out a part of the training examples, and evaluate it in place of the test set
 
 
 def make_job(
@@ -46,6 +48,7 @@ def make_job(
     snapshot_every: int = 0,
     callback: Callback | None = None,
     record_updates: bool = False,
+    until_converged: bool = False,
 ) -> Job:
     """Return the training of `net` from `seed` with the batch size, learning rate and epochs of the settings."""
     return Job(
@@ -59,4 +62,5 @@ def make_job(
         snapshot_every=snapshot_every,
         callback=callback,
         record_updates=record_updates,
+        until_converged=until_converged,
     )

@@ -15,7 +15,7 @@ from dlhw.present.curves import CURVES, CurveRows
 Array = NDArray[np.floating]
 
 UPDATES = ("step_loss", "gradient_norm", "layer_gradient_norms")
-_SCALARS = ("diverged_at", "seconds", "compile_seconds")
+_SCALARS = ("diverged_at", "stopped_at", "seconds", "compile_seconds")
 _FIELDS = {*CURVES, *UPDATES, *_SCALARS, "weights", "layout"}
 
 
@@ -36,6 +36,7 @@ class TrainingRecord:
     gradient_norm: Array | None = None  # (U,)
     layer_gradient_norms: Array | None = None  # (U, layers)
     layout: str = "plain"  # how the outputs of the net were computed
+    stopped_at: int = -1  # epoch after which it had converged and stopped, or -1; nan follows
 
     @property
     def diverged(self) -> bool:
@@ -44,7 +45,7 @@ class TrainingRecord:
 
     def final(self, name: str) -> float:
         """Return the last value of a curve; nan where the training diverged."""
-        return np.nan if self.diverged else float(getattr(self, name)[-1])
+        return np.nan if self.diverged else float(getattr(self, name)[self.stopped_at])  # -1 is the last epoch
 
     def measurement(self, name: str, width: int = 1) -> NDArray[np.floating]:
         """Return numbers of the callback, (width,); nan where the training diverged."""
@@ -76,6 +77,7 @@ class TrainingRecord:
             gradient_norm=arrays.get("gradient_norm"),
             layer_gradient_norms=arrays.get("layer_gradient_norms"),
             layout=str(arrays.get("layout", "plain")),
+            stopped_at=int(arrays.get("stopped_at", -1)),
         )
 
 

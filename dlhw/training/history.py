@@ -26,6 +26,7 @@ class History:
     seconds: float  # of wall time in steps, compilation left out; nets of one stack share it
     compile_seconds: float  # of wall time in tracing and compilation
     weights: NDArray[np.floating] | None = None  # (F, P) after the steps that were asked for, in the order of `flat`
+    stopped_at: int | None = None  # updates after which it had converged and stopped; what follows is nan
 
     @property
     def steps(self) -> int:
@@ -50,6 +51,7 @@ class Curves:
     step_loss: NDArray[np.floating] | None = None  # (U,) what each of U updates minimized: the mean over its batch
     gradient_norm: NDArray[np.floating] | None = None  # (U,) of that loss, before the update
     layer_gradient_norms: NDArray[np.floating] | None = None  # (U, layers) squares add up
+    stopped_at: int | None = None  # epoch after which it had converged and stopped; what follows is nan
 
 
 def first_divergence(loss: NDArray[np.floating], limit: float) -> int | None:

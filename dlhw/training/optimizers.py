@@ -148,7 +148,7 @@ class Optimizer:
 
     def _decayed(self, p: Tensor) -> Tensor:
         """Return a tensor after decoupled weight decay, in the order of products that Keras has."""
-        rate, weight = (tf.constant(value, p.dtype) for value in (self.learning_rate, self.weight_decay))
+        rate, weight = (tf.convert_to_tensor(value, p.dtype) for value in (self.learning_rate, self.weight_decay))
         return p - p * weight * rate
 
     def _adam(

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from dlhw._tf.types import Tensor
 from dlhw.models.dense_chain import dense_layers
+from dlhw.training.convergence import OVER_STEPS, check_steps
 from dlhw.training.full_batch import ChunkSize
 from dlhw.training.history import History, divergence_limit, first_divergence
 from dlhw.training.optimizers import Optimizer
@@ -44,8 +45,26 @@ class Stack:
         record_norm: bool,
         length: int,
         keep: Sequence[int] = (),
+        until_converged: int = 0,
+        learning_rates: Sequence[float] | None = None,
     ) -> None:
-        """length: most steps of one call; keep: after which steps the weights are kept."""
+        """Stack the models.
+
+        Args:
+            models: of one shape.
+            x: inputs, (batch, inputs).
+            y: targets, (batch, outputs).
+            optimizer: of all.
+            record_norm: record gradient norms.
+            length: most steps of one call.
+            keep: steps after which the weights are kept.
+            until_converged: steps of the whole training, if a net stops where it has converged; 0: none stops.
+            learning_rates: one for every net; None: that of the optimizer.
+        """
+        self.limit_steps = until_converged
+        self.checks = check_steps(until_converged) if until_converged else []
+        self.stopped_at = np.full(len(models), -1)
+        self.constant = float(np.var(np.asarray(y, np.float64), axis=0).mean())
         self.keep = sorted(set(keep))
         self.recorded_weights: dict[int, np.ndarray] = {}  # step -> (S, P)
         self.models, self.rule, self.record_norm, self.length = models, optimizer, record_norm, length
@@ -54,6 +73,7 @@ class Stack:
         self.examples = len(x)
         self.x = _columns(x, dtype)  # (1, inputs, batch and padding)
         self.y = tf.constant(np.asarray(y).T[None], dtype)  # (1, outputs, batch)
+        self.rates = None if learning_rates is None else tf.constant(np.reshape(learning_rates, (-1, 1, 1)), dtype)
         start = _stacked(models)
         self.parameters = [tf.constant(p, dtype) for p in start]
         self.slots = optimizer.slots(self.parameters)
@@ -72,23 +92,41 @@ class Stack:
 
     def advance(self, end: int) -> None:
         """Continue towards step `end`, at most `length` steps and for about half a second."""
-        border = min([end, *(step for step in self.keep if step > self.done)])
+        border = min([end, *(step for step in (*self.keep, *self.checks) if step > self.done)])
         with tf.device(self.device):
             if 0 in self.keep and self.done == 0:
                 self._keep()
             self._advance(min(self.chunk_size.steps, border - self.done))
             if self.done in self.keep:
                 self._keep()
+            if self.done in self.checks:
+                self._stop_converged()
+
+    def finished(self, end: int) -> bool:
+        """Whether step `end` is reached, or no net trains any more."""
+        return self.done >= end or (bool(self.checks) and not self.alive.numpy().any())
+
+    def _stop_converged(self) -> None:
+        """Freeze the nets that have converged."""
+        self.blocks = [np.concatenate(self.blocks)]
+        alive = self.alive.numpy()
+        stops = OVER_STEPS.reached(self.blocks[0][:, 0].T, self.constant) & alive
+        self.stopped_at[stops] = self.done
+        self.alive = tf.constant(alive & ~stops)
 
     def _keep(self) -> None:
-        """Keep the weights of every net as they are now, (S, P) in the order of `flat`."""
+        """Keep the weights of every net as they are now."""
+        self.recorded_weights[self.done] = self._weights()
+
+    def _weights(self) -> np.ndarray:
+        """Return the weights of every net, (S, P) in the order of `flat`."""
         rows = [np.transpose(p.numpy(), (0, 2, 1)).reshape(len(self.models), -1) for p in self.parameters]
-        self.recorded_weights[self.done] = np.concatenate(rows, axis=1)
+        return np.concatenate(rows, axis=1)
 
     def _advance(self, n: int) -> None:
         limit = tf.constant(self.limit, self.x.dtype)
         state = (self.parameters, self.slots, self.alive)
-        arguments = (tf.constant(self.done), tf.constant(n), *state, self.x, self.y, limit)
+        arguments = (tf.constant(self.done), tf.constant(n), *state, self.x, self.y, limit, self.rates)
         if not self.compiled:
             with self._tracing:
                 began = time.perf_counter()
@@ -111,6 +149,8 @@ class Stack:
         """Return a digest of what determines the training: initial weights, data, optimizer, activations, recording."""
         names = [getattr(a, "__qualname__", repr(a)) for a in self.activations]
         text = f"{self.rule} {names} {self.record_norm} {self.x.dtype}" + (f" {self.keep}" if self.keep else "")
+        text += f" until converged, {self.limit_steps} steps" if self.limit_steps else ""
+        text += "" if self.rates is None else f" rates {self.rates.numpy().ravel().tolist()}"
         whole = hashlib.sha256(text.encode())
         for array in (*start, self.x.numpy(), self.y.numpy()):
             whole.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
@@ -119,7 +159,7 @@ class Stack:
     def state(self) -> dict[str, np.ndarray]:
         """Return everything that :meth:`restore` needs to resume, as arrays."""
         arrays = {"done": np.array(self.done), "alive": self.alive.numpy(), "table": np.concatenate(self.blocks)}
-        arrays["seconds"] = np.array([self.seconds, self.compile_seconds])
+        arrays |= {"seconds": np.array([self.seconds, self.compile_seconds]), "stopped_at": self.stopped_at.copy()}
         arrays |= {f"kept-{step}": rows for step, rows in self.recorded_weights.items()}
         tensors = [self.parameters, *self.slots]
         return arrays | {f"tensor-{k}-{i}": t.numpy() for k, group in enumerate(tensors) for i, t in enumerate(group)}
@@ -133,6 +173,7 @@ class Stack:
         self.parameters, self.slots = group(0), tuple(group(k + 1) for k in range(len(self.slots)))
         self.alive, self.done, self.blocks = tf.constant(state["alive"]), int(state["done"]), [state["table"]]
         self.seconds, self.compile_seconds = (float(v) for v in state["seconds"])
+        self.stopped_at = state.get("stopped_at", self.stopped_at).copy()
         self.latest_loss = float(np.median(state["table"][-1, 0]))
         recorded = {k.removeprefix("kept-"): rows for k, rows in state.items() if k.startswith("kept-")}
         self.recorded_weights = {int(step): rows for step, rows in recorded.items()}
@@ -145,19 +186,28 @@ class Stack:
         """Return the histories of the S nets, and set the trained weights of the models."""
         table = np.concatenate(self.blocks)
         loss = np.concatenate([table[:, 0], self._losses()[None]])
-        trained = [p.numpy() for p in self.parameters]
+        missing = max(0, self.limit_steps - len(table))  # where every net stopped before the limit
+        table, loss = (
+            np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1), constant_values=np.nan) for a in (table, loss)
+        )
+        trained, end = [p.numpy() for p in self.parameters], self._weights() if self.keep else None
         result = []
         for s, model in enumerate(self.models):
             shapes = [v.shape for v in model.trainable_variables]
             model.set_weights([p[s].T.reshape(shape) for p, shape in zip(trained, shapes, strict=True)])
             curve = loss[:, s].copy()
-            diverged_at = first_divergence(curve, self.limit[s])
+            stopped_at = int(self.stopped_at[s]) if self.stopped_at[s] >= 0 else None
+            diverged_at = None if stopped_at is not None else first_divergence(curve, self.limit[s])
             norm = table[:, 1:, s].copy()
             if diverged_at is not None:
                 curve[diverged_at:] = norm[diverged_at:] = np.nan
+            if stopped_at is not None:
+                curve[stopped_at + 1 :] = norm[stopped_at:] = np.nan
             whole, by_layer = (norm[:, 0], norm[:, 1:]) if self.record_norm else (None, None)
-            path = np.stack([self.recorded_weights[step][s] for step in self.keep]) if self.keep else None
-            result.append(History(curve, whole, by_layer, diverged_at, self.seconds, self.compile_seconds, path))
+            # After the last step nothing moved any more.
+            path = None if end is None else np.stack([self.recorded_weights.get(k, end)[s] for k in self.keep])
+            seconds = self.seconds, self.compile_seconds
+            result.append(History(curve, whole, by_layer, diverged_at, *seconds, path, stopped_at))
         return result
 
 
@@ -165,3 +215,8 @@ def _stacked(models: list[keras.Model]) -> list[np.ndarray]:
     """Return the kernel (S, out, in) and bias (S, out, 1) of every layer."""
     weights = zip(*(model.get_weights() for model in models), strict=True)
     return [np.stack([w.T if w.ndim == 2 else w[:, None] for w in tensors]) for tensors in weights]
+
+
+def _continued(rows: np.ndarray, count: int) -> np.ndarray:
+    """Return an array with `count` more rows of nan."""
+    return np.concatenate([rows, np.full((count, *rows.shape[1:]), np.nan, rows.dtype)])

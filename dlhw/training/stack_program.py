@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
@@ -91,8 +91,13 @@ class StackProgram:
         x: Tensor,
         y: Tensor,
         limit: Tensor,
+        rates: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
-        """Take n steps after `done` ones; return the new state and what was recorded, (length, quantities, S)."""
+        """Take n steps after `done` ones; return the new state and what was recorded, (length, quantities, S).
+
+        rates: learning rates of the nets, (S, 1, 1), in place of that of the optimizer.
+        """
+        optimizer = self.optimizer if rates is None else replace(self.optimizer, learning_rate=rates)
         layers = len(self.activations)
         groups = [(2 * k, 2 * k + 1) for k in range(layers)]
         rows = tf.zeros((self.length, 2 + layers if self.record_norm else 1, self.nets), x.dtype)
@@ -108,7 +113,7 @@ class StackProgram:
                 whole, by_layer = norms(gradients, groups, axis=[1, 2])
                 row = tf.concat([row, whole[None], tf.transpose(by_layer)], 0)
             alive = tf.logical_and(alive, losses <= limit)
-            moved, slots = self.optimizer.step(done + i + 1, parameters, gradients, slots)
+            moved, slots = optimizer.step(done + i + 1, parameters, gradients, slots)
             keep = alive[:, None, None]
             parameters = [tf.where(keep, new, old) for new, old in zip(moved, parameters, strict=True)]
             return i + 1, parameters, slots, alive, tf.tensor_scatter_nd_update(rows, [[i]], row[None])

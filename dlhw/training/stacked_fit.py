@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from dlhw._tf.types import Data
 from dlhw.checkpoints import CheckpointStore
+from dlhw.errors import require
 from dlhw.models.dense_chain import shape_of
 from dlhw.training.full_batch import Progress
 from dlhw.training.history import History
@@ -50,6 +51,8 @@ def fit_many(
     checkpoints: CheckpointStore | None = None,
     keep: Sequence[int] = (),
     callback: StepCallback | None = None,
+    until_converged: bool = False,
+    learning_rates: Sequence[float] | None = None,
 ) -> list[History]:
     """Train many small dense nets at once, each on the full batch (x, y) with mean squared error, as if it were alone.
 
@@ -72,12 +75,16 @@ def fit_many(
             ends with the same bytes.
         keep: steps after which the weights go into the History.
         callback: called for every net, about every two seconds and at the end.
+        until_converged: stop every net where it has converged by :class:`dlhw.training.convergence.Convergence`, which
+            is looked at after every hundredth of `steps`; its weights are those of that step.
+        learning_rates: one for every model, in place of that of the optimizer.
 
     Returns:
         One History per model. A net whose loss exceeds a million times its scale is frozen there.
 
     Raises:
-        UserError: for a model that is not such a chain, or has frozen layers, regularizers or constraints.
+        UserError: for a model that is not such a chain, or has frozen layers, regularizers or constraints, and for
+            learning rates that are not positive or not one for every model.
 
     Example:
         >>> import numpy as np
@@ -89,13 +96,28 @@ def fit_many(
         True
     """
     workers, update_rule = workers or os.cpu_count() or 1, as_optimizer(optimizer)
+    if learning_rates is not None:
+        fits = len(learning_rates) == len(models) and all(rate > 0 for rate in learning_rates)
+        require(fits, f"`learning_rates` must be {len(models)} positive numbers, one for every model")
     groups: dict[Any, list[int]] = {}
     for k, model in enumerate(models):
         groups.setdefault(shape_of(model), []).append(k)
     places = _split(list(groups.values()), workers)
+    length, limit = min(chunk, steps), steps if until_converged else 0
     with tf.device(device):
         stacks = [
-            Stack([models[k] for k in p], x, y, update_rule, gradient_norm, min(chunk, steps), keep) for p in places
+            Stack(
+                [models[k] for k in p],
+                x,
+                y,
+                update_rule,
+                gradient_norm,
+                length,
+                keep,
+                limit,
+                None if learning_rates is None else [learning_rates[k] for k in p],
+            )
+            for p in places
         ]
     for stack in stacks:
         stack.device = device
@@ -119,7 +141,7 @@ class _Callback:
     def call(self, k: int) -> None:
         """Report the latest numbers of every net of stack k: the loss before the last step, its norm, the weights."""
         stack, now = self.stacks[k], time.perf_counter()
-        if self.callback is None or (now < self.due[k] and stack.done < self.steps):
+        if self.callback is None or (now < self.due[k] and not stack.finished(self.steps)):
             return
         last = stack.blocks[-1][-1]
         names = [f"layer {i // 2 + 1}/{'bias' if i % 2 else 'kernel'}" for i in range(len(stack.parameters))]
@@ -177,7 +199,7 @@ def _run_side_by_side(
 ) -> None:
     """Keep `workers` threads busy with chunks; the stack that is furthest behind goes next."""
     total, running = steps * len(stacks), dict[Future[None], int]()
-    idle = {k for k, stack in enumerate(stacks) if stack.done < steps}
+    idle = {k for k, stack in enumerate(stacks) if not stack.finished(steps)}
     pool = ThreadPoolExecutor(workers, thread_name_prefix="dlhw")
     try:
         while idle or running:
@@ -188,13 +210,14 @@ def _run_side_by_side(
             for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
                 k = running.pop(future)
                 future.result()
-                ended = stacks[k].done >= steps
+                ended = stacks[k].finished(steps)
                 checkpointer.checkpoint(k, now=ended)
                 callback.call(k)
                 if not ended:
                     idle.add(k)
                 if progress is not None:
-                    progress(sum(s.done for s in stacks), total, float(np.median([s.latest_loss for s in stacks])))
+                    done = sum(steps if s.finished(steps) else s.done for s in stacks)
+                    progress(done, total, float(np.median([s.latest_loss for s in stacks])))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         # Not reached by a second Ctrl-C while threads still compute: then the last checkpoint counts.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -105,6 +106,7 @@ class Trainer:
         log: Callable[[int, Mapping[str, float]], None] | None = None,
         checkpoint: Callable[[Callable[[], State], bool], None] | None = None,
         initial_state: State | None = None,
+        converged: Callable[[NDArray[np.floating]], bool] | None = None,
     ) -> Curves:
         """Train the model in place for `epochs` epochs; one that diverges ends there, its curves continue as nan.
 
@@ -124,6 +126,8 @@ class Trainer:
                 training stops here.
             initial_state: such a state, from which an equal training resumes and ends as if it had not been
                 interrupted. Hooks are then called for the remaining epochs only.
+            converged: asked after every epoch but the last, with the training losses after all epochs so far; True
+                stops the training, whose curves continue as nan.
 
         Returns:
             The curves, (epochs + 1,) each.
@@ -134,9 +138,7 @@ class Trainer:
             Stopped: if `should_stop` returns True.
         """
         (x, y), test = self._arrays(*train), self._arrays(*test)
-        n = length((x, y))
-        self._try(x, y, test)
-        require(self.batch_size <= n, f"`batch_size` {self.batch_size} exceeds the {n} training examples")
+        n = self._try(x, y, test)
         schedule = Schedule(n, self.batch_size, epochs, updates)
         rows = fixed_sample(n, train_eval_examples or n)
         sample = (x, y) if len(rows) == n else take((x, y), rows)
@@ -151,11 +153,10 @@ class Trainer:
         began, rng = time.perf_counter() - at.seconds, generator(seed, Stream.BATCHES)
         for _ in range(at.epoch):  # a resumed training continues with the order of its next epoch
             rng.permutation(n)
-        diverged_at = None
+        diverged_at = stopped_at = None  # epochs
         for epoch in range(at.epoch + 1, epochs + 1):
             if epoch:
-                shuffled = rng.permutation(n)
-                self._train_epoch(schedule.steps(epoch), x, y, shuffled, at)
+                self._train_epoch(schedule.steps(epoch), x, y, rng.permutation(n), at)
             row = [*self.program.evaluate(*sample), *self.program.evaluate(*test)]
             at.limit = divergence_limit(row[0], 1.0) if epoch == 0 else at.limit
             if not row[0] <= at.limit:
@@ -168,14 +169,17 @@ class Trainer:
                 log(epoch, dict(zip(CURVES, row, strict=True)))
             if progress is not None:
                 progress(epoch, row[2])
+            if converged is not None and 0 < epoch < epochs and converged(at.table[1 : epoch + 1, 0]):
+                stopped_at = epoch
+                break
             stopping = epoch < epochs and should_stop()
             if checkpoint is not None and epoch < epochs:
                 checkpoint(self._state(at), stopping)
             if stopping:
                 raise Stopped
         recorded = (schedule.total, 2 + len(self.updates.layers)) if self.record else None
-        seconds = time.perf_counter() - began
-        return at.curves(diverged_at, seconds, compile_seconds, recorded)
+        curves = at.curves(diverged_at, time.perf_counter() - began, compile_seconds, recorded)
+        return replace(curves, stopped_at=stopped_at)
 
     def _train_epoch(
         self, steps: tuple[int, int, bool], x: Tensor, y: Tensor, order: NDArray[np.integer], at: Position
@@ -221,12 +225,15 @@ class Trainer:
     def _arrays(self, x: Data, y: Data) -> tuple[Tensor, Tensor]:
         return input_tensors(self.model, x, in_memory=True), target_tensor(self.model, y, in_memory=True)
 
-    def _try(self, x: Tensor, y: Tensor, test: tuple[Any, Any]) -> None:
-        """Refuse data that do not go with the model before any long work."""
+    def _try(self, x: Tensor, y: Tensor, test: tuple[Any, Any]) -> int:
+        """Refuse data that do not go with the model before any long work; return the number of training examples."""
         self._note(probe(self.model, self.loss, x, y))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # already warned about for the training data
             probe(self.model, self.loss, *test)
+        n = length((x, y))
+        require(self.batch_size <= n, f"`batch_size` {self.batch_size} exceeds the {n} training examples")
+        return n
 
     def _note(self, behaviour: Probe) -> None:
         """Measure as the model needs it."""

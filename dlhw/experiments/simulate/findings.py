@@ -8,10 +8,11 @@ import numpy as np
 
 from dlhw.experiments.simulate.spec import Result, Settings
 from dlhw.models import architectures
-from dlhw.present import findings
+from dlhw.present import findings, stopping
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_median_range, format_number
 from dlhw.present.tables import Summary, statistics
+from dlhw.present.tuning import Tuning, tuning_findings
 
 THRESHOLDS = (1e-2, 1e-3)
 """Training errors for which the table gives the epoch at which they are first reached."""
@@ -20,16 +21,25 @@ THRESHOLDS = (1e-2, 1e-3)
 def measures(settings: Settings, result: Result) -> dict[str, np.ndarray]:
     """Return final, best and median-of-the-last-5-% MSE, (N, S), and epochs to each threshold (nan: never).
 
-    Diverged trainings are nan everywhere.
+    The end, and the 5 %, are those of every training; diverged ones are nan everywhere.
     """
     loss = np.where((result.diverged_at >= 0)[..., None], np.nan, result.loss.astype(np.float64))
-    tail = max(1, round(0.05 * settings.epochs))
-    out = {"final_mse": loss[..., -1], "best_mse": loss.min(axis=-1)}
-    out["late_mse"] = np.median(loss[..., -tail:], axis=-1)
+    last = stopping.last_epochs(result.stopped_at, loss)
+    out = {"final_mse": stopping.at_end(loss, last), "best_mse": stopping.held(loss, last).min(axis=-1)}
+    out["late_mse"] = stopping.late_medians(loss, last)
     for limit in THRESHOLDS:
         under = loss <= limit
         out[f"epochs_to_{limit:g}"] = np.where(under.any(axis=-1), under.argmax(axis=-1), np.nan)
     return out
+
+
+def tuning_of(settings: Settings, result: Result) -> list[Tuning]:
+    """Return what was tuned; nothing without `tune`."""
+    if result.tuned_rate is None or result.tuning_loss is None or result.untuned_loss is None:
+        return []
+    tuned, what = measures(settings, result)["late_mse"], "training MSE (median of the last 5 % of the epochs)"
+    rates = settings.rates, result.tuned_rate, result.tuning_loss, settings.learning_rate
+    return [Tuning(settings.models, *rates, tuned, result.untuned_loss, what, "training MSE")]
 
 
 def summary(settings: Settings, result: Result) -> Summary:
@@ -44,6 +54,8 @@ def summary(settings: Settings, result: Result) -> Summary:
             "layers": len(widths) + 1,
             "parameters": architectures.count(widths),
             **{name: statistics(values[k]) for name, values in measured.items()},
+            **({} if result.stopped_at is None else {"stopped_at": result.stopped_at[k].tolist()}),
+            **({} if result.tuned_rate is None else {"learning_rate": float(result.tuned_rate[k])}),
             "dead": dead,
             "diverged": diverged,
             "seconds": result.seconds[k],
@@ -52,13 +64,22 @@ def summary(settings: Settings, result: Result) -> Summary:
         reached = [_reached(measured[f"epochs_to_{limit:g}"][k]) for limit in THRESHOLDS]
         errors = [format_median_range(measured[name][k]) for name in ("final_mse", "best_mse", "late_mse")]
         counts = f"{dead} of {settings.seeds}", f"{diverged} of {settings.seeds}", f"{result.seconds[k]:.1f}"
-        rows.append((net, str(len(widths) + 1), str(architectures.count(widths)), *errors, *reached, *counts))
-    columns = ("net", "layers", "parameters", "final MSE", "best MSE", "median of last 5 %")
-    columns += (*(f"epochs to {limit:g}" for limit in THRESHOLDS), "dead", "diverged", "seconds")  # type: ignore[assignment]
+        rate = () if result.tuned_rate is None else (f"{result.tuned_rate[k]:g}",)
+        stops = () if result.stopped_at is None else (stopping.column(result.stopped_at[k]),)
+        rows.append(
+            (net, str(len(widths) + 1), str(architectures.count(widths)), *rate, *errors, *reached, *stops, *counts)
+        )
+    rate_column = () if result.tuned_rate is None else ("tuned learning rate",)
+    columns = ("net", "layers", "parameters", *rate_column, "final MSE", "best MSE", "median of last 5 %")
+    stop_column = () if result.stopped_at is None else ("converged at epoch",)
+    columns += (*(f"epochs to {limit:g}" for limit in THRESHOLDS), *stop_column, "dead", "diverged", "seconds")
     over = f"median over {settings.seeds} seeds (min to max)" if settings.seeds > 1 else "one seed"
-    title = f"simulate {settings.func}: {settings.epochs} epochs, {over}"
+    most = "" if result.stopped_at is None else "until converged, at most "
+    title = f"simulate {settings.func}: {most}{settings.epochs} epochs, {over}"
     all_findings = [
         *findings.lowest(settings.models, measured["late_mse"], "training MSE (median of the last 5 % of the epochs)"),
+        *(finding for tuned in tuning_of(settings, result) for finding in tuning_findings(tuned)),
+        *stopping.finding(settings.models, result.stopped_at, result.diverged_at, settings.epochs),
         *_dead_nets(settings, result),
         *findings.diverged(settings.models, result.diverged_at),
     ]

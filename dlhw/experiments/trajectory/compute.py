@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.experiments.trajectory.spec import Array, Result, Settings
+from dlhw.experiments.trajectory.embedding import embed
+from dlhw.experiments.trajectory.spec import LEAST_POINTS, Array, Result, Settings
 from dlhw.measure.principal_components import pca
 from dlhw.models.weights import layer_span
 from dlhw.runs import image_training
@@ -26,13 +27,13 @@ def run(settings: Settings, context: Context) -> Result:
     }
     records = list(image_training.train(settings, jobs, context).values())
     diverged_at = np.array([record.diverged_at for record in records])
-    epochs = np.arange(0, settings.epochs + 1, settings.every)
+    epochs = np.array(settings.recorded_epochs)
     converged = np.flatnonzero(diverged_at < 0)
     paths = [record.weights for record in records if not record.diverged and record.weights is not None]
     spans = (slice(None), layer_span(settings.kernels(settings.net), settings.layer))
-    whole, layer = (
-        project([path[:, span] for path in paths], converged, settings.seeds, len(epochs)) for span in spans
-    )
+    parts = [[path[:, span] for path in paths] for span in spans]
+    whole, layer = (project(part, converged, settings.seeds, len(epochs)) for part in parts)
+    tsne, perplexity = _embed(settings, parts, converged, len(epochs)) if settings.reduce == "tsne" else (None, None)
     return Result(
         epochs=epochs,
         pooled=np.stack([whole.pooled, layer.pooled]),
@@ -50,7 +51,23 @@ def run(settings: Settings, context: Context) -> Result:
         diverged_at=diverged_at,
         seconds=tuple(record.seconds for record in records),
         compile_seconds=tuple(record.compile_seconds for record in records),
+        tsne=tsne,
+        perplexity=perplexity,
     )
+
+
+def _embed(
+    settings: Settings, parts: Sequence[Sequence[Array]], places: NDArray[np.integer], n: int
+) -> tuple[Array, float | None]:
+    """Return the points of all paths by t-SNE, (2, S, n, 2), nan where a training diverged, and the perplexity."""
+    out = np.full((len(parts), settings.seeds, n, 2), np.nan, np.float32)
+    points = len(places) * n
+    perplexity = settings.perplexity_of(points)
+    if points < LEAST_POINTS or perplexity >= points:
+        return out, None
+    for p, part in enumerate(parts):
+        out[p, places] = embed(np.concatenate(part), perplexity, settings.seed).reshape(len(places), n, 2)
+    return out, perplexity
 
 
 @dataclass(frozen=True)

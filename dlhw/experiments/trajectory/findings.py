@@ -52,6 +52,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     accuracy = np.where(result.diverged_at < 0, result.train_accuracy[:, -1], np.nan)
     all_findings = [
         *(findings.nothing_learned(accuracy[None], settings.info.classes) or paths),
+        *_tsne(settings, result),
         *findings.diverged([settings.net], result.diverged_at[None]),
     ]
     title = f"trajectory of {settings.net} on {settings.where()}: {settings.epochs} epochs, median (min to max)"
@@ -63,7 +64,7 @@ def _path(settings: Settings, result: Result, p: int, part: str) -> Finding:
     two, moved = result.own_explained[p][:, :2].sum(axis=1), result.moved[p]
     if not np.isfinite(two).any():
         return Finding("path-of-the-weights", f"{part}: there is no path.")
-    points = len(range(0, settings.epochs + 1, settings.every))
+    points = len(settings.recorded_epochs)
     if points <= 3:
         text = f"{part}: a path of {points} points lies in a plane, so its variance in two components says nothing; "
         text += "raise `epochs` or lower `every`."
@@ -80,3 +81,20 @@ def _path(settings: Settings, result: Result, p: int, part: str) -> Finding:
         ratio = format_number(float(np.nanmedian(apart) / np.nanmedian(moved)))
         text += f"; the ends of two trainings are {ratio} times as far apart as one training moves"
     return Finding("path-of-the-weights", text + ".")
+
+
+def _tsne(settings: Settings, result: Result) -> list[Finding]:
+    """State with what the picture by t-SNE was made, and what it does not show."""
+    if settings.reduce != "tsne":
+        return []
+    if result.perplexity is None:
+        return [
+            Finding("tsne-distances", "There is no picture by t-SNE: the trainings that did not diverge are too few.")
+        ]
+    n = int((result.diverged_at < 0).sum()) * len(result.epochs)
+    text = (
+        f"The picture by t-SNE places {n} points with perplexity {result.perplexity:.3g} and seed {settings.seed}. "
+        "Distances in it, sizes of clusters and gaps between them mean nothing, and another perplexity gives another "
+        "picture; only near neighbours are kept. All distances in the table are Euclidean, between the weights."
+    )
+    return [Finding("tsne-distances", text)]

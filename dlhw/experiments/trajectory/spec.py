@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
 from dlhw.present.section import Section
-from dlhw.runs.base_settings import BatchSettings
+from dlhw.runs.base_settings import BatchSettings, refuse_changed
 from dlhw.runs.settings import DatasetDefaults, option
 
 Array = NDArray[np.floating]
+Reduction = Literal["pca", "tsne"]
+DEFAULT_PERPLEXITY = 30.0
+"""scikit-learn's."""
+LEAST_POINTS = 4
+"""Fewest points for t-SNE: a third of the others is a perplexity of one."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,12 @@ class Settings(BatchSettings):
     net: str = option("400-9", "Net: hidden widths such as 400-9, or layers such as 20c3-p2-100.")
     layer: int = option(1, "Layer that is projected on its own, counted from 1.")
     every: int = option(3, "Epochs between two points of a path.")
+    reduce: Reduction = option(
+        "pca", "Plane of all paths together: pca, principal components; tsne, in which distances mean nothing."
+    )
+    perplexity: float = option(
+        0.0, "Of tsne: number of neighbours that a point keeps close.", shown="30, or a third of the other points"
+    )
 
     DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
         "digits": {"net": "50-9", "learning_rate": 0.02},
@@ -38,6 +49,24 @@ class Settings(BatchSettings):
         require(1 <= self.every <= self.epochs, f"`every` {self.every} must lie in 1..{self.epochs}, the epochs")
         layers = len(self.kernels(self.net))
         require(1 <= self.layer <= layers, f"`layer` {self.layer} must lie in 1..{layers}, the layers with weights")
+        if self.reduce == "pca":
+            refuse_changed(self, ("perplexity",), "applies to `reduce` tsne, not to pca")
+            return
+        points = self.seeds * len(self.recorded_epochs)
+        require(
+            points >= LEAST_POINTS, f"`reduce` tsne needs at least {LEAST_POINTS} points, not {points}; raise `seeds`"
+        )
+        is_valid = self.perplexity == 0 or 1 <= self.perplexity < points
+        require(is_valid, f"`perplexity` {self.perplexity:g} must lie in 1..{points - 1}, below the {points} points")
+
+    @property
+    def recorded_epochs(self) -> range:
+        """The epochs after which a point of each path is taken."""
+        return range(0, self.epochs + 1, self.every)
+
+    def perplexity_of(self, points: int) -> float:
+        """Return the perplexity for so many points: that of the settings, or 30, or a third of the other points."""
+        return self.perplexity or min(DEFAULT_PERPLEXITY, (points - 1) / 3)
 
     def parts(self) -> tuple[str, str]:
         """Return the names of what is projected: the whole model and one layer."""
@@ -68,6 +97,8 @@ class Result:
     diverged_at: Annotated[NDArray[np.integer], "S"]  # epoch, or -1
     seconds: Annotated[tuple[float, ...], "S"]  # wall time, trainings side by side
     compile_seconds: Annotated[tuple[float, ...], "S"]
+    tsne: Annotated[Array, "2, S, n, 2"] | None = None  # all points together, with `reduce` tsne
+    perplexity: float | None = None  # with which; None too where too few trainings ended
 
 
 SECTION = Section(
@@ -86,14 +117,17 @@ SECTION = Section(
         "seeds",
     ),
     captions={
-        "pooled": "Paths on the principal components of all trainings together; numbers: test accuracy in per cent.",
-        "own": "Every path on its own components, its end the origin.",
+        "pooled": "Paths in one plane: on the principal components of all trainings together, or by t-SNE. "
+        "Markers: test accuracy above, training loss below.",
+        "own": "Every path on its own components, its end the origin. Markers: accuracy above, loss below.",
         "scree": "Fraction of variance of each component, beside that of a random walk of as many points.",
     },
     pitfalls=(
         "Reading two components with most of the variance as structure: a random walk has as much.",
         "Projecting onto components of all trainings together: they mostly separate the trainings and say little about "
         "any one path.",
+        "Reading distances in a picture by t-SNE: sizes of its clusters, and gaps between them, follow from the "
+        "perplexity.",
     ),
     quick_settings={"data": "digits", "net": "50-9", "epochs": 24, "learning_rate": 0.02, "seeds": 4},
 )
