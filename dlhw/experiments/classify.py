@@ -25,7 +25,7 @@ from dlhw.runs import image_training, records
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.context import Context
 from dlhw.runs.jobs import make_job
-from dlhw.runs.settings import DatasetDefaults, option
+from dlhw.runs.settings import DatasetDefaults, described, option
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ class Settings(BatchSettings):
     """Settings of `dlhw classify`."""
 
     models: tuple[str, ...] = option(
-        ("deep", "wide", "plain"), "Nets: deep, wide, plain, or layers such as 20c3-p2-16c3-p2-700-95-90."
+        ("deep", "wide", "plain"),
+        "Nets: deep, wide, plain, or layers such as 20c3-p2-16c3-p2-700-95-90.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
     )
 
     DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
@@ -146,7 +149,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         *(findings.nothing_learned(final["train_accuracy"], settings.info.classes) or comparisons),
         *findings.diverged(settings.models, result.diverged_at),
     ]
-    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers, described(settings))
 
 
 def _fewest_errors(settings: Settings, errors: np.ndarray) -> list[findings.Finding]:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from dlhw import datasets
 from dlhw.choices import OptimizerName
 from dlhw.errors import require
+from dlhw.models import architectures
 from dlhw.present import curves, findings
 from dlhw.present.curves import CurveRows
 from dlhw.present.findings import FITTED, Finding
@@ -27,7 +28,7 @@ from dlhw.runs import image_training, records
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.context import Context
 from dlhw.runs.jobs import Job, make_job
-from dlhw.runs.settings import DatasetDefaults, option
+from dlhw.runs.settings import DatasetDefaults, described, option
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,12 @@ class Settings(BatchSettings):
     learning_rate: float = option(0.0001, "Step size of the optimizer.")
     optimizer: OptimizerName = option("adam", "Optimizer.")
     seeds: int = option(1, "Number of repeats.")
-    net: str = option("deep", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
+    net: str = option(
+        "deep",
+        "Net: deep, wide, plain, or layers such as 20c3-p2-100.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
+    )
     noise: tuple[float, ...] = option((0.0, 1.0), "Fractions of the training labels that are shuffled.")
 
     DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
@@ -133,13 +139,14 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("best test loss (selected on test)", "train accuracy, %", "test accuracy, %")  # type: ignore[assignment]
     columns += ("epochs to 99 % train accuracy", "seconds")  # type: ignore[assignment]
     title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, "
+    title += statistic_of_tables(settings.seeds)
     fits = [_fit(settings, k, final, fitted[k]) for k in range(len(settings.noise))]
     fits += findings.one_seed(settings.seeds, "training per noise level")
     all_findings = [
         *(findings.nothing_learned(final["train_accuracy"], settings.info.classes) or fits),
         *findings.diverged([_label(noise) for noise in settings.noise], result.diverged_at),
     ]
-    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers, described(settings))
 
 
 def _fit(settings: Settings, k: int, final: dict[str, np.ndarray], fitted: np.ndarray) -> Finding:

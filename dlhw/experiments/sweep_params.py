@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlhw.errors import require
+from dlhw.models import architectures
 from dlhw.present import curves, findings, plot, scales, style
 from dlhw.present.curves import CurveRows
 from dlhw.present.numbers import diverged_note, format_mean_std, format_percent
@@ -28,7 +29,7 @@ from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.callbacks import gap_error_after
 from dlhw.runs.context import Context
 from dlhw.runs.jobs import make_job
-from dlhw.runs.settings import DatasetDefaults, option
+from dlhw.runs.settings import DatasetDefaults, described, option
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Settings(BatchSettings):
     nets: tuple[str, ...] = option(
         ("400-9", "100-5", "50-5", "600-50", "10-5", "300-20", "400-50", "750-405", "100-50", "100-205"),
         "Nets: hidden widths such as 400-9, or layers such as 20c3-p2-100.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
     )
 
     DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
@@ -171,9 +174,9 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns = ("net", "parameters", "train loss", "test loss", "gap", "train accuracy, %")
     columns += ("test accuracy, %", "diverged", "seconds")  # type: ignore[assignment]
     title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, "
-    return Summary(
-        title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers | correlations
-    )
+    title += statistic_of_tables(settings.seeds)
+    nets = ("; ".join(described(settings)),)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers | correlations, nets)
 
 
 def _findings(

@@ -24,6 +24,7 @@ class Summary:
     rows: tuple[tuple[str, ...], ...]
     findings: tuple[Finding, ...] = ()
     numbers: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # lines below the table, such as what its nets are
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ class Summary:
         cells = [self.columns, *self.rows]
         widths = [max(len(row[k]) for row in cells) for k in range(len(self.columns))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
-        return "\n".join([self.title, *lines, "", *self.sentences])
+        return "\n".join([self.title, *lines, *self.notes, "", *self.sentences])
 
 
 def to_csv(summary: Summary) -> str:

@@ -10,6 +10,7 @@ from dlhw.present import findings
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import NONE, format_median_range, format_number
 from dlhw.present.tables import Summary, statistics
+from dlhw.runs.settings import described
 
 Array = NDArray[np.floating]
 COLUMNS = (
@@ -51,7 +52,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     }
     target = settings.func if settings.data == "function" else settings.where()
     title = f"gradient-norm of the {settings.model} net on {target}: {settings.epochs} iterations"
-    return Summary(title, COLUMNS, tuple(rows), tuple(_findings(settings, result)), numbers)
+    return Summary(title, COLUMNS, tuple(rows), tuple(_findings(settings, result)), numbers, described(settings))
 
 
 def _interval(correlation: Array) -> str:

@@ -14,6 +14,7 @@ from dlhw.present.curves import CURVES
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_mean_std, format_median_range, format_percent
 from dlhw.present.tables import Summary, statistic_of_tables, statistics
+from dlhw.runs.settings import described
 
 Array = NDArray[np.floating]
 CLEAR = 0.05
@@ -57,7 +58,8 @@ def summary(settings: Settings, result: Result) -> Summary:
     all_findings = findings.nothing_learned(ends, settings.info.classes) or all_findings
     all_findings += findings.diverged([f"one of the two nets of {text}" for text in settings.by], result.diverged_at)
     columns = ("A, B", *PERCENTS.values(), *COLUMNS.values(), "diverged")
-    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers)
+    title += statistic_of_tables(settings.seeds)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers, described(settings))
 
 
 def _measures(result: Result, r: int) -> dict[str, Array]:

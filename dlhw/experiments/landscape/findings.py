@@ -9,6 +9,7 @@ import numpy as np
 from dlhw.datasets import dataset_info
 from dlhw.experiments.landscape import view
 from dlhw.experiments.landscape.spec import Result, Settings
+from dlhw.models import architectures
 from dlhw.present import findings
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import NONE, format_median_range, format_number
@@ -47,7 +48,15 @@ def summary(settings: Settings, result: Result) -> Summary:
     if not settings.saved:
         training = settings.training_settings()
         title += f", trained for {training.epochs} epochs with learning rate {training.learning_rate:g}"
-    return Summary(title, columns, tuple(rows), tuple(_findings(settings, result)), numbers)
+    return Summary(title, columns, tuple(rows), tuple(_findings(settings, result)), numbers, _nets(settings))
+
+
+def _nets(settings: Settings) -> tuple[str, ...]:
+    """Return the nets that are trained here in words."""
+    if settings.saved:
+        return ()
+    words = architectures.describe if settings.of == ("simulate",) else architectures.describe_layers
+    return tuple(f"{net}: {words(net)}" for net in settings.net_names())
 
 
 def _own_loss(settings: Settings, result: Result, m: int) -> float:

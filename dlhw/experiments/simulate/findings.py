@@ -12,6 +12,7 @@ from dlhw.present import findings
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_median_range, format_number
 from dlhw.present.tables import Summary, statistics
+from dlhw.runs.settings import described
 
 THRESHOLDS = (1e-2, 1e-3)
 """Training errors for which the table gives the epoch at which they are first reached."""
@@ -62,7 +63,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         *_dead_nets(settings, result),
         *findings.diverged(settings.models, result.diverged_at),
     ]
-    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers, described(settings))
 
 
 def _reached(epochs: np.ndarray) -> str:

@@ -13,6 +13,7 @@ from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_mean_std, format_median_range, format_number, format_percent
 from dlhw.present.statistics import spearman
 from dlhw.present.tables import Summary, statistic_of_tables, statistics
+from dlhw.runs.settings import described
 
 SCALARS = (
     "sensitivity",
@@ -65,7 +66,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         *findings.diverged(names, result.diverged_at),
     ]
     title = f"sweep-batch on {settings.where()}: equal {settings.equal}, {statistic_of_tables(settings.seeds)}"
-    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers | correlations)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers | correlations, described(settings))
 
 
 def _ends(settings: Settings) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
+from dlhw.models import architectures
 from dlhw.present.section import Section
 from dlhw.runs.base_settings import ImageSettings
 from dlhw.runs.settings import DatasetDefaults, option
@@ -23,7 +24,12 @@ TOLERANCE = 1e-3
 class Settings(ImageSettings):
     """Settings of `dlhw sweep-batch`."""
 
-    net: str = option("10c5-p2-20c5-p2-50", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
+    net: str = option(
+        "10c5-p2-20c5-p2-50",
+        "Net: deep, wide, plain, or layers such as 20c3-p2-100.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
+    )
     sizes: tuple[int, ...] = option((64, 100, 500, 4000, 8000), "Batch sizes.", positional=True)
     equal: Literal["epochs", "updates"] = option(
         "epochs",

@@ -12,6 +12,7 @@ from dlhw.present import findings
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import NONE, format_median_range, format_number
 from dlhw.present.tables import Summary, statistics
+from dlhw.runs.settings import described
 
 COLUMNS = (
     "",
@@ -55,7 +56,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         *findings.diverged([settings.net], result.diverged_at[None]),
     ]
     title = f"trajectory of {settings.net} on {settings.where()}: {settings.epochs} epochs, median (min to max)"
-    return Summary(title, COLUMNS, tuple(rows), tuple(all_findings), numbers)
+    return Summary(title, COLUMNS, tuple(rows), tuple(all_findings), numbers, described(settings))
 
 
 def _path(settings: Settings, result: Result, p: int, part: str) -> Finding:
