@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from dlhw.models import architectures
 from dlhw.present import curves, findings
 from dlhw.present.curves import CurveRows
-from dlhw.present.numbers import diverged_note, format_mean_std, format_percent
+from dlhw.present.numbers import diverged_note, format_median_range, format_percent
 from dlhw.present.section import ComparisonCurves, Section
 from dlhw.present.tables import Summary, row_medians, statistic_of_figures, statistic_of_tables, statistics
 from dlhw.runs import image_training, records
@@ -130,20 +130,23 @@ def summary(settings: Settings, result: Result) -> Summary:
             "seconds": statistics(seconds[k]),
             "compile_seconds": statistics(compile_seconds[k]),
         }
-        losses = [format_mean_std(final[name][k]) for name in ("train_loss", "test_loss", "best_test_loss")]
+        losses = [format_median_range(final[name][k]) for name in ("train_loss", "test_loss", "best_test_loss")]
         accuracies = [
             format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy", "best_test_accuracy")
         ]
-        counts = f"{diverged} of {settings.seeds}", f"{seconds[k].mean():.3g}"
+        counts = f"{diverged} of {settings.seeds}", f"{np.median(seconds[k]):.3g}"
         rows.append((net, str(layers), f"{settings.parameters(net):,}", *losses, *accuracies, *counts))
     columns = ("net", "layers", "parameters", "train loss", "test loss", "best test loss (selected on test)")
     columns += ("train accuracy, %", "test accuracy, %", "best test accuracy, %", "diverged", "seconds")  # type: ignore[assignment]
     statistic = statistic_of_tables(settings.seeds)
     title = f"classify {settings.where()}: after {settings.epochs} epochs, {statistic}"
     comparisons = [
-        *findings.at_chance(settings.models, final["train_accuracy"], settings.info.classes),
-        *findings.lowest(settings.models, final["test_loss"], "test loss"),
         *_fewest_errors(settings, 100 * (1 - final["test_accuracy"])),
+        *findings.at_chance(settings.models, final["train_accuracy"], settings.info.classes),
+        *findings.lowest(
+            settings.models, final["test_loss"], f"test loss ({findings.cross_entropy(settings.info.classes)})"
+        ),
+        *_differ_in_size(settings),
     ]
     all_findings = [
         *(findings.nothing_learned(final["train_accuracy"], settings.info.classes) or comparisons),
@@ -158,5 +161,19 @@ def _fewest_errors(settings: Settings, errors: np.ndarray) -> list[findings.Find
     # All seeds are tested on the same images, so that more seeds do not lower this standard error.
     standard_errors = 100 * np.sqrt(fractions * (1 - fractions) / settings.info.test)
     return findings.lowest(
-        settings.models, errors, "test error (in %)", standard_errors=np.nan_to_num(standard_errors).tolist()
+        settings.models,
+        errors,
+        "test error (in %, 100 minus the accuracy)",
+        standard_errors=np.nan_to_num(standard_errors).tolist(),
+        answers=("{best} learns these images best", "This run does not show which net learns these images best"),
     )
+
+
+def _differ_in_size(settings: Settings) -> list[findings.Finding]:
+    """State that a difference between nets of different size is not one of depth."""
+    sizes = [settings.parameters(net) for net in settings.models]
+    if len(sizes) < 2 or max(sizes) <= 1.01 * min(sizes):
+        return []
+    text = f"The nets have {min(sizes):,} to {max(sizes):,} parameters and differ in shape: a difference between them "
+    text += "does "
+    return [findings.Finding("different-sizes", text + "not show whether depth, width or size made it.")]

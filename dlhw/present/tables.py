@@ -56,11 +56,6 @@ def statistics(values: Array) -> dict[str, float | int]:
     return {**ends, "mean": float(finite.mean()), "std": std, "n": len(finite)}
 
 
-def row_means(values: Array) -> Array:
-    """Return the mean of the finite values of every row; nan where there are none."""
-    return np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in values])
-
-
 def row_medians(values: Array) -> Array:
     """Return the median of the finite values of every row; nan where there are none."""
     return np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in values])
@@ -68,7 +63,7 @@ def row_medians(values: Array) -> Array:
 
 def statistic_of_tables(seeds: int) -> str:
     """Return what the numbers of a table are, for its title."""
-    return f"mean ± standard deviation of {seeds} seeds; findings: median (min to max)" if seeds > 1 else "one seed"
+    return f"median (min to max) over {seeds} seeds" if seeds > 1 else "one seed"
 
 
 def statistic_of_figures(seeds: int) -> str:

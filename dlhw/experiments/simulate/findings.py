@@ -6,16 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from dlhw.experiments.simulate.depth import depth_helps
 from dlhw.experiments.simulate.spec import Result, Settings
 from dlhw.models import architectures
 from dlhw.present import findings
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_median_range, format_number
-from dlhw.present.tables import Summary, statistics
+from dlhw.present.tables import Summary, statistic_of_tables, statistics
 from dlhw.runs.settings import described
 
 THRESHOLDS = (1e-2, 1e-3)
 """Training errors for which the table gives the epoch at which they are first reached."""
+
+
+LATE = "mean squared error, median of the last 5 % of the epochs"
 
 
 def measures(settings: Settings, result: Result) -> dict[str, np.ndarray]:
@@ -56,10 +60,10 @@ def summary(settings: Settings, result: Result) -> Summary:
         rows.append((net, str(len(widths) + 1), str(architectures.count(widths)), *errors, *reached, *counts))
     columns = ("net", "layers", "parameters", "final MSE", "best MSE", "median of last 5 %")
     columns += (*(f"epochs to {limit:g}" for limit in THRESHOLDS), "dead", "diverged", "seconds")  # type: ignore[assignment]
-    over = f"median over {settings.seeds} seeds (min to max)" if settings.seeds > 1 else "one seed"
-    title = f"simulate {settings.func}: {settings.epochs} epochs, {over}"
+    title = f"simulate {settings.func}: {settings.epochs} epochs, {statistic_of_tables(settings.seeds)}"
     all_findings = [
-        *findings.lowest(settings.models, measured["late_mse"], "training MSE (median of the last 5 % of the epochs)"),
+        *depth_helps(settings, measured["late_mse"]),
+        *findings.lowest(settings.models, measured["late_mse"], f"training MSE ({LATE})"),
         *_dead_nets(settings, result),
         *findings.diverged(settings.models, result.diverged_at),
     ]
@@ -81,8 +85,8 @@ def _dead_nets(settings: Settings, result: Result) -> list[Finding]:
     return [
         Finding(
             "dead-nets",
-            f"{dead} of {settings.seeds} {net} nets end as a constant (dead, or still on the first plateau): "
-            f"the best constant has an MSE of {constant}.",
+            f"{dead} of {settings.seeds} trainings of {net} end as a constant output (a dead net, or one still on the "
+            f"first plateau): the best constant has an MSE of {constant}, so a loss near that is no slow success.",
         )
         for net, dead in zip(settings.models, result.dead.sum(axis=1), strict=True)
         if dead

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from dlhw.experiments.sweep_batch.answer import ends, worse_because_sharp
 from dlhw.experiments.sweep_batch.spec import TOLERANCE, Array, Result, Settings
 from dlhw.present import findings, sweep_findings
 from dlhw.present.curves import CURVES
 from dlhw.present.findings import Finding
-from dlhw.present.numbers import format_mean_std, format_median_range, format_number, format_percent
+from dlhw.present.numbers import format_median_range, format_number, format_percent
 from dlhw.present.statistics import spearman
 from dlhw.present.tables import Summary, statistic_of_tables, statistics
 from dlhw.runs.settings import described
@@ -40,10 +41,10 @@ def summary(settings: Settings, result: Result) -> Summary:
             **{name: statistics(v) for name, v in (values | {"gap": gap[k], "seconds": seconds[k]}).items()},
             "diverged": diverged,
         }
-        losses = [format_mean_std(values[name]) for name in ("train_loss", "test_loss")]
+        losses = [format_median_range(values[name]) for name in ("train_loss", "test_loss")]
         keskar = [f"keskar_{e!r}" for e in settings.epsilon]
         others = ("sensitivity", "batch_mean_gradient", "jacobian", *keskar, "eigenvalue")
-        cells = [*losses, format_percent(values["test_accuracy"]), *(format_mean_std(values[n]) for n in others)]
+        cells = [*losses, format_percent(values["test_accuracy"]), *(format_median_range(values[n]) for n in others)]
         rows.append((str(size), f"{settings.updates(size):,}", *cells, f"{diverged} of {settings.seeds}"))
     columns = ("batch", "updates", "train loss", "test loss", "test accuracy, %", "sensitivity")
     columns += ("mistake: of the batch mean", "Jacobian", *(f"φ, ε = {e:g}" for e in settings.epsilon))  # type: ignore[assignment]
@@ -51,6 +52,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     with_gap, correlations = _correlations_with_gap(settings, result, gap)
     names = [f"batch {size}" for size in settings.sizes]
     comparisons = [
+        *worse_because_sharp(settings, result),
         *findings.at_chance(names, result.train_accuracy, settings.info.classes),
         *_against_batch_size(settings, result),
         *_popular_mistake(settings, result),
@@ -69,10 +71,11 @@ def summary(settings: Settings, result: Result) -> Summary:
     return Summary(title, columns, tuple(rows), tuple(all_findings), numbers | correlations, described(settings))
 
 
-def _ends(settings: Settings) -> tuple[int, int]:
-    """Return the positions of the smallest and the largest batch size."""
-    order = sorted(range(len(settings.sizes)), key=settings.sizes.__getitem__)
-    return order[0], order[-1]
+GLOSSES = {
+    "sensitivity": "mean size of the gradient of the loss by an input image",
+    "largest Hessian eigenvalue": "largest curvature of the loss",
+}
+"""What measures are, in words; Keskar's sharpness is how far the loss rises within a small box around the weights."""
 
 
 def _measures(settings: Settings, result: Result) -> dict[str, Array]:
@@ -83,19 +86,23 @@ def _measures(settings: Settings, result: Result) -> dict[str, Array]:
 
 def _against_batch_size(settings: Settings, result: Result) -> list[Finding]:
     """Relate every measure to the batch size."""
-    small, large = _ends(settings)
+    small, large = ends(settings)
     labels = settings.sizes[small], settings.sizes[large]
     all_findings = []
     for name, values in _measures(settings, result).items():
-        title = name[0].upper() + name[1:]
-        ends = sweep_findings.range_of_ends(title, values[[small, large]], labels, "batch")
-        all_findings += ends + (sweep_findings.not_monotone(values, settings.sizes, small, large) if ends else [])
+        title, gloss = (
+            name[0].upper() + name[1:],
+            GLOSSES.get(name, "rise of the loss in a box around the weights, in %"),
+        )
+        pair = sweep_findings.range_of_ends(f"{title} ({gloss})", values[[small, large]], labels, "batch")
+        all_findings += pair
+        all_findings += sweep_findings.not_monotone(values, settings.sizes, small, large, title) if pair else []
     return all_findings
 
 
 def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
     """State how much of the decrease of the batch-mean gradient is the factor 1/B."""
-    small, large = _ends(settings)
+    small, large = ends(settings)
     a, b = settings.sizes[small], settings.sizes[large]
     if not (np.isfinite(result.sensitivity[small]).any() and np.isfinite(result.sensitivity[large]).any()):
         return []
@@ -103,7 +110,8 @@ def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
     all_findings = [
         Finding(
             "sensitivity-before-training",
-            f"Before training, the sensitivity is {start}; a net that hardly moves stays near that value.",
+            f"Before training, the sensitivity is {start}; a net that hardly moves stays near that value, whatever its "
+            "batch.",
         )
     ]
     high, low = (float(np.nanmedian(result.batch_mean_gradient[k])) for k in (small, large))
@@ -111,10 +119,16 @@ def _popular_mistake(settings: Settings, result: Result) -> list[Finding]:
         n = settings.info.test
         batches = -(-n // a), -(-n // b)
         factor = batches[0] / batches[1]
+        share = "mostly" if factor**2 > high / low else "in part"
         text = (
-            f"The popular mistake, the gradient of the batch mean, is {format_number(high / low)} times smaller at "
-            f"{b} than at {a}. The number of batches alone, {batches[0]} and {batches[1]} of {n} test images, accounts "
-            f"for a factor of {factor:.3g}; the remaining {high / low / factor:.2g} is due to the net."
+            "The popular figure of sensitivity takes the gradient of the batch mean, which divides by the batch size: "
+            "it is "
+            f"{format_number(high / low)} times smaller at {b} than at {a}. The number of batches alone, {batches[0]} "
+            "and "
+            f"{batches[1]} of {n} test images, accounts for a factor of {factor:.3g}; the remaining "
+            f"{high / low / factor:.2g} is due to the net. So its fall shows {share} the division by the batch size; "
+            "the "
+            "sensitivity above takes one gradient per image."
         )
         all_findings.append(Finding("batch-mean-gradient", text))
     return all_findings
@@ -130,7 +144,9 @@ def _searches(result: Result) -> list[Finding]:
     all_findings = []
     if len(spreads):
         text = f"Searches for one maximum from different starts differ by {format_median_range(100 * spreads)} %"
-        all_findings.append(Finding("sharpness-searches", f"{text}; the largest is reported."))
+        all_findings.append(
+            Finding("sharpness-searches", f"{text}; the largest is reported, a lower bound of the true maximum.")
+        )
     capped = int((known & (result.keskar_settled < 1)).sum())
     what = f"of {int(known.sum())} searches for Keskar's maximum"
     return all_findings + findings.not_converged(capped, what, "they ended at their limit while still increasing")
@@ -149,7 +165,7 @@ def _eigenvalues(result: Result) -> list[Finding]:
 
 def _what_is_equal(settings: Settings) -> list[Finding]:
     """State what differs between the batch sizes: updates or examples."""
-    small, large = _ends(settings)
+    small, large = ends(settings)
     a, b = settings.sizes[small], settings.sizes[large]
     if settings.equal == "epochs":
         text = (
