@@ -176,7 +176,8 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns += ("test accuracy, %", "diverged", "seconds")  # type: ignore[assignment]
     title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, "
     title += statistic_of_tables(settings.seeds)
-    nets = ("; ".join(described(settings)),)
+    in_words = described(settings)
+    nets = ("; ".join(in_words[k] for k in np.argsort(result.parameters, kind="stable")),)
     return Summary(title, columns, tuple(rows), tuple(all_findings), numbers | correlations, nets)
 
 

@@ -202,7 +202,7 @@ def rank_correlation(
     nothing = "the interval includes zero, so neither direction is shown"
     verdict = nothing if low <= 0 <= high else f"{meaning}, which does not show that one causes the other"
     caveat = ", but with one seed per net nothing can be concluded" if seeds == 1 else ""
-    bounds = f"95 % interval {low:.2f} to {high:.2f} by bootstrap, from {unit} drawn again at random"
+    bounds = f"95 % interval {low:.2f} to {high:.2f} by bootstrap, which draws the pairs again at random"
     return [Finding("rank-correlation", f"{text} ({scale}; {bounds}); {verdict}{caveat}.")]
 
 

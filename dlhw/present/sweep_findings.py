@@ -26,9 +26,8 @@ def range_of_ends(name: str, values: Array, labels: Sequence[object], what: str)
     if not len(low) or not len(high):
         return []
     side = "lower" if high.max() < low.min() else "higher" if high.min() > low.max() else ""
-    verdict = (
-        f"all seeds {side} at {labels[1]}" if side else "the ranges overlap, so the seeds do not show a difference"
-    )
+    apart = f"all seeds {side} at {labels[1]}, so it is not the luck of a seed"
+    verdict = apart if side else "the ranges overlap, so the seeds do not show a difference"
     verdict = verdict if values.shape[1] > 1 else "one seed only, so nothing can be concluded"
     a, b = (format_median_range(v) for v in values)
     return [Finding("range-of-ends", f"{name}: {a} at {what} {labels[0]}, {b} at {labels[1]}; {verdict}.")]

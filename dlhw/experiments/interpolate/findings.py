@@ -96,7 +96,7 @@ def _barrier(text: str, values: dict[str, Array]) -> list[Finding]:
         verdict, follows = "one seed only, so nothing can be concluded", ""
     elif (height > CLEAR).all():
         verdict = "there is a barrier in every seed"
-        follows = " A curved path between the two nets may still have none."
+        follows = " So no straight valley joins the two nets; a curved path between them may still have no barrier."
     elif (height < CLEAR).all():
         verdict = f"there is no barrier above {CLEAR:g} nats in any seed"
         follows = " This is one line: it does not show that all weights between the two nets are good."

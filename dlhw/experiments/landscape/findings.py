@@ -128,7 +128,7 @@ def _path_in_the_plane(result: Result, m: int) -> Finding:
     two = 100 * float(result.explained[m].sum())
     follows = ""
     if np.isfinite(rho):
-        follows = f"; their order over the path agrees with a Spearman correlation of {rho:.2f}, where 1 is perfect"
+        follows = f"; ranked by size the two agree to {rho:.2f}, where 1 is perfect (Spearman correlation)"
     text = (
         f"{result.labels[m]}: the plane holds {two:.1f} % of the variance of the path of training, which leaves it by "
         "up to "

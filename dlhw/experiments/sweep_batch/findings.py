@@ -75,7 +75,7 @@ GLOSSES = {
     "sensitivity": "mean size of the gradient of the loss by an input image",
     "largest Hessian eigenvalue": "largest curvature of the loss",
 }
-"""What measures are, in words; Keskar's sharpness is how far the loss rises within a small box around the weights."""
+"""What measures are, in words."""
 
 
 def _measures(settings: Settings, result: Result) -> dict[str, Array]:
@@ -90,11 +90,10 @@ def _against_batch_size(settings: Settings, result: Result) -> list[Finding]:
     labels = settings.sizes[small], settings.sizes[large]
     all_findings = []
     for name, values in _measures(settings, result).items():
-        title, gloss = (
-            name[0].upper() + name[1:],
-            GLOSSES.get(name, "rise of the loss in a box around the weights, in %"),
-        )
-        pair = sweep_findings.range_of_ends(f"{title} ({gloss})", values[[small, large]], labels, "batch")
+        title = name[0].upper() + name[1:]
+        box = title.replace(")", ": how far the loss rises in a box of that size around the weights, in %)")
+        glossed = f"{title} ({GLOSSES[name]})" if name in GLOSSES else box
+        pair = sweep_findings.range_of_ends(glossed, values[[small, large]], labels, "batch")
         all_findings += pair
         all_findings += sweep_findings.not_monotone(values, settings.sizes, small, large, title) if pair else []
     return all_findings
