@@ -121,11 +121,13 @@ def tables(summary: Summary, width: int) -> list[Table]:
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print the findings, then the table."""
+    """Print the findings, then the table and its notes."""
     for sentence in summary.sentences:
         console.print(as_text(with_flags(sentence)))
     for grid in tables(summary, console.width):
         console.print(grid)
+    for note in summary.notes:
+        console.print(as_text(note))
 
 
 def pairs(title: str, values: dict[str, Any]) -> Table:

@@ -16,7 +16,7 @@ from cli.options import Output
 from dlhw.runs import experiment as registry
 from dlhw.runs.context import Context, ProgressReport
 from dlhw.runs.flags import option_words
-from dlhw.runs.settings import build, dataset_defaults
+from dlhw.runs.settings import build, dataset_defaults, notation_of
 
 if TYPE_CHECKING:
     from dlhw.runs.runner import Outcome
@@ -30,7 +30,7 @@ def command(name: str, whole: bool) -> Any:
     """Return the click command of an experiment; without `whole` only what a listing needs, and nothing is imported."""
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     context_settings = {"help_option_names": ["-h", "--help"]}
-    question = registry.question(name)
+    question, epilog = registry.question(name), ""
     if whole:
         experiment = registry.get(name)
 
@@ -40,11 +40,14 @@ def command(name: str, whole: bool) -> Any:
         # Typer keeps the line breaks of a docstring, which are those of a source file, not of a terminal.
         doc = re.sub(r"(?<!\n)\n(?!\n)", " ", experiment.description)
         function = options.command(experiment.settings, call, doc)
+        epilog = "\n".join(notation_of(experiment.settings))
     else:
 
         def function() -> None: ...
 
-    app.command(name, help=function.__doc__, short_help=question, context_settings=context_settings)(function)
+    app.command(
+        name, help=function.__doc__, short_help=question, epilog=epilog or None, context_settings=context_settings
+    )(function)
     click_command = typer.main.get_command(app)
     click_command.rich_help_panel = "Experiments"  # type: ignore[attr-defined]
     click_command.short_help = question

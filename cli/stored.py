@@ -90,6 +90,7 @@ def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
     from dlhw.runs import store
     from dlhw.runs.record_file import holds_run, read_record
     from dlhw.runs.run import load
+    from dlhw.runs.settings import shown
     from dlhw.storage import files
 
     if store.begun(run) is not None and not holds_run(run):
@@ -111,7 +112,7 @@ def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
     for path in paths:
         loaded = load(path)
         environment = loaded.environment
-        settings = {label(field): getattr(loaded.settings, field.name) for field in dataclasses.fields(loaded.settings)}
+        settings = {label(field): shown(loaded.settings, field) for field in dataclasses.fields(loaded.settings)}
         out.print(console.pairs(f"Settings of {path}", settings))
         out.print(console.pairs("Made with", {**environment["versions"], "device": environment["device"]}))
         console.print_summary(out, loaded.summary())

@@ -41,7 +41,8 @@ def design(
     rows = tuple((str(n), d.net, str(d.parameters), f"{d.error:+.2%}") for n, d in zip(counts, designs, strict=True))
     out = console.stdout()
     columns = ("layers", "net", "parameters", "off by")
-    console.print_summary(out, Summary(f"Nets of about {params} parameters", columns, rows))
+    notes = tuple(f"{d.net}: {architectures.describe(d.net)}" for d in designs)
+    console.print_summary(out, Summary(f"Nets of about {params} parameters", columns, rows, notes=notes))
     if inputs == outputs == 1:
         out.print(f"dlhw simulate --models {','.join(d.net for d in designs)}", markup=False, soft_wrap=True)
 

@@ -262,9 +262,11 @@ def test_sentences_on_both_sides_of_the_rules():
     assert "all seeds higher at 1000" in text
     assert "50 times smaller at 1000 than at 10. The number of batches alone" in text
     assert "36 and 1 of 360 test images, accounts for a factor of 36; the remaining 1.4 is due to the net" in text
-    assert "Largest Hessian eigenvalue: 1 (1 to 1) at batch 10, 1 (1 to 1) at 1000; the ranges overlap" in text
+    curvature = "Largest Hessian eigenvalue (largest curvature of the loss)"
+    assert f"{curvature}: 1 (1 to 1) at batch 10, 1 (1 to 1) at 1000; the ranges overlap" in text
+    assert "its fall shows mostly the division by the batch size" in text
     sharper = dataclasses.replace(result, eigenvalue=np.array([[1.0, 2.0], [3.0, 4.0]]))
-    assert "all seeds higher at 1000" in SWEEP.summary(settings, sharper).sentences[2]
+    assert "all seeds higher at 1000" in SWEEP.summary(settings, sharper).sentences[3]
     three = dataclasses.replace(settings, sizes=(10, 100, 1000))
     hill = {
         f.name: np.concatenate([v[:1], v[:1], v[1:]])
@@ -273,13 +275,15 @@ def test_sentences_on_both_sides_of_the_rules():
     }
     hill = dataclasses.replace(result, **hill, seconds=(1.0,) * 6)
     hill = dataclasses.replace(hill, sensitivity=np.array([[1.0, 1.1], [5.0, 6.0], [2.0, 2.2]]))
-    assert SWEEP.summary(three, hill).sentences[1] == (
-        "The relation is not monotone: its largest median, 5.5, is at 100, with all seeds beyond those at both ends."
+    assert (
+        SWEEP.summary(three, hill)
+        .sentences[2]
+        .startswith(
+            "Sensitivity is not monotone: its largest median, 5.5, is at 100, with all seeds beyond those at both ends."
+        )
     )
     within = dataclasses.replace(hill, sensitivity=np.array([[1.0, 1.1], [2.1, 6.0], [2.0, 2.2]]))
-    assert (
-        SWEEP.summary(three, within).sentences[1].startswith("The seeds do not show whether the relation is monotone")
-    )
+    assert SWEEP.summary(three, within).sentences[2].startswith("The seeds do not show whether sensitivity is monotone")
     flat_nets = dataclasses.replace(result, sensitivity=np.zeros(shape), batch_mean_gradient=np.zeros(shape))
     assert "In 4 trainings, the gradients vanish" in " ".join(SWEEP.summary(settings, flat_nets).sentences)
     assert SWEEP.figures(settings, dataclasses.replace(flat_nets, eigenvalue=np.zeros(shape)))
@@ -287,6 +291,46 @@ def test_sentences_on_both_sides_of_the_rules():
     assert "1 of the largest eigenvalues did not converge" in " ".join(SWEEP.summary(settings, loose).sentences)
     crossed = dataclasses.replace(result, sensitivity=np.array([[1.0, 2.1], [2.0, 2.2]]))
     assert "the ranges overlap" in " ".join(SWEEP.summary(settings, crossed).sentences)
+
+
+@pytest.mark.parametrize(
+    ("gap", "sharp", "says"),
+    [
+        ([[0.1, 0.2], [0.3, 0.4]], [[1, 2], [3, 4]], "generalizes worse than batch 10 and is sharper in every seed"),
+        (
+            [[0.1, 0.2], [0.3, 0.4]],
+            [[3, 4], [1, 2]],
+            "generalizes worse than batch 10 and is flatter, so sharpness is not",
+        ),
+        ([[0.1, 0.2], [0.3, 0.4]], [[1, 3], [2, 4]], "so sharpness is not shown to be the reason"),
+        ([[0.1, 0.3], [0.2, 0.4]], [[1, 2], [3, 4]], "not shown to generalize worse than batch 10: generalization gap"),
+        ([[0.001, 0.002], [0.003, 0.004]], [[1, 2], [3, 4]], "too small to be told from zero with these images"),
+        ([[0.1, 0.2], [0.3, np.nan]], [[1, 2], [3, np.nan]], "not shown to generalize worse"),
+        ([[0.1], [0.3]], [[1], [3]], "One seed cannot tell whether batch 1000 generalizes worse"),
+    ],
+)
+def test_whether_large_batches_generalize_worse_because_they_are_sharp(gap, sharp, says):
+    """0.005 is the standard error of every gap: 0.1 and more are resolved, 0.001 to 0.004 are not."""
+    gap, shape = np.array(gap), np.shape(gap)
+    settings = dataclasses.replace(SWEEP.tiny, sizes=(10, 1000), examples=1000, seeds=shape[1])
+    names = ("train_accuracy", "test_accuracy", "jacobian", "sensitivity", "sensitivity_error", "batch_mean_gradient")
+    ones = {name: np.ones(shape) for name in (*names, "eigenvalue", "eigenvalue_residual", "train_loss")}
+    result = SWEEP.result(
+        **ones,
+        test_loss=1 + gap,
+        start_sensitivity=np.ones(shape[1]),
+        keskar=np.array(sharp, float)[..., None],
+        diverged_at=np.where(np.isfinite(gap), -1, 3),
+        seconds=(1.0,) * gap.size,
+        gap_error=np.full(shape, 0.005),
+    )
+    first = SWEEP.summary(settings, result).findings[0]
+    assert first.code == "large-batches"
+    assert says in first.text
+    assert first.text.endswith("batch 1000 took 2 updates, and batch 10 200.")
+    half = dataclasses.replace(result, train_accuracy=np.array([[1.0], [0.19]]) * np.ones(shape))
+    untrained = "but batch 1000 has learned nothing yet (training accuracy 19.0 %)"
+    assert untrained in SWEEP.summary(settings, half).sentences[0]
 
 
 def test_barriers_on_both_sides_of_the_rules():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from dlhw.present.numbers import format_median_range
+from dlhw.present.numbers import format_median_range, format_percent
 from dlhw.present.statistics import spearman
 from dlhw.present.tables import statistics
 
@@ -41,5 +41,10 @@ def test_too_few_blocks_or_pairs_give_no_interval():
 
 def test_spread_and_statistics_leave_out_what_is_not_finite():
     assert format_median_range(np.array([1.0, 3.0, np.nan])) == "2 (1 to 3)"
+    assert format_median_range(np.array([0.5])) == "0.5"
+    assert format_percent(np.array([0.9, 0.91234, 0.99, np.nan])) == "91.23 (90.00 to 99.00)"
+    assert format_percent(np.array([0.9, 0.99]), " %") == "94.50 % (90.00 to 99.00)"
+    assert format_percent(np.array([0.9])) == "90.00"
+    assert format_percent(np.array([np.nan])) == "–"
     found = statistics(np.array([1.0, 3.0, np.inf]))
     assert (found["mean"], found["std"], found["n"]) == (2.0, pytest.approx(np.sqrt(2)), 2)

@@ -17,17 +17,18 @@ from matplotlib.figure import Figure
 from dlhw import datasets
 from dlhw.choices import OptimizerName
 from dlhw.errors import require
+from dlhw.models import architectures
 from dlhw.present import curves, findings
 from dlhw.present.curves import CurveRows
-from dlhw.present.findings import FITTED, Finding
-from dlhw.present.numbers import diverged_note, format_mean_std, format_median_range, format_number, format_percent
+from dlhw.present.findings import CHANCE, FITTED, Finding
+from dlhw.present.numbers import diverged_note, format_median_range, format_number, format_percent
 from dlhw.present.section import ComparisonCurves, Section
 from dlhw.present.tables import Summary, statistic_of_figures, statistic_of_tables, statistics
 from dlhw.runs import image_training, records
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.context import Context
 from dlhw.runs.jobs import Job, make_job
-from dlhw.runs.settings import DatasetDefaults, option
+from dlhw.runs.settings import DatasetDefaults, described, option
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,12 @@ class Settings(BatchSettings):
     learning_rate: float = option(0.0001, "Step size of the optimizer.")
     optimizer: OptimizerName = option("adam", "Optimizer.")
     seeds: int = option(1, "Number of repeats.")
-    net: str = option("deep", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
+    net: str = option(
+        "deep",
+        "Net: deep, wide, plain, or layers such as 20c3-p2-100.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
+    )
     noise: tuple[float, ...] = option((0.0, 1.0), "Fractions of the training labels that are shuffled.")
 
     DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
@@ -125,26 +131,61 @@ def summary(settings: Settings, result: Result) -> Summary:
             "seconds": statistics(seconds[k]),
         }
         names = ("train_loss", "test_loss", "late_test_loss", "best_test_loss")
-        losses = [format_mean_std(final[name][k]) for name in names]
+        losses = [format_median_range(final[name][k]) for name in names]
         accuracies = [format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy")]
         reached = "never" if np.isnan(fitted[k]).all() else format_median_range(fitted[k])
-        rows.append((_label(noise), *losses, *accuracies, reached, f"{seconds[k].mean():.3g}"))
+        rows.append((_label(noise), *losses, *accuracies, reached, f"{np.median(seconds[k]):.3g}"))
     columns = ("labels", "train loss", "test loss", "test loss, median of last 5 %")
     columns += ("best test loss (selected on test)", "train accuracy, %", "test accuracy, %")  # type: ignore[assignment]
     columns += ("epochs to 99 % train accuracy", "seconds")  # type: ignore[assignment]
     title = f"random-labels on {settings.where()}: after {settings.epochs} epochs, "
-    fits = [_fit(settings, k, final, fitted[k]) for k in range(len(settings.noise))]
+    title += statistic_of_tables(settings.seeds)
+    fits = _random_labels(settings, final, fitted)
+    fits += [_fit(settings, k, final, fitted[k]) for k in range(len(settings.noise))]
+    fits += _same_fit(settings, final)
     fits += findings.one_seed(settings.seeds, "training per noise level")
     all_findings = [
         *(findings.nothing_learned(final["train_accuracy"], settings.info.classes) or fits),
         *findings.diverged([_label(noise) for noise in settings.noise], result.diverged_at),
     ]
-    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers, described(settings))
+
+
+def _random_labels(settings: Settings, final: dict[str, np.ndarray], fitted: np.ndarray) -> list[Finding]:
+    """Answer whether the net fits labels that are all shuffled, and what its test accuracy is and why."""
+    if 1.0 not in settings.noise:
+        return []
+    k, guessing = settings.noise.index(1.0), 1 / settings.info.classes
+    train, test = (final[name][k] for name in ("train_accuracy", "test_accuracy"))
+    if not np.isfinite(train).any():
+        return []
+    accuracy, chance = format_percent(test, " %"), f"{100 * guessing:.3g} %"
+    reached, n = int(np.isfinite(fitted[k]).sum()), int(np.isfinite(train).sum())
+    learned = bool(np.nanmedian(train) >= CHANCE * guessing)
+    by_heart = f"{format_percent(train, ' %')} of these training labels"
+    if reached == n:
+        fit = f"The net can fit random labels by heart ({by_heart})"
+    elif learned:
+        fit = f"The net learns random labels by heart only in part in {settings.epochs} epochs ({by_heart})"
+        fit += f", and {reached} of {n} trainings reach {100 * FITTED:g} %" if reached else ""
+    else:
+        fit = f"The net does not learn the random labels in {settings.epochs} epochs ({by_heart}, chance {chance})"
+    if bool((test[np.isfinite(test)] < CHANCE * guessing).all()):
+        text = f"{fit}, and it gets {accuracy} of the test images right, no better than guessing ({chance}): labels "
+        text += "that are "
+        text += "shuffled over all images say nothing about what is in an image, so nothing of them helps on new ones"
+    else:
+        text = f"{fit}, and yet it gets {accuracy} of the test images right, clearly more than guessing ({chance}), "
+        text += "which "
+        text += "shuffled labels cannot teach; the labels of these test images need a check"
+    if settings.seeds == 1:
+        text = f"In this one training, {text[0].lower()}{text[1:]}"
+    return [Finding("random-labels", f"{text}.")]
 
 
 def _fit(settings: Settings, k: int, final: dict[str, np.ndarray], fitted: np.ndarray) -> Finding:
     """Whether the labels of level k were fitted, and the test accuracy at the end; fitted: (seeds,) epochs."""
-    train, test = (format_median_range(100 * final[name][k], " %") for name in ("train_accuracy", "test_accuracy"))
+    train, test = (format_percent(final[name][k], " %") for name in ("train_accuracy", "test_accuracy"))
     reached = int(np.isfinite(fitted).sum())
     if reached:
         fit = f"99 % training accuracy after {format_median_range(fitted)} epochs"
@@ -154,3 +195,23 @@ def _fit(settings: Settings, k: int, final: dict[str, np.ndarray], fitted: np.nd
     chance = format_number(100 / settings.info.classes)
     text = f"{_label(settings.noise[k])}: {fit}; test accuracy at the end {test} (chance is {chance} %)."
     return Finding("labels-fitted", text)
+
+
+def _same_fit(settings: Settings, final: dict[str, np.ndarray]) -> list[Finding]:
+    """State what a good fit of the training labels shows, from the net on true and on random labels."""
+    if not {0.0, 1.0} <= set(settings.noise):
+        return []
+    levels = [settings.noise.index(v) for v in (0.0, 1.0)]
+    memorized = final["train_accuracy"][levels[1]]
+    known = np.isfinite(final["test_accuracy"][levels]).any(axis=1).all()
+    if not known or np.nanmedian(memorized) < CHANCE / settings.info.classes:
+        return []
+    true, random = (format_percent(final["test_accuracy"][k], " %") for k in levels)
+    text = (
+        f"The same net, with the same optimizer, has a test accuracy of {true} after true labels and {random} after "
+        "random "
+        f"ones, of which it learned {format_percent(memorized, ' %')}: a high training accuracy alone does not show "
+        "that a "
+        "net does well on new images. This does not show that it learns true labels by heart too."
+    )
+    return [Finding("labels-fitted", text)]

@@ -17,18 +17,20 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.present import curves, findings, plot, scales, style
+from dlhw.models import architectures
+from dlhw.present import curves, findings, generalization, plot, scales, style, sweep_findings
 from dlhw.present.curves import CurveRows
-from dlhw.present.numbers import diverged_note, format_mean_std, format_percent
+from dlhw.present.findings import Finding
+from dlhw.present.numbers import diverged_note, format_median_range, format_percent
 from dlhw.present.section import ComparisonCurves, Curve, Section
 from dlhw.present.statistics import spearman
-from dlhw.present.tables import Summary, row_means, row_medians, statistic_of_tables, statistics
+from dlhw.present.tables import Summary, row_medians, statistic_of_tables, statistics
 from dlhw.runs import image_training, records
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.callbacks import gap_error_after
 from dlhw.runs.context import Context
 from dlhw.runs.jobs import make_job
-from dlhw.runs.settings import DatasetDefaults, option
+from dlhw.runs.settings import DatasetDefaults, described, option
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Settings(BatchSettings):
     nets: tuple[str, ...] = option(
         ("400-9", "100-5", "50-5", "600-50", "10-5", "300-20", "400-50", "750-405", "100-50", "100-205"),
         "Nets: hidden widths such as 400-9, or layers such as 20c3-p2-100.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
     )
 
     DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
@@ -163,29 +167,33 @@ def summary(settings: Settings, result: Result) -> Summary:
             "diverged": diverged,
             "seconds": statistics(seconds[k]),
         }
-        losses = [format_mean_std(v) for v in (final["train_loss"][k], final["test_loss"][k], gap[k])]
+        losses = [format_median_range(v) for v in (final["train_loss"][k], final["test_loss"][k], gap[k])]
         accuracies = [format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy")]
-        counts = f"{diverged} of {settings.seeds}", f"{seconds[k].mean():.1f}"
+        counts = f"{diverged} of {settings.seeds}", f"{np.median(seconds[k]):.1f}"
         rows.append((net, f"{result.parameters[k]:,}", *losses, *accuracies, *counts))
     all_findings, correlations = _findings(settings, result, final, gap)
     columns = ("net", "parameters", "train loss", "test loss", "gap", "train accuracy, %")
     columns += ("test accuracy, %", "diverged", "seconds")  # type: ignore[assignment]
     title = f"sweep-params on {settings.where()}: after {settings.epochs} epochs, "
-    return Summary(
-        title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers | correlations
-    )
+    title += statistic_of_tables(settings.seeds)
+    in_words = described(settings)
+    nets = ("; ".join(in_words[k] for k in np.argsort(result.parameters, kind="stable")),)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers | correlations, nets)
 
 
 def _findings(
     settings: Settings, result: Result, final: dict[str, np.ndarray], gap: np.ndarray
-) -> tuple[list[findings.Finding], dict[str, Any]]:
+) -> tuple[list[Finding], dict[str, Any]]:
     """Return the findings, and the rank correlations as numbers."""
     all_findings = findings.at_chance(settings.nets, final["train_accuracy"], settings.info.classes)
-    all_findings += findings.lowest(settings.nets, final["test_loss"], "test loss")
+    quantity = f"test loss ({findings.cross_entropy(settings.info.classes)})"
+    all_findings += findings.lowest(settings.nets, final["test_loss"], quantity)
     resolved, on_the_gap = findings.generalization_gap(gap, result.gap_error)
     numbers: dict[str, Any] = {}
+    intervals = []
     for name, values in (("test loss", final["test_loss"]), ("gap of the loss", gap)):
-        interval = spearman(result.parameters, row_means(values), seed=settings.seed)
+        interval = spearman(result.parameters, row_medians(values), seed=settings.seed)
+        intervals.append(interval)
         n = int(np.isfinite(values).any(axis=1).sum())
         numbers[f"spearman of parameters and {name}"] = dict(zip(("rho", "low", "high"), interval, strict=True)) | {
             "n": n
@@ -198,6 +206,11 @@ def _findings(
             )
     accuracy = final["train_accuracy"]
     best = float(np.nanmax(row_medians(accuracy))) if np.isfinite(accuracy).any() else np.nan
-    all_findings += findings.not_fitted(best, settings.epochs)
+    all_findings += sweep_findings.not_fitted(best, settings.epochs)
+    on_the_gap_alone = intervals[1] if resolved else None
+    answer = generalization.parameters_and_gap(
+        intervals[0], on_the_gap_alone, gap, measured=result.gap_error is not None
+    )
+    all_findings = answer + all_findings
     all_findings = findings.nothing_learned(accuracy, settings.info.classes) or all_findings
     return all_findings + findings.diverged(settings.nets, result.diverged_at), numbers

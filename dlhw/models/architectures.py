@@ -31,6 +31,23 @@ def parse(net: str) -> tuple[int, ...]:
     return widths
 
 
+DENSE_NOTATION = (
+    "Nets: widths of the hidden layers joined by hyphens; the output is added.",
+    "10-18-15-4: hidden layers of 10, 18, 15 and 4 units.",
+    "All layers are dense: a unit takes every unit of the layer before it.",
+    "; ".join(f"{name}: {'-'.join(map(str, widths))}" for name, widths in NETS.items()) + ".",
+)
+"""How nets of hidden widths are written, for help texts."""
+
+
+def describe(net: str) -> str:
+    """Return a net of hidden widths in words: `hidden layers of 10, 18, 15 and 4 units`."""
+    *others, last = parse(net)
+    if not others:
+        return f"one hidden layer of {last} unit{'s' * (last > 1)}"
+    return f"hidden layers of {', '.join(map(str, others))} and {last} units"
+
+
 def count(widths: Sequence[int], inputs: int = 1, outputs: int = 1) -> int:
     """Return the number of parameters: sum over layers of (fan_in + 1) fan_out: weights and biases."""
     sizes = (inputs, *widths, outputs)
@@ -122,6 +139,14 @@ IMAGE_NETS: dict[str, str] = {
 }
 """The three nets of the report for images: 359,941, 850,610 and 406,455 parameters on 28x28x1 and ten classes."""
 
+IMAGE_NOTATION = (
+    "Nets: layers joined by hyphens, input first; the output layer is added.",
+    "20c3: 20 filters 3x3 (a convolution, no padding). p2: max-pool over 2x2.",
+    "700: dense, 700 units. 20c3-p2-700: 20 filters 3x3, max-pool 2, dense 700.",
+    "; ".join(f"{name}: {layers}" for name, layers in IMAGE_NETS.items()) + ".",
+)
+"""How nets for images are written, for help texts."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -156,6 +181,18 @@ def parse_layers(net: str) -> tuple[Layer, ...]:
         layers.append(Layer(kind, size, kernel))
     require(len(layers) <= 64, f"net {net!r} has {len(layers)} hidden layers; at most 64 are allowed")
     return tuple(layers)
+
+
+def describe_layers(net: str) -> str:
+    """Return a net for images in words: `20 filters 3x3, max-pool 2, dense 700, 95, 90`."""
+    layers = parse_layers(net)
+    words = [
+        f"{layer.size} filters {layer.kernel}x{layer.kernel}" if layer.kind == "conv" else f"max-pool {layer.size}"
+        for layer in layers
+        if layer.kind != "dense"
+    ]
+    dense = ", ".join(str(layer.size) for layer in layers if layer.kind == "dense")  # these come last
+    return ", ".join([*words, *([f"dense {dense}"] if dense else [])])
 
 
 def kernels(net: str, shape: tuple[int, int, int], classes: int) -> list[tuple[int, ...]]:

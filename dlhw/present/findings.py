@@ -6,13 +6,14 @@ is the heading in docs/measures.md that explains it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.present.numbers import format_median_range, format_number
+from dlhw.present.numbers import format_median_range, format_number, format_percent
 from dlhw.present.statistics import Interval
 
 Array = NDArray[np.floating]
@@ -40,7 +41,13 @@ def one_seed(seeds: int, what: str = "training") -> list[Finding]:
     """State that one seed shows nothing; no finding with several."""
     if seeds > 1:
         return []
-    return [Finding("one-seed", f"One {what} only: with one seed, nothing can be concluded.")]
+    text = f"One {what} only: another seed may give other numbers, so with one seed, nothing can be concluded."
+    return [Finding("one-seed", text)]
+
+
+def cross_entropy(classes: int) -> str:
+    """Return what a loss on images is, with a number to compare it with."""
+    return f"cross entropy, in nats; guessing among {classes} classes gives {math.log(classes):.3g}"
 
 
 def nothing_learned(accuracy: Array, classes: int) -> list[Finding]:
@@ -54,9 +61,10 @@ def nothing_learned(accuracy: Array, classes: int) -> list[Finding]:
     if not medians or max(medians) >= CHANCE / classes:
         return []
     text = (
-        f"No net is clearly better than chance (twice {100 / classes:.3g} %): the highest median training accuracy is "
-        f"{100 * max(medians):.1f} %. There is nothing to compare yet; raise `learning_rate` or `epochs`, or lower "
-        "`learning_rate` if the loss has grown."
+        f"No net has learned anything yet: none is clearly better than chance (twice {100 / classes:.3g} %, which "
+        "guessing "
+        f"gets right), and the highest median training accuracy is {100 * max(medians):.1f} %. There is nothing to "
+        "compare; raise `learning_rate` or `epochs`, or lower `learning_rate` if the loss has grown."
     )
     return [Finding("nothing-learned", text)]
 
@@ -73,29 +81,35 @@ def at_chance(names: Sequence[str], accuracy: Array, classes: int) -> list[Findi
     for name, row in zip(names, accuracy, strict=True):
         finite = row[np.isfinite(row)]
         if len(finite) and float(np.median(finite)) < CHANCE / classes:
-            low.append(f"{name} ({100 * float(np.median(finite)):.1f} %)")
+            low.append(f"{name} with {format_percent(row, ' %')}")
     if not low or nothing_learned(accuracy, classes):
         return []
-    verb = "is" if len(low) == 1 else "are"
+    verb, has, them = ("is", "has", "it") if len(low) == 1 else ("are", "have", "them")
     text = (
-        f"{', '.join(low)} {verb} not clearly better than chance (twice {100 / classes:.3g} %) on the training images: "
-        "what follows compares nets that have learned with nets that have not."
+        f"{', '.join(low)} {verb} not clearly better than chance (twice {100 / classes:.3g} %) on the training images "
+        "and "
+        f"{has} learned nothing: a difference to {them} is a difference to an untrained net."
     )
     return [Finding("at-chance", text)]
 
 
 def diverged(names: Sequence[str], diverged_at: NDArray[np.integer]) -> list[Finding]:
     """State which trainings diverged; diverged_at: (rows, seeds), -1 where a training did not."""
-    seeds = diverged_at.shape[1]
+    seeds, why = diverged_at.shape[1], ": their loss grew without bound"
     return [
-        Finding("diverged", f"{n} of {seeds} trainings of {name} diverged and are excluded from all numbers.")
+        Finding("diverged", f"{n} of {seeds} trainings of {name} diverged and are excluded from all numbers{why}.")
         for name, n in zip(names, (diverged_at >= 0).sum(axis=1), strict=True)
         if n
     ]
 
 
 def lowest(
-    names: Sequence[str], values: Array, quantity: str, *, standard_errors: Sequence[float] | None = None
+    names: Sequence[str],
+    values: Array,
+    quantity: str,
+    *,
+    standard_errors: Sequence[float] | None = None,
+    answers: tuple[str, str] = ("", ""),
 ) -> list[Finding]:
     """State which of `names` has the lowest `quantity`, and whether the seeds separate it from the others.
 
@@ -107,6 +121,8 @@ def lowest(
         values: (rows, seeds); nan where a training diverged.
         quantity: what the values are.
         standard_errors: of each row, where the quantity is measured on finitely many images, which all seeds share.
+        answers: to the question behind the comparison, such as "{best} learns best": one for names that are separated
+            and one for those that are not. It begins the sentence.
     """
     finite = [(name, v[np.isfinite(v)]) for name, v in zip(names, values, strict=True)]
     ranked = sorted((item for item in finite if len(item[1])), key=lambda item: float(np.median(item[1])))
@@ -116,13 +132,20 @@ def lowest(
     count = f", {len(mine)} seeds" if seeds > 1 else ""
     if len(ranked) < 2:
         return [Finding("not-separated", f"The {quantity} of {best} is {format_median_range(mine)}{count}.")]
+    yes, no = (f"{text.format(best=best)}: " if text else "" for text in answers)
     claim = f"{best} has the lowest {quantity}, {format_median_range(mine)}{count}"
+    second = f"next is {ranked[1][0]} with {format_median_range(ranked[1][1])}"
     if seeds == 1:
-        return [Finding("one-seed", f"In this run, {claim}; with one seed, nothing can be concluded.")]
+        text = f"{no}{'in' if no else 'In'} this run, {claim}; {second}; with one seed, nothing can be concluded."
+        return [Finding("one-seed", text)]
     reason = _not_separated(finite, ranked, seeds, standard_errors, names)
     if reason:
-        return [Finding("not-separated", f"By the median, {claim}; {reason}: not separated.")]
-    return [Finding("separated", f"{claim[0].upper()}{claim[1:]}; all of its seeds lie below all seeds of the others.")]
+        text = f"{no}{'by' if no else 'By'} the median, {claim}; {second}; {reason}: not separated, so it may be "
+        text += "chance."
+        return [Finding("not-separated", text)]
+    text = f"{yes}{claim}; {second}; all of its seeds lie below all seeds of the others, so it is not the luck of a "
+    text += "seed."
+    return [Finding("separated", text[0].upper() + text[1:])]
 
 
 def _not_separated(
@@ -170,15 +193,17 @@ def rank_correlation(
     if not np.isfinite(rho):
         return []
     text = f"Spearman correlation of {a} and {b} over {n} {unit}: {rho:.2f}"
+    scale = "1: both always rise together, −1: one falls as the other rises"
     if not np.isfinite(low):
-        return [Finding("rank-correlation", f"{text}; too few for an interval.")]
+        return [Finding("rank-correlation", f"{text} ({scale}); too few for an interval, so nothing follows from it.")]
     meaning = (
         (higher or f"larger {a} goes with larger {b}") if rho > 0 else (lower or f"larger {a} goes with smaller {b}")
     )
-    verdict = "the interval includes zero" if low <= 0 <= high else meaning
+    nothing = "the interval includes zero, so neither direction is shown"
+    verdict = nothing if low <= 0 <= high else f"{meaning}, which does not show that one causes the other"
     caveat = ", but with one seed per net nothing can be concluded" if seeds == 1 else ""
-    bounds = f"95 % interval {low:.2f} to {high:.2f} by bootstrap"
-    return [Finding("rank-correlation", f"{text} ({bounds}); {verdict}{caveat}.")]
+    bounds = f"95 % interval {low:.2f} to {high:.2f} by bootstrap, which draws the pairs again at random"
+    return [Finding("rank-correlation", f"{text} ({scale}; {bounds}); {verdict}{caveat}.")]
 
 
 def generalization_gap(gap: Array, standard_error: Array | None) -> tuple[bool, list[Finding]]:
@@ -191,32 +216,23 @@ def generalization_gap(gap: Array, standard_error: Array | None) -> tuple[bool, 
     """
     if not np.isfinite(gap).any():
         return False, []
-    text = f"The generalization gap (test loss − training loss) is {format_median_range(gap[np.isfinite(gap)])}"
+    text = "The generalization gap (test loss − training loss: how much worse a net is on new images) is "
+    text += format_median_range(gap[np.isfinite(gap)])
     if standard_error is None:
         text += "; its standard error over the images is not stored, so correlations with it are not evidence."
         return False, [Finding("generalization-gap", text)]
     known = np.isfinite(gap) & np.isfinite(standard_error)
     if known.any():
-        text += f", its standard error over the images {format_median_range(standard_error[known])}"
+        text += f" over all trainings, its standard error over the images {format_median_range(standard_error[known])}"
         size, error = float(np.median(np.abs(gap[known]))), float(np.median(standard_error[known]))
         if size > RESOLVED * error:
-            return True, [Finding("generalization-gap", f"{text}.")]
-    return False, [Finding("generalization-gap", f"{text}: not resolved, so correlations with it are not evidence.")]
+            return True, [Finding("generalization-gap", f"{text}: more than twice that error, so it is resolved.")]
+    text += ": with so few images it is not resolved, so correlations with it are not evidence."
+    return False, [Finding("generalization-gap", text)]
 
 
 def not_converged(count: int, what: str, consequence: str) -> list[Finding]:
     """State how many iterations ended before they converged, and what this means for the numbers."""
-    return [Finding("not-converged", f"{count} {what} did not converge: {consequence}.")] if count else []
-
-
-def not_fitted(best_accuracy: float, epochs: int) -> list[Finding]:
-    """State that no net fits its training set, so that speed of learning is compared and not capacity."""
-    if not best_accuracy < FITTED:
-        return []
-    return [
-        Finding(
-            "not-fitted",
-            f"No net reaches {100 * FITTED:g} % training accuracy in {epochs} epochs (highest median "
-            f"{100 * best_accuracy:.1f} %): the comparison is of how fast the nets learn, not of what they can fit.",
-        )
-    ]
+    return (
+        [Finding("not-converged", f"{count} {what} did not converge (stopped early): {consequence}.")] if count else []
+    )

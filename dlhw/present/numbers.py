@@ -27,21 +27,16 @@ def format_median_range(values: Array, unit: str = "") -> str:
     return f"{median} ({format_number(float(finite.min()))} to {format_number(float(finite.max()))})"
 
 
-def format_percent(values: Array) -> str:
-    """Return mean and standard deviation of fractions in per cent, with the digits that thousands of images support."""
-    finite = np.asarray(values, float)[np.isfinite(values)] * 100
+def format_percent(fractions: Array, unit: str = "") -> str:
+    """Return fractions in per cent: median with minimum and maximum, with the digits that thousands of images support.
+
+    Such as `98.10 (98.06 to 98.48)`, or with unit=" %" `98.10 % (98.06 to 98.48)`.
+    """
+    finite = np.asarray(fractions, float)[np.isfinite(fractions)] * 100
     if not len(finite):
         return NONE
-    return f"{finite.mean():.2f}" + (f" ± {finite.std(ddof=1):.2f}" if len(finite) > 1 else "")
-
-
-def format_mean_std(values: Array) -> str:
-    """Return mean and standard deviation (n - 1) with three digits; a dash where nothing is finite."""
-    finite = np.asarray(values, float)[np.isfinite(values)]
-    if not len(finite):
-        return NONE
-    std = f" ± {format_number(float(finite.std(ddof=1)))}" if len(finite) > 1 else ""
-    return format_number(float(finite.mean())) + std
+    spread = f" ({finite.min():.2f} to {finite.max():.2f})" if len(fractions) > 1 else ""
+    return f"{np.median(finite):.2f}{unit}{spread}"
 
 
 def format_duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.present.findings import Finding
+from dlhw.present.findings import FITTED, Finding
 from dlhw.present.numbers import format_median_range, format_number
 
 Array = NDArray[np.floating]
@@ -26,13 +26,16 @@ def range_of_ends(name: str, values: Array, labels: Sequence[object], what: str)
     if not len(low) or not len(high):
         return []
     side = "lower" if high.max() < low.min() else "higher" if high.min() > low.max() else ""
-    verdict = f"all seeds {side} at {labels[1]}" if side else "the ranges overlap"
-    verdict = verdict if values.shape[1] > 1 else "one seed only"
+    apart = f"all seeds {side} at {labels[1]}, so it is not the luck of a seed"
+    verdict = apart if side else "the ranges overlap, so the seeds do not show a difference"
+    verdict = verdict if values.shape[1] > 1 else "one seed only, so nothing can be concluded"
     a, b = (format_median_range(v) for v in values)
     return [Finding("range-of-ends", f"{name}: {a} at {what} {labels[0]}, {b} at {labels[1]}; {verdict}.")]
 
 
-def not_monotone(values: Array, labels: Sequence[object], first: int, last: int) -> list[Finding]:
+def not_monotone(
+    values: Array, labels: Sequence[object], first: int, last: int, name: str = "The relation"
+) -> list[Finding]:
     """State whether a quantity (rows, seeds) has its largest or smallest median between the ends of a sweep."""
     finite = np.asarray(np.isfinite(values).any(axis=1))
     if not finite.any():
@@ -47,10 +50,25 @@ def not_monotone(values: Array, labels: Sequence[object], first: int, last: int)
         inner, *ends = (sign * values[j][np.isfinite(values[j])] for j in (k, first, last))
         what = f"its {word} median, {format_number(medians[k])}, is at {labels[k]}"
         if values.shape[1] == 1:
-            text = f"In this one seed, {what}."
+            text = f"{name} is not monotone in this one seed: {what}; nothing can be concluded from it."
         elif all(len(end) and inner.min() > end.max() for end in ends):
-            text = f"The relation is not monotone: {what}, with all seeds beyond those at both ends."
+            text = f"{name} is not monotone: {what}, with all seeds beyond those at both ends. The ends alone mislead."
         else:
-            text = f"The seeds do not show whether the relation is monotone: {what}, within the range of an end."
+            subject = name[0].lower() + name[1:]
+            text = f"The seeds do not show whether {subject} is monotone: {what}, within the range of an end."
         findings.append(Finding("not-monotone", text))
     return findings
+
+
+def not_fitted(best_accuracy: float, epochs: int) -> list[Finding]:
+    """State that no net fits its training set, so that speed of learning is compared and not capacity."""
+    if not best_accuracy < FITTED:
+        return []
+    return [
+        Finding(
+            "not-fitted",
+            f"No net has fitted its training set: none reaches {100 * FITTED:g} % training accuracy in {epochs} epochs "
+            f"(highest median {100 * best_accuracy:.1f} %). So the comparison is of how fast the nets learn, not of "
+            "what they can fit.",
+        )
+    ]

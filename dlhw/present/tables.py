@@ -24,6 +24,7 @@ class Summary:
     rows: tuple[tuple[str, ...], ...]
     findings: tuple[Finding, ...] = ()
     numbers: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # lines below the table, such as what its nets are
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ class Summary:
         cells = [self.columns, *self.rows]
         widths = [max(len(row[k]) for row in cells) for k in range(len(self.columns))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
-        return "\n".join([self.title, *lines, "", *self.sentences])
+        return "\n".join([self.title, *lines, *self.notes, "", *self.sentences])
 
 
 def to_csv(summary: Summary) -> str:
@@ -55,11 +56,6 @@ def statistics(values: Array) -> dict[str, float | int]:
     return {**ends, "mean": float(finite.mean()), "std": std, "n": len(finite)}
 
 
-def row_means(values: Array) -> Array:
-    """Return the mean of the finite values of every row; nan where there are none."""
-    return np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in values])
-
-
 def row_medians(values: Array) -> Array:
     """Return the median of the finite values of every row; nan where there are none."""
     return np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in values])
@@ -67,7 +63,7 @@ def row_medians(values: Array) -> Array:
 
 def statistic_of_tables(seeds: int) -> str:
     """Return what the numbers of a table are, for its title."""
-    return f"mean ± standard deviation of {seeds} seeds; findings: median (min to max)" if seeds > 1 else "one seed"
+    return f"median (min to max) over {seeds} seeds" if seeds > 1 else "one seed"
 
 
 def statistic_of_figures(seeds: int) -> str:

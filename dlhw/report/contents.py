@@ -18,7 +18,7 @@ from dlhw.present.section import Section
 from dlhw.present.tables import Summary
 from dlhw.runs.flags import is_pair, label, option_words, with_flags
 from dlhw.runs.run import Run
-from dlhw.runs.settings import changed, default_values, text
+from dlhw.runs.settings import changed, default_values, shown, text
 from dlhw.version import __version__
 
 if TYPE_CHECKING:
@@ -152,7 +152,9 @@ def _settings(run: Run, section: Section) -> list[SettingRow]:
         if value != default:
             set_by = f"this run ({set_by}: {text(default, ', ')})"
         between = " " if is_pair(run.settings, field.name) else ", "
-        rows.append(SettingRow(label(field), text(value, between), set_by, with_flags(field.metadata["help"])))
+        rows.append(
+            SettingRow(label(field), shown(run.settings, field, between), set_by, with_flags(field.metadata["help"]))
+        )
     return rows
 
 

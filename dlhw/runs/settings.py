@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from dlhw.errors import UserError, require
@@ -23,7 +23,8 @@ def option(default: Any, help: str, **metadata: Any) -> Any:
     positional=True makes it arguments, not an option; whole=True keeps commas within a value of a list;
     flags="--yes/--no" names both sides of a bool; shown="..." is what help shows as the default;
     also=("--runs",) are further names of the option; paths=True says that values may be paths of files, which may hold
-    any character.
+    any character; describe=f, with text -> words, says each value in words (:func:`described`); notation=(...) are the
+    lines that explain how its values are written.
     """
     return dataclasses.field(default=default, metadata={"help": help, **metadata})
 
@@ -34,6 +35,23 @@ def dataset_defaults(cls: type, data: Any) -> dict[str, Any]:
     A class has them in `DATASET_DEFAULTS`: nets and learning rates that suit MNIST do not suit images of 8x8.
     """
     return dict(getattr(cls, "DATASET_DEFAULTS", {}).get(data, {}))
+
+
+def described(settings: Any, names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return the values of fields with `describe` in words: `deep: hidden layers of ...`; names: of fields, or all."""
+    fields = [f for f in dataclasses.fields(settings) if "describe" in f.metadata and (not names or f.name in names)]
+    pairs = [(f.metadata["describe"], value) for f in fields for value in _texts(getattr(settings, f.name))]
+    return tuple(f"{value}: {describe(value)}" for describe, value in pairs)
+
+
+def notation_of(cls: type) -> tuple[str, ...]:
+    """Return the lines that explain how values of the Settings class `cls` are written; () where none need it."""
+    return next((f.metadata["notation"] for f in dataclasses.fields(cls) if "notation" in f.metadata), ())
+
+
+def shown(settings: Any, field: dataclasses.Field[Any], between: str = ", ") -> str:
+    """Return the value of a field for a table of settings, in words where it has them."""
+    return "; ".join(described(settings, [field.name])) or text(getattr(settings, field.name), between)
 
 
 def _other_defaults(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:

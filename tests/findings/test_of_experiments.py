@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dlhw.experiments.simulate.depth import depth_helps
 from dlhw.present import style
 from dlhw.runs import experiment as registry
 
@@ -51,10 +52,64 @@ def test_simulate_names_the_best_only_apart_and_counts_the_dead_and_the_diverged
     assert "dead" not in apart
     assert "diverged" not in apart
     assert "not separated" in fit([[0.1, 0.35], [0.3, 0.4]])
-    assert "1 of 2 3-2 nets end as a constant" in fit([[0.1, 0.2], [0.3, 0.4]], dead=((0, 0), (0, 1)))
+    assert "1 of 2 trainings of 3-2 end as a constant output" in fit([[0.1, 0.2], [0.3, 0.4]], dead=((0, 0), (0, 1)))
     gone = fit([[0.1, np.nan], [0.3, 0.4]], diverged=((-1, 2), (-1, -1)))
     assert "1 of 2 trainings of 2 diverged and are excluded" in gone
     assert "some trainings diverged: not separated" in gone
+
+
+def depth(late, models=("190", "10-18-15-4"), diverged=None):
+    n, seeds = np.shape(late)
+    settings = dataclasses.replace(SIMULATE.tiny, models=models, seeds=seeds)
+    error = np.where(
+        np.zeros((n, seeds), bool) if diverged is None else np.array(diverged), np.nan, np.array(late, float)
+    )
+    (finding,) = depth_helps(settings, error)
+    assert finding.code == "depth"
+    return finding.text
+
+
+def test_depth_helps_only_where_the_ranges_of_equal_nets_are_apart():
+    helps, harms = [[0.3, 0.4], [0.1, 0.2]], [[0.1, 0.2], [0.3, 0.4]]
+    assert depth(helps).startswith(
+        "On this function depth helps at an equal number of parameters: 10-18-15-4 (5 layers)"
+    )
+    assert "of 0.15 (0.1 to 0.2), 190 (2 layers) at 0.35 (0.3 to 0.4), and the ranges over 2 seeds do not" in depth(
+        helps
+    )
+    assert depth(harms).startswith("On this function depth does not help at an equal number of parameters")
+    assert depth([[0.1, 0.3], [0.2, 0.4]]).startswith("Depth is not shown to help on this function, nor to harm")
+    assert depth([[0.2, 0.4], [0.1, 0.3]]).endswith("the ranges over 2 seeds overlap.")
+    assert "cannot tell" in depth(helps, diverged=[[0, 0], [1, 0]])
+    assert "some trainings diverged" in depth(harms, diverged=[[1, 1], [0, 0]])
+    assert "nothing can be concluded" in depth([[0.3], [0.1]])
+    assert "equally deep" in depth(helps, models=("190", "3"))
+    assert "differ in size too, from 17 to 571 parameters" in depth(helps, models=("190", "3-2"))
+    middle = depth([[0.3, 0.4], [9.0, 9.0], [0.1, 0.2]], models=("190", "10-18-15-4", "5-10-10-10-10-10-5"))
+    assert "depth helps" in middle  # the deepest against the shallowest
+    assert "5-10-10-10-10-10-5 (8 layers)" in middle
+
+
+@pytest.mark.parametrize(
+    ("late", "says"),
+    [
+        ([[0.1], [0.2]], "falls in every seed while the net learns: 1 (1 to 1) at the start, 0.15 (0.1 to 0.2) over"),
+        ([[2.0], [3.0]], "rises in every seed while"),
+        ([[0.5], [3.0]], "neither falls nor rises in every seed while"),
+        ([[0.5]], "falls in this one seed while"),
+    ],
+)
+def test_gradient_norm_says_how_large_it_is_first(late, says):
+    seeds = len(late)
+    settings = dataclasses.replace(NORM.tiny, epochs=5, seeds=seeds)
+    norm = np.concatenate([np.ones((seeds, 1)), np.repeat(late, 4, axis=1)], axis=1)
+    correlation = np.array([[0.5, 0.4, 0.6]] * seeds)
+    result = NORM.result(norm, norm, np.ones((seeds, 5, 3)), correlation, np.full(seeds, -1), 1.0, 0.0)
+    first, *_ = NORM.summary(settings, result).sentences
+    assert says in first
+    assert ("it follows the loss" in first) == (seeds > 1)
+    other = dataclasses.replace(result, correlation=-correlation[:, [0, 2, 1]])
+    assert "it follows the loss" not in NORM.summary(settings, other).sentences[0]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +145,40 @@ def test_random_labels_are_called_learnt_from_99_per_cent_on():
     assert "nothing can be concluded" in said(LABELS, one, alone)
 
 
+@pytest.mark.parametrize(
+    ("train", "test", "says"),
+    [
+        (
+            [1.0, 0.995],
+            [0.1, 0.11],
+            "The net can fit random labels by heart (99.75 % (99.50 to 100.00) of these training",
+        ),
+        (
+            [1.0, 0.6],
+            [0.1, 0.11],
+            "only in part in 4 epochs (80.00 % (60.00 to 100.00) of these training labels), and 1 of",
+        ),
+        (
+            [0.5, 0.6],
+            [0.1, 0.11],
+            "gets 10.50 % (10.00 to 11.00) of the test images right, no better than guessing (10 %)",
+        ),
+        ([0.1, 0.12], [0.1, 0.11], "The net does not learn the random labels in 4 epochs"),
+        ([1.0, 1.0], [0.1, 0.3], "clearly more than guessing (10 %), which shuffled labels cannot teach"),
+    ],
+)
+def test_random_labels_answers_what_is_fitted_and_why_the_test_accuracy_is_what_it_is(train, test, says):
+    settings = dataclasses.replace(LABELS.tiny, noise=(0.0, 1.0), epochs=4, seeds=2)
+    parts = ([[0.1, 0.1]] * 2, [[1.0, 1.0]] * 2, [[1.0, 1.0], train], [[0.9, 0.9], test])
+    first, *others = LABELS.summary(settings, LABELS.result(**curves(*parts))).sentences
+    assert says in first
+    assert ("say nothing about what is in an image" in first) == (max(test) < 0.2)
+    contrast = "90.00 % (90.00 to 90.00) after true labels and"
+    assert any(contrast in text for text in others) == (np.median(train) >= 0.2)
+    without = dataclasses.replace(settings, noise=(0.0, 0.5))
+    assert "random labels" not in said(LABELS, without, LABELS.result(**curves(*parts)))
+
+
 def sweep(test_loss, train_accuracy, seeds=2):
     nets = ("2-2", "4-2", "8-2", "16-2", "32-2", "64-2", "64-4", "64-8", "64-16", "64-32", "128-32", "128-64")
     settings = dataclasses.replace(PARAMS.tiny, nets=nets, epochs=4, seeds=seeds)
@@ -116,8 +205,16 @@ def test_classify_ranks_by_loss_and_by_errors_apart_and_names_the_diverged():
     ones = [[1.0, 1.0]] * 2
     result = NETS.result(**curves(ones, [[0.1, 0.2], [0.3, 0.4]], ones, [[0.8, 0.9], [0.85, 0.95]]))
     text = said(NETS, settings, result)
-    assert "9 has the lowest test loss, 0.15 (0.1 to 0.2), 2 seeds; all of its seeds lie below" in text
-    assert "5 has the lowest test error (in %), 10 (5 to 15), 2 seeds; its range overlaps" in text
+    loss = "9 has the lowest test loss (cross entropy, in nats; guessing among 10 classes gives 2.3), 0.15 (0.1 to 0.2)"
+    assert f"{loss}, 2 seeds; next is 5 with 0.35 (0.3 to 0.4); all of its seeds lie below" in text
+    assert text.startswith(
+        "This run does not show which net learns these images best: by the median, 5 has the lowest test "
+    )
+    assert (
+        "error (in %, 100 minus the accuracy), 10 (5 to 15), 2 seeds; next is 9 with 15 (10 to 20); its range " in text
+    )
+    better = dataclasses.replace(result, test_accuracy=result.test_accuracy * np.array([[[1.15]], [[0.85]]]))
+    assert said(NETS, settings, better).startswith("9 learns these images best: 9 has the lowest test error")
     gone = dataclasses.replace(result, diverged_at=np.array([[-1, -1], [2, -1]]))
     assert "1 of 2 trainings of 5 diverged" in said(NETS, settings, gone)
 
@@ -230,7 +327,9 @@ def plane(middle=1.0, corner=2.0, **other):
 
 def test_landscape_says_where_the_loss_is_lowest_and_how_far_the_path_is_off():
     settings, result, text = plane()
-    assert "6: the net itself has the lowest loss, 1." in text
+    assert "6: the net itself has the lowest loss, 1; the loss rises to 3 on the plane that is drawn" in text
+    assert "which shows 2 of 10 directions" in text
+    assert "differ from it by a factor of 1.5 (1 to 2)" in text
     assert "90.0 % of the variance of the path" in text
     assert "leaves it by up to 0.5" in text
     assert "most at epoch 0 (8 in the plane, 4 at the weights)" in text

@@ -9,9 +9,10 @@ import numpy as np
 from dlhw.experiments.classify.spec import Result, Settings
 from dlhw.models import architectures
 from dlhw.present import curves, findings, stopping
-from dlhw.present.numbers import format_mean_std, format_percent
+from dlhw.present.numbers import format_median_range, format_percent
 from dlhw.present.tables import Summary, row_medians, statistic_of_tables, statistics
 from dlhw.present.tuning import Tuning, tuning_findings
+from dlhw.runs.settings import described
 
 
 def tuning_of(settings: Settings, result: Result) -> list[Tuning]:
@@ -42,13 +43,13 @@ def summary(settings: Settings, result: Result) -> Summary:
             "seconds": statistics(seconds[k]),
             "compile_seconds": statistics(compile_seconds[k]),
         }
-        losses = [format_mean_std(final[name][k]) for name in ("train_loss", "test_loss", "best_test_loss")]
+        losses = [format_median_range(final[name][k]) for name in ("train_loss", "test_loss", "best_test_loss")]
         accuracies = [
             format_percent(final[name][k]) for name in ("train_accuracy", "test_accuracy", "best_test_accuracy")
         ]
         rate = () if result.tuned_rate is None else (f"{result.tuned_rate[k]:g}",)
         stops = () if result.stopped_at is None else (stopping.column(result.stopped_at[k]),)
-        counts = f"{diverged} of {settings.seeds}", f"{seconds[k].mean():.3g}"
+        counts = f"{diverged} of {settings.seeds}", f"{np.median(seconds[k]):.3g}"
         rows.append((net, str(layers), f"{settings.parameters(net):,}", *rate, *losses, *accuracies, *stops, *counts))
     rate_column = () if result.tuned_rate is None else ("tuned learning rate",)
     columns = (
@@ -66,9 +67,12 @@ def summary(settings: Settings, result: Result) -> Summary:
     most = "" if result.stopped_at is None else "at most "
     title = f"classify {settings.where()}: after {most}{settings.epochs} epochs, {statistic}"
     comparisons = [
-        *findings.at_chance(settings.models, final["train_accuracy"], settings.info.classes),
-        *findings.lowest(settings.models, final["test_loss"], "test loss"),
         *_fewest_errors(settings, 100 * (1 - final["test_accuracy"])),
+        *findings.at_chance(settings.models, final["train_accuracy"], settings.info.classes),
+        *findings.lowest(
+            settings.models, final["test_loss"], f"test loss ({findings.cross_entropy(settings.info.classes)})"
+        ),
+        *_differ_in_size(settings),
     ]
     all_findings = [
         *(findings.nothing_learned(final["train_accuracy"], settings.info.classes) or comparisons),
@@ -76,7 +80,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         *stopping.finding(settings.models, result.stopped_at, result.diverged_at, settings.epochs),
         *findings.diverged(settings.models, result.diverged_at),
     ]
-    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers, described(settings))
 
 
 def _fewest_errors(settings: Settings, errors: np.ndarray) -> list[findings.Finding]:
@@ -85,5 +89,19 @@ def _fewest_errors(settings: Settings, errors: np.ndarray) -> list[findings.Find
     # All seeds are tested on the same images, so that more seeds do not lower this standard error.
     standard_errors = 100 * np.sqrt(fractions * (1 - fractions) / settings.info.test)
     return findings.lowest(
-        settings.models, errors, "test error (in %)", standard_errors=np.nan_to_num(standard_errors).tolist()
+        settings.models,
+        errors,
+        "test error (in %, 100 minus the accuracy)",
+        standard_errors=np.nan_to_num(standard_errors).tolist(),
+        answers=("{best} learns these images best", "This run does not show which net learns these images best"),
     )
+
+
+def _differ_in_size(settings: Settings) -> list[findings.Finding]:
+    """State that a difference between nets of different size is not one of depth."""
+    sizes = [settings.parameters(net) for net in settings.models]
+    if len(sizes) < 2 or max(sizes) <= 1.01 * min(sizes):
+        return []
+    text = f"The nets have {min(sizes):,} to {max(sizes):,} parameters and differ in shape: a difference between them "
+    text += "does not show whether depth, width or size made it."
+    return [findings.Finding("different-sizes", text)]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlhw.choices import Until
 from dlhw.errors import require
+from dlhw.models import architectures
 from dlhw.present.curves import CurveRows
 from dlhw.present.section import Section
 from dlhw.runs import until
@@ -24,7 +25,10 @@ class Settings(TuningSettings, BatchSettings):
     """Settings of `dlhw classify`."""
 
     models: tuple[str, ...] = option(
-        ("deep", "wide", "plain"), "Nets: deep, wide, plain, or layers such as 20c3-p2-16c3-p2-700-95-90."
+        ("deep", "wide", "plain"),
+        "Nets: deep, wide, plain, or layers such as 20c3-p2-16c3-p2-700-95-90.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
     )
 
     until: Until = option("epochs", until.HELP)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.experiments.gradient_norm.spec import BLOCK, Result, Settings
-from dlhw.present import findings
-from dlhw.present.findings import Finding
-from dlhw.present.numbers import NONE, format_median_range, format_number
+from dlhw.experiments.gradient_norm.sentences import sentences
+from dlhw.experiments.gradient_norm.spec import Result, Settings
+from dlhw.present.numbers import NONE, format_number
 from dlhw.present.tables import Summary, statistics
+from dlhw.runs.settings import described
 
 Array = NDArray[np.floating]
 COLUMNS = (
@@ -18,7 +18,7 @@ COLUMNS = (
     "largest",
     "median of last 5 %",
     "loss, median of last 5 %",
-    "Spearman norm, loss (95 %)",
+    "rank correlation of norm and loss (95 %)",
     "diverged at",
 )
 
@@ -50,45 +50,13 @@ def summary(settings: Settings, result: Result) -> Summary:
         "compile_seconds": result.compile_seconds,
     }
     target = settings.func if settings.data == "function" else settings.where()
-    title = f"gradient-norm of the {settings.model} net on {target}: {settings.epochs} iterations"
-    return Summary(title, COLUMNS, tuple(rows), tuple(_findings(settings, result)), numbers)
+    title = f"gradient-norm of the {settings.model} net on {target}: {settings.epochs} iterations, every seed"
+    return Summary(
+        title, COLUMNS, tuple(rows), tuple(sentences(settings, result, norm[:, 0], late)), numbers, described(settings)
+    )
 
 
 def _interval(correlation: Array) -> str:
     """Return a correlation with its interval as text; correlation: (3,)."""
     rho, low, high = (f"{v:.2f}" if np.isfinite(v) else NONE for v in correlation)
     return f"{rho} ({low} to {high})" if np.isfinite(correlation[1]) else rho
-
-
-def _findings(settings: Settings, result: Result) -> list[Finding]:
-    correlation = result.correlation
-    n = int(np.isfinite(correlation[:, 0]).sum())
-    all_findings = []
-    if n:
-        interval = (
-            f"intervals by a bootstrap of blocks of {BLOCK} iterations, too narrow for slower trends"
-            if np.isfinite(correlation[:, 1:]).any()
-            else f"no interval, which needs at least {10 * BLOCK} iterations"
-        )
-        text = (
-            f"Spearman correlation of gradient norm and loss over {settings.epochs} iterations: "
-            f"{format_median_range(correlation[:, 0])}, {n} seed{'s' * (n > 1)}; {interval}."
-        )
-        all_findings.append(Finding("rank-correlation", text))
-    if settings.seeds > 1 and n == settings.seeds:
-        all_findings += _sign(correlation)
-    all_findings += findings.one_seed(settings.seeds)
-    return all_findings + findings.diverged(["this net"], result.diverged_at[None])
-
-
-def _sign(correlation: Array) -> list[Finding]:
-    """Whether the seeds agree on the sign of the correlation, (S, 3)."""
-    if (correlation[:, 1] > 0).all():
-        text = "In every seed, the norm is larger where the loss is larger (a common trend is enough for that)."
-    elif (correlation[:, 2] < 0).all():
-        text = "In every seed, the norm is larger where the loss is smaller (opposite trends are enough for that)."
-    elif np.isfinite(correlation).all():
-        text = "The seeds do not agree on a sign: an interval includes zero, or the signs differ."
-    else:
-        return []
-    return [Finding("rank-correlation", text)]

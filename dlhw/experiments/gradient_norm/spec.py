@@ -26,7 +26,12 @@ class Settings(FunctionSettings):
     """Settings of `dlhw gradient-norm`."""
 
     epochs: int = option(5000, "Training steps; on a function, one step is one epoch, because the batch is full.")
-    model: str = option("middle", "Net: deep, middle, shallow, or hidden widths such as 10-18-15-4.")
+    model: str = option(
+        "middle",
+        "Net: deep, middle, shallow, or hidden widths such as 10-18-15-4.",
+        notation=architectures.DENSE_NOTATION,
+        describe=architectures.describe,
+    )
     data: Literal["function", DatasetName] = option(
         "function", "function: fit `func` with squared error; else a data set of images, with cross entropy."
     )

@@ -12,8 +12,9 @@ from dlhw.measure.barriers import barrier_over_chord, barrier_over_mean
 from dlhw.present import findings
 from dlhw.present.curves import CURVES
 from dlhw.present.findings import Finding
-from dlhw.present.numbers import format_mean_std, format_median_range, format_percent
+from dlhw.present.numbers import format_median_range, format_percent
 from dlhw.present.tables import Summary, statistic_of_tables, statistics
+from dlhw.runs.settings import described
 
 Array = NDArray[np.floating]
 CLEAR = 0.05
@@ -38,26 +39,29 @@ def summary(settings: Settings, result: Result) -> Summary:
     numbers: dict[str, Any] = {"parameters": settings.parameters(settings.net)}
     rows: list[tuple[str, ...]] = []
     all_findings: list[Finding] = []
+    curvatures: list[Finding] = []
     for r, text in enumerate(settings.by):
         values = _measures(result, r)
         diverged = int((result.diverged_at[r] >= 0).sum())
         numbers[text] = {**{k: statistics(v) for k, v in values.items()}, "diverged": diverged}
-        cells = [format_percent(values[k]) for k in PERCENTS] + [format_mean_std(values[k]) for k in COLUMNS]
+        cells = [format_percent(values[k]) for k in PERCENTS] + [format_median_range(values[k]) for k in COLUMNS]
         rows.append((text, *cells, f"{diverged} of {settings.seeds}"))
-        all_findings += _barrier(text, values) + _curvature(settings, text, values)
+        all_findings += _barrier(text, values)
+        curvatures += _curvature(settings, text, values)
     numbers["seconds"] = statistics(np.array(result.seconds))
     numbers["line_seconds"] = statistics(np.array(result.line_seconds))
     starts = "from initial weights of their own" if settings.own_start else "from the same initial weights"
     title = f"interpolate on {settings.where()}: after {settings.epochs} epochs, A and B {starts}, "
-    all_findings += findings.one_seed(settings.seeds, "pair of trainings")
+    all_findings += curvatures + findings.one_seed(settings.seeds, "pair of trainings")
     ends = result.train_accuracy[:, :, np.isin(result.alphas, (0.0, 1.0))]
     ends = np.moveaxis(ends, -1, 1).reshape(-1, settings.seeds)  # a row for each end of each pair
     names = [f"{end} of {text}" for text in settings.by for end in "AB"]
-    all_findings = findings.at_chance(names, ends, settings.info.classes) + all_findings
+    all_findings += findings.at_chance(names, ends, settings.info.classes)
     all_findings = findings.nothing_learned(ends, settings.info.classes) or all_findings
     all_findings += findings.diverged([f"one of the two nets of {text}" for text in settings.by], result.diverged_at)
     columns = ("A, B", *PERCENTS.values(), *COLUMNS.values(), "diverged")
-    return Summary(title + statistic_of_tables(settings.seeds), columns, tuple(rows), tuple(all_findings), numbers)
+    title += statistic_of_tables(settings.seeds)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers, described(settings))
 
 
 def _measures(result: Result, r: int) -> dict[str, Array]:
@@ -89,24 +93,27 @@ def _barrier(text: str, values: dict[str, Array]) -> list[Finding]:
     if not len(height):
         return [Finding("diverged", f"{text}: no line, because in every pair a training diverged.")]
     if len(height) == 1:
-        verdict = "one seed only"
+        verdict, follows = "one seed only, so nothing can be concluded", ""
     elif (height > CLEAR).all():
-        verdict = "a barrier in every seed"
+        verdict = "there is a barrier in every seed"
+        follows = " So no straight valley joins the two nets; a curved path between them may still have no barrier."
     elif (height < CLEAR).all():
-        verdict = f"no barrier above {CLEAR:g} nats in any seed"
+        verdict = f"there is no barrier above {CLEAR:g} nats in any seed"
+        follows = " This is one line: it does not show that all weights between the two nets are good."
     else:
-        verdict = "the seeds disagree on a barrier"
+        verdict, follows = "the seeds disagree on a barrier", " So neither is shown."
     worse = np.minimum(values["test_accuracy_at_a"], values["test_accuracy_at_b"])
     drop = 100 * (worse - values["lowest_test_accuracy_between"])
     falls = f"falls {format_median_range(drop)} points below that of the worse net"
     falls = falls if np.nanmax(drop) > 0 else "does not fall below that of the worse net"
-    return [
-        Finding(
-            "barrier",
-            f"{text}: {verdict}; the training loss rises {format_median_range(height)} nats above the chord, the "
-            f"straight line between the losses of A and B, and test accuracy {falls}.",
-        )
-    ]
+    text = (
+        f"{text}: {verdict}; on the line from net A (first value) to net B (second) the training loss rises "
+        f"{format_median_range(height)} nats above the chord, the straight line between the losses of A and B "
+        "(guessing "
+        "among ten classes costs 2.3 nats), and test accuracy "
+        f"{falls}.{follows}"
+    )
+    return [Finding("barrier", text)]
 
 
 def _curvature(settings: Settings, text: str, values: dict[str, Array]) -> list[Finding]:
@@ -117,8 +124,10 @@ def _curvature(settings: Settings, text: str, values: dict[str, Array]) -> list[
     return [
         Finding(
             "line-curvature",
-            f"{text}: curvature along the line (d²L/dα² of the training loss) {format_median_range(a)} at A and "
-            f"{format_median_range(b)} at B: one direction among {settings.parameters(settings.net):,}, not a measure "
-            "of flatness.",
+            f"{text}: curvature along the line (second derivative of the training loss by the position on it, 0 at A "
+            "and 1 "
+            f"at B) is {format_median_range(a)} at A and {format_median_range(b)} at B: one direction among "
+            f"{settings.parameters(settings.net):,}, whose scale is the distance of the nets, and not a measure of "
+            "flatness.",
         )
     ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlhw.errors import UserError, require
 from dlhw.measure.barriers import alpha_grid
+from dlhw.models import architectures
 from dlhw.present.section import Section
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.settings import DatasetDefaults, option
@@ -21,7 +22,12 @@ class Settings(BatchSettings):
     """Settings of `dlhw interpolate`."""
 
     epochs: int = option(30, "Passes over the training set.")
-    net: str = option("10c5-p2-20c5-p2-50", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
+    net: str = option(
+        "10c5-p2-20c5-p2-50",
+        "Net: deep, wide, plain, or layers such as 20c3-p2-100.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
+    )
     by: tuple[str, ...] = option(
         ("batch-size=64,512", "learning-rate=0.001,0.01"),
         "How A and B differ: batch-size=64,512, optimizer=sgd,adam, weight-decay=0,1e-3, momentum, learning-rate, "

@@ -9,6 +9,7 @@ import numpy as np
 from dlhw.datasets import dataset_info
 from dlhw.experiments.landscape import view
 from dlhw.experiments.landscape.spec import Result, Settings
+from dlhw.models import architectures
 from dlhw.present import findings
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import NONE, format_median_range, format_number
@@ -38,8 +39,10 @@ def summary(settings: Settings, result: Result) -> Summary:
         if settings.plane == "path":
             cells["variance of the path in the plane"] = f"{100 * float(result.explained[m].sum()):.1f} %"
         if settings.plane in ("path", "start-end"):
-            cells["distance of the path from it"] = format_median_range(result.away[m])
-            cells["|log10 of loss in it / true loss|"] = format_median_range(error)
+            cells["distance of the path from it, median (min to max) over the path"] = format_median_range(
+                result.away[m]
+            )
+            cells["factor between the loss in it and the true loss"] = format_median_range(10**error)
         columns = ("net", *cells)
         rows.append((label, *(cells.values() if result.diverged_at[m] < 0 else [NONE] * len(cells))))
     losses = ", ".join(dict.fromkeys(result.losses)).replace("_", " ") or "loss"
@@ -47,7 +50,15 @@ def summary(settings: Settings, result: Result) -> Summary:
     if not settings.saved:
         training = settings.training_settings()
         title += f", trained for {training.epochs} epochs with learning rate {training.learning_rate:g}"
-    return Summary(title, columns, tuple(rows), tuple(_findings(settings, result)), numbers)
+    return Summary(title, columns, tuple(rows), tuple(_findings(settings, result)), numbers, _nets(settings))
+
+
+def _nets(settings: Settings) -> tuple[str, ...]:
+    """Return the nets that are trained here in words."""
+    if settings.saved:
+        return ()
+    words = architectures.describe if settings.of == ("simulate",) else architectures.describe_layers
+    return tuple(f"{net}: {words(net)}" for net in settings.net_names())
 
 
 def _own_loss(settings: Settings, result: Result, m: int) -> float:
@@ -69,7 +80,8 @@ def _findings(settings: Settings, result: Result) -> list[Finding]:
         elif settings.plane == "three-points":
             all_findings.append(_three_nets(result, m))
     if settings.plane == "random":
-        text = "Two directions out of many: a bowl here does not exclude a saddle elsewhere."
+        text = "Two random directions out of many: a bowl here does not exclude a saddle (downhill in some other "
+        text += "direction)."
         all_findings.append(Finding("two-directions", text))
     all_findings += _curvature(result)
     all_findings = _nothing_learned(settings, result) or all_findings
@@ -88,17 +100,23 @@ def _nothing_learned(settings: Settings, result: Result) -> list[Finding]:
 
 
 def _lowest_point(settings: Settings, result: Result, m: int) -> Finding:
-    """Whether the net itself is the lowest point of the grid."""
-    label, own, (low, _) = result.labels[m], _own_loss(settings, result, m), view.loss_range(result.loss[m])
+    """Whether the net itself is the lowest point of the grid, and how high the loss rises on it."""
+    label, own, (low, high) = result.labels[m], _own_loss(settings, result, m), view.loss_range(result.loss[m])
     net = "net A" if settings.plane == "three-points" else "the net itself"
+    drawn = "line" if settings.is_line else "plane"
+    rises = f"the loss rises to {format_number(high)} on the {drawn} that is drawn"
+    shows = f"which shows {1 if settings.is_line else 2} of {result.parameters[m]:,} directions"
     if format_number(low) == format_number(own) or low > own:
-        return Finding("lowest-point", f"{label}: {net} has the lowest loss, {format_number(own)}.")
+        text = f"{label}: {net} has the lowest loss, {format_number(own)}; {rises}, {shows}."
+        return Finding("lowest-point", text)
     i, j = np.unravel_index(np.nanargmin(result.loss[m]), result.loss[m].shape)
     a, b = format_number(result.a[m, i]), format_number(result.b[m, j])
     at = f"a = {a}" if settings.is_line else f"({a}, {b})"
     if i in (0, len(result.a[m]) - 1) or (not settings.is_line and j in (0, len(result.b[m]) - 1)):
         at += ", at the edge of the grid"
-    text = f"{label}: the lowest loss is {format_number(low)}, at {at}, below the {format_number(own)} of {net}."
+    text = f"{label}: the lowest loss is {format_number(low)}, at {at}, below the {format_number(own)} of {net}, which "
+    text += "is "
+    text += f"not at the bottom of what is drawn; {rises}, {shows}."
     return Finding("lowest-point", text)
 
 
@@ -108,12 +126,18 @@ def _path_in_the_plane(result: Result, m: int) -> Finding:
     rho, *_ = spearman(np.log10(result.plane_loss[m]), np.log10(result.mark_loss[m]))
     worst = int(np.nanargmax(error))
     two = 100 * float(result.explained[m].sum())
-    follows = f"; Spearman correlation over the path {rho:.2f}" if np.isfinite(rho) else ""
+    follows = ""
+    if np.isfinite(rho):
+        follows = f"; ranked by size the two agree to {rho:.2f}, where 1 is perfect (Spearman correlation)"
     text = (
-        f"{result.labels[m]}: the plane holds {two:.1f} % of the variance of the path, which leaves it by up to "
-        f"{format_number(result.away[m].max())}; the contour under the path is off by {format_median_range(error)} "
-        f"decades, most at epoch {result.steps[worst]} ({format_number(result.plane_loss[m, worst])} in the plane, "
-        f"{format_number(result.mark_loss[m, worst])} at the weights{follows})."
+        f"{result.labels[m]}: the plane holds {two:.1f} % of the variance of the path of training, which leaves it by "
+        "up to "
+        f"{format_number(result.away[m].max())}. So the contours under the path are not its own loss: they differ from "
+        "it by "
+        f"a factor of {format_median_range(10**error)}, most at epoch {result.steps[worst]} "
+        f"({format_number(result.plane_loss[m, worst])} in the plane, {format_number(result.mark_loss[m, worst])} at "
+        "the "
+        f"weights{follows})."
     )
     return Finding("path-in-the-plane", text)
 
@@ -125,7 +149,7 @@ def _three_nets(result: Result, m: int) -> Finding:
     on_plane = ", ".join(format_number(loss) for loss in result.plane_loss[m])
     differ = not np.allclose(result.plane_loss[m], result.mark_loss[m], rtol=1e-3)
     note = f"; on the plane, with the untrained state of A, {on_plane}" if differ else ""
-    return Finding("three-nets", f"{result.labels[m]}: losses of the nets {own}{note}.")
+    return Finding("three-nets", f"{result.labels[m]}: the losses of the three nets are {own}{note}.")
 
 
 def _curvature(result: Result) -> list[Finding]:
@@ -135,6 +159,11 @@ def _curvature(result: Result) -> list[Finding]:
     points = np.isfinite(result.eigenvalues[..., 2])
     loose = int((~view.converged(result.eigenvalues) & points).sum())
     if not loose:
-        return [Finding("curvature-map", f"Curvature map: all {int(points.sum())} points converged.")]
+        return [
+            Finding(
+                "curvature-map",
+                f"Curvature map (smallest over largest eigenvalue): all {int(points.sum())} points converged.",
+            )
+        ]
     what = f"of {int(points.sum())} points of the curvature map"
     return findings.not_converged(loose, what, "they are left white")

@@ -44,7 +44,11 @@ class Settings:
         "three-points: through three nets. Lines: start-end, from start to end of the training; line, one random "
         "direction.",
     )
-    nets: tuple[str, ...] = option((), "Nets to train and compare; default: that of the experiment.")
+    nets: tuple[str, ...] = option(
+        (),
+        "Nets to train and compare; default: that of the experiment.",
+        notation=architectures.IMAGE_NOTATION,
+    )
     norm: Norm = option("filter", "How a random direction is scaled.")
     span: float = option(
         0.0,

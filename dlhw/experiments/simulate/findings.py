@@ -6,16 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from dlhw.experiments.simulate.depth import depth_helps
 from dlhw.experiments.simulate.spec import Result, Settings
 from dlhw.models import architectures
 from dlhw.present import findings, stopping
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_median_range, format_number
-from dlhw.present.tables import Summary, statistics
+from dlhw.present.tables import Summary, statistic_of_tables, statistics
 from dlhw.present.tuning import Tuning, tuning_findings
+from dlhw.runs.settings import described
 
 THRESHOLDS = (1e-2, 1e-3)
 """Training errors for which the table gives the epoch at which they are first reached."""
+
+
+LATE = "mean squared error, median of the last 5 % of the epochs"
 
 
 def measures(settings: Settings, result: Result) -> dict[str, np.ndarray]:
@@ -73,17 +78,17 @@ def summary(settings: Settings, result: Result) -> Summary:
     columns = ("net", "layers", "parameters", *rate_column, "final MSE", "best MSE", "median of last 5 %")
     stop_column = () if result.stopped_at is None else ("converged at epoch",)
     columns += (*(f"epochs to {limit:g}" for limit in THRESHOLDS), *stop_column, "dead", "diverged", "seconds")
-    over = f"median over {settings.seeds} seeds (min to max)" if settings.seeds > 1 else "one seed"
     most = "" if result.stopped_at is None else "until converged, at most "
-    title = f"simulate {settings.func}: {most}{settings.epochs} epochs, {over}"
+    title = f"simulate {settings.func}: {most}{settings.epochs} epochs, {statistic_of_tables(settings.seeds)}"
     all_findings = [
-        *findings.lowest(settings.models, measured["late_mse"], "training MSE (median of the last 5 % of the epochs)"),
+        *depth_helps(settings, measured["late_mse"]),
+        *findings.lowest(settings.models, measured["late_mse"], f"training MSE ({LATE})"),
         *(finding for tuned in tuning_of(settings, result) for finding in tuning_findings(tuned)),
         *stopping.finding(settings.models, result.stopped_at, result.diverged_at, settings.epochs),
         *_dead_nets(settings, result),
         *findings.diverged(settings.models, result.diverged_at),
     ]
-    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers)
+    return Summary(title, columns, tuple(rows), tuple(all_findings), numbers, described(settings))
 
 
 def _reached(epochs: np.ndarray) -> str:
@@ -101,8 +106,8 @@ def _dead_nets(settings: Settings, result: Result) -> list[Finding]:
     return [
         Finding(
             "dead-nets",
-            f"{dead} of {settings.seeds} {net} nets end as a constant (dead, or still on the first plateau): "
-            f"the best constant has an MSE of {constant}.",
+            f"{dead} of {settings.seeds} trainings of {net} end as a constant output (a dead net, or one still on the "
+            f"first plateau): the best constant has an MSE of {constant}, so a loss near that is no slow success.",
         )
         for net, dead in zip(settings.models, result.dead.sum(axis=1), strict=True)
         if dead

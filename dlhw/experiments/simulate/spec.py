@@ -27,7 +27,10 @@ class Settings(TuningSettings, FunctionSettings):
     """Settings of `dlhw simulate`."""
 
     models: tuple[str, ...] = option(
-        ("deep", "middle", "shallow"), "Nets: deep, middle, shallow, or hidden widths such as 10-18-15-4."
+        ("deep", "middle", "shallow"),
+        "Nets: deep, middle, shallow, or hidden widths such as 10-18-15-4.",
+        notation=architectures.DENSE_NOTATION,
+        describe=architectures.describe,
     )
 
     until: Until = option("epochs", until.HELP)

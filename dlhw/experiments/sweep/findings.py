@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from dlhw.experiments.sweep.answer import answer, ends
 from dlhw.experiments.sweep.spec import TOLERANCE, Array, Result, SweepSettings
 from dlhw.present import findings, sweep_findings
 from dlhw.present.curves import CURVES
 from dlhw.present.findings import Finding
-from dlhw.present.numbers import format_mean_std, format_median_range, format_number, format_percent
+from dlhw.present.numbers import format_median_range, format_number, format_percent
 from dlhw.present.statistics import spearman
 from dlhw.present.tables import Summary, statistic_of_tables, statistics
+from dlhw.runs.settings import described
 
 SCALARS = (
     "sensitivity",
@@ -42,15 +44,16 @@ def summary(settings: SweepSettings, result: Result) -> Summary:
             **{name: statistics(v) for name, v in (values | {"gap": gap[k], "seconds": seconds[k]}).items()},
             "diverged": diverged,
         }
-        losses = [format_mean_std(values[name]) for name in ("train_loss", "test_loss")]
+        losses = [format_median_range(values[name]) for name in ("train_loss", "test_loss")]
         keskar = [f"keskar_{e!r}" for e in settings.epsilon]
         mistake = ["batch_mean_gradient"] if settings.of_batch_size else []
         others = ("sensitivity", *mistake, "jacobian", *keskar, "eigenvalue")
-        cells = [*losses, format_percent(values["test_accuracy"]), *(format_mean_std(values[n]) for n in others)]
+        cells = [*losses, format_percent(values["test_accuracy"]), *(format_median_range(values[n]) for n in others)]
         size = f"{settings.parameters(net):,}" if settings.variable.name == "width" else f"{settings.updates(point):,}"
         rows.append((settings.variable.text(point), size, *cells, f"{diverged} of {settings.seeds}"))
     with_gap, correlations = _correlations_with_gap(settings, result, gap)
     comparisons = [
+        *answer(settings, result),
         *findings.at_chance(names, result.train_accuracy, settings.info.classes),
         *_against_the_variable(settings, result),
         *_popular_mistake(settings, result),
@@ -67,7 +70,9 @@ def summary(settings: SweepSettings, result: Result) -> Summary:
     ]
     command = "sweep-batch" if settings.of_batch_size else f"sweep over {settings.variable.name}"
     title = f"{command} on {settings.where()}: equal {settings.equal}, {statistic_of_tables(settings.seeds)}"
-    return Summary(title, _columns(settings), tuple(rows), tuple(all_findings), numbers | correlations)
+    return Summary(
+        title, _columns(settings), tuple(rows), tuple(all_findings), numbers | correlations, described(settings)
+    )
 
 
 def _name(settings: SweepSettings, point: float) -> str:
@@ -89,10 +94,11 @@ def _columns(settings: SweepSettings) -> tuple[str, ...]:
     )
 
 
-def _ends(settings: SweepSettings) -> tuple[int, int]:
-    """Return the positions of the smallest and the largest value."""
-    order = sorted(range(len(settings.points)), key=settings.points.__getitem__)
-    return order[0], order[-1]
+GLOSSES = {
+    "sensitivity": "mean size of the gradient of the loss by an input image",
+    "largest Hessian eigenvalue": "largest curvature of the loss",
+}
+"""What measures are, in words."""
 
 
 def _measures(settings: SweepSettings, result: Result) -> dict[str, Array]:
@@ -103,21 +109,24 @@ def _measures(settings: SweepSettings, result: Result) -> dict[str, Array]:
 
 def _against_the_variable(settings: SweepSettings, result: Result) -> list[Finding]:
     """Relate every measure to the variable."""
-    small, large = _ends(settings)
+    small, large = ends(settings)
     what = "batch" if settings.of_batch_size else settings.variable.name.replace("-", " ")
-    values_as_text = [settings.variable.text(point) for point in settings.points]
-    labels = values_as_text[small], values_as_text[large]
+    points = [settings.variable.text(point) for point in settings.points]
+    labels = points[small], points[large]
     all_findings = []
     for name, values in _measures(settings, result).items():
         title = name[0].upper() + name[1:]
-        ends = sweep_findings.range_of_ends(title, values[[small, large]], labels, what)
-        all_findings += ends + (sweep_findings.not_monotone(values, values_as_text, small, large) if ends else [])
+        box = title.replace(")", ": how far the loss rises in a box of that size around the weights, in %)")
+        glossed = f"{title} ({GLOSSES[name]})" if name in GLOSSES else box
+        pair = sweep_findings.range_of_ends(glossed, values[[small, large]], labels, what)
+        all_findings += pair
+        all_findings += sweep_findings.not_monotone(values, points, small, large, title) if pair else []
     return all_findings
 
 
 def _popular_mistake(settings: SweepSettings, result: Result) -> list[Finding]:
     """State how much of the decrease of the batch-mean gradient is the factor 1/B."""
-    small, large = _ends(settings)
+    small, large = ends(settings)
     a, b = (int(settings.points[k]) for k in (small, large))
     if not (np.isfinite(result.sensitivity[small]).any() and np.isfinite(result.sensitivity[large]).any()):
         return []
@@ -127,7 +136,8 @@ def _popular_mistake(settings: SweepSettings, result: Result) -> list[Finding]:
     all_findings = [
         Finding(
             "sensitivity-before-training",
-            f"Before training, the sensitivity is {start}; a net that hardly moves stays near that value.",
+            f"Before training, the sensitivity is {start}; a net that hardly moves stays near that value, whatever its "
+            "batch.",
         )
     ]
     if not settings.of_batch_size:
@@ -137,10 +147,16 @@ def _popular_mistake(settings: SweepSettings, result: Result) -> list[Finding]:
         n = settings.info.test
         batches = -(-n // a), -(-n // b)
         factor = batches[0] / batches[1]
+        share = "mostly" if factor**2 > high / low else "in part"
         text = (
-            f"The popular mistake, the gradient of the batch mean, is {format_number(high / low)} times smaller at "
-            f"{b} than at {a}. The number of batches alone, {batches[0]} and {batches[1]} of {n} test images, accounts "
-            f"for a factor of {factor:.3g}; the remaining {high / low / factor:.2g} is due to the net."
+            "The popular figure of sensitivity takes the gradient of the batch mean, which divides by the batch size: "
+            "it is "
+            f"{format_number(high / low)} times smaller at {b} than at {a}. The number of batches alone, {batches[0]} "
+            "and "
+            f"{batches[1]} of {n} test images, accounts for a factor of {factor:.3g}; the remaining "
+            f"{high / low / factor:.2g} is due to the net. So its fall shows {share} the division by the batch size; "
+            "the "
+            "sensitivity above takes one gradient per image."
         )
         all_findings.append(Finding("batch-mean-gradient", text))
     return all_findings
@@ -156,7 +172,9 @@ def _searches(result: Result) -> list[Finding]:
     all_findings = []
     if len(spreads):
         text = f"Searches for one maximum from different starts differ by {format_median_range(100 * spreads)} %"
-        all_findings.append(Finding("sharpness-searches", f"{text}; the largest is reported."))
+        all_findings.append(
+            Finding("sharpness-searches", f"{text}; the largest is reported, a lower bound of the true maximum.")
+        )
     capped = int((known & (result.keskar_settled < 1)).sum())
     what = f"of {int(known.sum())} searches for Keskar's maximum"
     return all_findings + findings.not_converged(capped, what, "they ended at their limit while still increasing")
@@ -175,7 +193,7 @@ def _eigenvalues(result: Result) -> list[Finding]:
 
 def _what_is_equal(settings: SweepSettings, result: Result) -> list[Finding]:
     """State what differs between the trainings beside the variable: updates or examples, and how far they came."""
-    small, large = _ends(settings)
+    small, large = ends(settings)
     a, b = settings.points[small], settings.points[large]
     if not settings.of_batch_size:
         text = f"All trainings take {settings.updates(a)} updates, and do not come equally far"

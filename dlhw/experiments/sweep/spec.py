@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import UserError, require
+from dlhw.models import architectures
 from dlhw.present.section import Section
 from dlhw.runs.base_settings import ImageSettings
 from dlhw.runs.settings import DatasetDefaults, default_values, option
@@ -34,7 +35,12 @@ VALUES: Mapping[str, tuple[float, ...]] = {
 class SweepSettings(ImageSettings):
     """Settings of every sweep; a subclass says what varies."""
 
-    net: str = option("10c5-p2-20c5-p2-50", "Net: deep, wide, plain, or layers such as 20c3-p2-100.")
+    net: str = option(
+        "10c5-p2-20c5-p2-50",
+        "Net: deep, wide, plain, or layers such as 20c3-p2-100.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
+    )
     equal: Literal["epochs", "updates"] = option(
         "epochs",
         "Train each batch size for equally many epochs, or updates: those of the median size in `epochs` epochs.",

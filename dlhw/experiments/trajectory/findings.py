@@ -11,7 +11,8 @@ from dlhw.measure.principal_components import random_walk_shares
 from dlhw.present import findings
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import NONE, format_median_range, format_number
-from dlhw.present.tables import Summary, statistics
+from dlhw.present.tables import Summary, statistic_of_tables, statistics
+from dlhw.runs.settings import described
 
 COLUMNS = (
     "",
@@ -55,8 +56,9 @@ def summary(settings: Settings, result: Result) -> Summary:
         *_tsne(settings, result),
         *findings.diverged([settings.net], result.diverged_at[None]),
     ]
-    title = f"trajectory of {settings.net} on {settings.where()}: {settings.epochs} epochs, median (min to max)"
-    return Summary(title, COLUMNS, tuple(rows), tuple(all_findings), numbers)
+    title = f"trajectory of {settings.net} on {settings.where()}: {settings.epochs} epochs, "
+    title += statistic_of_tables(settings.seeds)
+    return Summary(title, COLUMNS, tuple(rows), tuple(all_findings), numbers, described(settings))
 
 
 def _path(settings: Settings, result: Result, p: int, part: str) -> Finding:
@@ -69,18 +71,23 @@ def _path(settings: Settings, result: Result, p: int, part: str) -> Finding:
         text = f"{part}: a path of {points} points lies in a plane, so its variance in two components says nothing; "
         text += "raise `epochs` or lower `every`."
         return Finding("path-of-the-weights", text)
-    text = f"{part}: two components hold {format_median_range(100 * two, ' %')} of the variance of a path of {points} "
-    text += "points"
-    if points > 3:
-        text += f" (a random walk of as many points: {100 * random_walk_shares(points)[:2].sum():.0f} %)"
     with np.errstate(invalid="ignore", divide="ignore"):  # a training that never moved
         bent = result.travelled[p] / moved
-    text += f"; the path is {format_median_range(bent)} times as long as the straight line from start to end"
+    null = 100 * random_walk_shares(points)[:2].sum()
+    text = f"{part}: the path of training is {format_median_range(bent)} times as long as the straight line from start "
+    text += "to "
+    text += f"end; a plane through it (two principal components) holds {format_median_range(100 * two, ' %')} of the "
+    text += "variance "
+    text += f"of its {points} points (a random walk of as many points: {null:.0f} %)"
     apart = result.apart[p][~np.eye(settings.seeds, dtype=bool)]
     if np.isfinite(apart).any():
         ratio = format_number(float(np.nanmedian(apart) / np.nanmedian(moved)))
         text += f"; the ends of two trainings are {ratio} times as far apart as one training moves"
-    return Finding("path-of-the-weights", text + ".")
+        before = result.apart_at_start[p][~np.eye(settings.seeds, dtype=bool)]
+        text += f" ({format_median_range(apart)} at the end, {format_median_range(before)} at the start)"
+    text += ". That few directions hold most of a path is true of any smooth path, and does not show that training is "
+    text += "simple."
+    return Finding("path-of-the-weights", text)
 
 
 def _tsne(settings: Settings, result: Result) -> list[Finding]:

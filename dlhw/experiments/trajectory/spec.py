@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
+from dlhw.models import architectures
 from dlhw.present.section import Section
 from dlhw.runs.base_settings import BatchSettings, refuse_changed
 from dlhw.runs.settings import DatasetDefaults, option
@@ -27,7 +28,12 @@ class Settings(BatchSettings):
 
     epochs: int = option(24, "Passes over the training set.")
     seeds: int = option(8, "Number of trainings.")
-    net: str = option("400-9", "Net: hidden widths such as 400-9, or layers such as 20c3-p2-100.")
+    net: str = option(
+        "400-9",
+        "Net: hidden widths such as 400-9, or layers such as 20c3-p2-100.",
+        notation=architectures.IMAGE_NOTATION,
+        describe=architectures.describe_layers,
+    )
     layer: int = option(1, "Layer that is projected on its own, counted from 1.")
     every: int = option(3, "Epochs between two points of a path.")
     reduce: Reduction = option(
