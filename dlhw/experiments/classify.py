@@ -19,7 +19,7 @@ from dlhw.models import architectures
 from dlhw.present import curves, findings
 from dlhw.present.curves import CurveRows
 from dlhw.present.numbers import diverged_note, format_mean_std, format_percent
-from dlhw.present.section import ComparisonCurves, Section
+from dlhw.present.section import ComparisonCurves, Section, SectionRun
 from dlhw.present.tables import Summary, row_medians, statistic_of_figures, statistic_of_tables, statistics
 from dlhw.runs import image_training, records
 from dlhw.runs.base_settings import BatchSettings
@@ -83,6 +83,11 @@ SECTION = Section(
         "learning_rate": 0.02,
         "seeds": 2,
     },
+    runs=(
+        SectionRun("Handwritten digits"),
+        SectionRun("Articles of clothing: Fashion-MNIST", {"data": "fashion-mnist"}, preset="complete"),
+        SectionRun("Photographs: CIFAR-10", {"data": "cifar10"}, preset="complete"),
+    ),
 )
 
 TINY = Settings(data="digits", models=("2c3-p2-8", "10"), examples=200, epochs=2, learning_rate=0.05, seeds=2)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlhw.errors import require
 from dlhw.models import architectures
-from dlhw.present.section import Section
+from dlhw.present.section import Section, SectionRun
 from dlhw.runs.base_settings import FunctionSettings
 from dlhw.runs.settings import option
 
@@ -64,6 +64,11 @@ SECTION = Section(
         "Plotting a dead net, which predicts a constant, as if it learned slowly.",
     ),
     quick_settings={"epochs": 5000, "seeds": 3},
+    runs=(
+        SectionRun("The cardinal sine"),
+        SectionRun("The sign function", {"func": "sign"}),
+        SectionRun("The square wave", {"func": "square"}, preset="complete"),
+    ),
 )
 
 TINY = Settings(models=("2", "3-2"), epochs=30, points=20, seeds=2)
