@@ -25,3 +25,7 @@ Strategy = Literal["auto", "none", "mirrored", "multi-worker"]
 Xla = Literal["auto", "on", "off"]
 Layout = Literal["auto", "plain", "batch-innermost"]
 """plain: Keras's own layers; batch-innermost: the batch as the last axis of activations, compiled with XLA."""
+Preset = Literal["quick", "full", "complete"]
+"""quick: reduced settings. full: those of the course assignment. complete: also what it gives extra credit for."""
+PRESETS: tuple[Preset, ...] = ("quick", "full", "complete")
+"""Every preset has the runs of those before it."""

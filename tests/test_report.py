@@ -21,7 +21,7 @@ from dlhw.errors import UserError
 from dlhw.present import render, style
 from dlhw.present.findings import Finding
 from dlhw.present.templates import escape_markdown, load_template
-from dlhw.report import contents
+from dlhw.report import composition, contents
 from dlhw.report.comparison import compare
 from dlhw.report.writer import TEMPLATES
 from dlhw.runs import experiment as registry
@@ -61,6 +61,9 @@ class Page(HTMLParser):
     def all(self, tag):
         return [attributes for name, attributes in self.found if name == tag]
 
+    def sections(self):
+        return [attributes["id"] for attributes in self.all("section")]
+
 
 @pytest.fixture(scope="module")
 def runs(tiny_run):
@@ -85,12 +88,19 @@ def test_the_page_is_whole_and_asks_no_network(folder, runs):
     assert text.startswith("<!DOCTYPE html>")
     assert len(set(page.ids)) == len(page.ids)
     assert set(page.ids) >= set(registry.names())  # a section for every file in the folder
-    assert [a["href"] for a in page.all("a")] == [f"#{run.experiment}" for run in runs]
+    assert page.sections() == [run.experiment for run in runs]
+    links = [a["href"] for a in page.all("a")]
+    assert all(link.startswith("#") and link[1:] in page.ids for link in links)
+    for run in runs:  # its name beside the picture and the question, and in two lists of contents
+        assert links.count(f"#{run.experiment}") == 4
     for tag, attributes in page.found:
         for name in ("src", "href", "srcset", "action", "data"):
             assert str(attributes.get(name, "#")).startswith(("#", "data:")), (tag, name)
-    assert not re.search(r"@import|url\(|<script", text)
-    pictures = page.all("img")
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|import\(", text)
+    assert all("src" not in script for script in page.all("script"))
+    thumbnails = [p for p in page.all("img") if p["alt"] == ""]
+    assert len(thumbnails) == len(runs)
+    pictures = [p for p in page.all("img") if p["alt"]]
     assert len(pictures) == sum(len(run.figures()) for run in runs)
     assert all(len(p["alt"]) > 20 and int(p["width"]) > 300 for p in pictures)
     assert "Reduced settings." in " ".join(page.words)
@@ -145,8 +155,8 @@ def test_from_runs_needs_no_tensorflow_and_gives_the_same_page(folder, dlhw, tmp
     assert (tmp_path / "report" / "report.html").read_text() == page
     two = dlhw(*few, "--overwrite", block="tensorflow")
     assert two.returncode == 0, two.stderr
-    ids = Page((tmp_path / "report" / "report.html").read_text()).ids
-    assert ids == ["simulate", "classify"]
+    page = Page((tmp_path / "report" / "report.html").read_text())
+    assert page.sections() == ["simulate", "classify"]
     assert {p.name.split("-")[0] for p in (tmp_path / "report").glob("*.png")} == {"simulate", "classify"}
 
 
@@ -161,16 +171,41 @@ def test_a_quick_report_makes_what_is_missing_and_takes_the_rest(inside, tmp_pat
     assert "(stored)" in inside(*words)[1]
     assert kept.stat().st_mtime_ns == before
     page = Page((tmp_path / "here" / "report-quick" / "report.html").read_text())
-    assert page.ids == ["random-labels"]
+    assert page.sections() == ["random-labels"]
 
 
 def test_what_the_assignment_fixes_is_told_from_what_was_chosen():
     run = stored.load(Path(__file__).parent.parent / "artifacts" / "kept" / "simulate" / "default")
     changed = dataclasses.replace(run, settings=dataclasses.replace(run.settings, learning_rate=0.5))
-    said = {s.name: s.set_by for s in report.compose([changed]).sections[0].settings}
-    assert said["--epochs"] == "the assignment's report"
-    assert said["--points"] == "dlhw"
-    assert said["--learning-rate"] == "this run (the assignment's report: 0.01)"
+    (part,) = report.compose([changed]).sections[0].runs
+    assert {"--epochs", "--func", "--models"} <= set(part.fixed)
+    assert "--points" not in part.fixed  # chosen here
+    assert "--learning-rate" not in part.fixed
+    assert [(row.name, row.value, row.default) for row in part.changed] == [("--learning-rate", "0.5", "0.01")]
+    text = report.html(report.compose([changed]))
+    assert text.count("Fixed by the course assignment") == 1
+    assert "--learning-rate 0.5" in text
+
+
+def test_settings_without_effect_are_not_shown():
+    """What the settings refuse to change is not shown: the refusal is the oracle."""
+    kept = Path(__file__).parent.parent / "artifacts" / "kept"
+    hidden = {}
+    for path in sorted(kept.glob("*/*/run.json")):
+        run = stored.load(path.parent)
+        (part,) = report.compose([run]).sections[0].runs
+        shown = {row.name.lower().lstrip("-").replace("-", "_") for row in part.settings}
+        hidden[f"{run.experiment} {path.parent.name}"] = {f.name for f in dataclasses.fields(run.settings)} - shown
+        for name in hidden[f"{run.experiment} {path.parent.name}"] - {"momentum"}:
+            value = getattr(run.settings, name)
+            other = {"mnist": "digits", "sinc": "sign", "filter": "none"}.get(value)
+            other = (value + 1 if isinstance(value, (int, float)) else "mse") if other is None else other
+            with pytest.raises(UserError, match=r"applies to|belongs to|needs `data`"):
+                dataclasses.replace(run.settings, **{name: other})
+    assert hidden["minimal-ratio default"] == {"momentum", "threshold"}
+    assert hidden["minimal-ratio stop=gradient-norm"] == {"momentum"}
+    assert hidden["landscape nets=shallow,deep_of=simulate"] >= {"data", "batch_size", "norm", "loss"}
+    assert hidden["classify default"] == set()
 
 
 def test_the_command_of_a_run_gives_its_settings():
@@ -179,12 +214,12 @@ def test_the_command_of_a_run_gives_its_settings():
 
     for name in registry.names():
         module = registry.get(name)
-        chosen = [module.tiny, report.preset_settings(name, "quick"), module.settings()]
+        chosen = [module.tiny, *report.preset_settings(name, "quick"), *report.preset_settings(name, "complete")]
         if hasattr(module.tiny, "domain"):
             chosen.append(dataclasses.replace(module.settings(), domain=(-2.0, 1.0)))
         for settings in chosen:
             run = stored.Run(name, settings, None, {"versions": {}, "device": "CPU"})
-            assert _parsed(options, module, contents.command(run)) == settings
+            assert _parsed(options, module, composition.command(run)) == settings
 
 
 def _parsed(options, module, command):
@@ -202,15 +237,16 @@ def _parsed(options, module, command):
 @pytest.mark.parametrize("evil", ["x<1", '"><script>alert(1)</script>', "a & b", "{{ 7 * 7 }}", "a|b_c*d"])
 def test_text_stays_text(evil):
     run = stored.load(Path(__file__).parent.parent / "artifacts" / "kept" / "simulate" / "default")
-    made = report.compose([run], title=evil)
-    part = dataclasses.replace(
-        made.sections[0], title=evil, question=evil, findings=(Finding(evil, evil),), command=evil
-    )
-    setting = contents.SettingRow(evil, evil, evil, evil)
-    made = dataclasses.replace(made, sections=(dataclasses.replace(part, settings=(setting,), pitfalls=(evil,)),))
+    made = report.compose([run], title=evil, author=evil, course=evil)
+    setting = contents.SettingRow(evil, evil, evil, evil, fixed=True)
+    (run,) = made.sections[0].runs
+    run = dataclasses.replace(run, findings=(Finding(evil, evil),), command=evil, heading=evil, settings=(setting,))
+    part = dataclasses.replace(made.sections[0], title=evil, question=evil, runs=(run,), pitfalls=(evil,))
+    made = dataclasses.replace(made, sections=(part,), left_out=(evil,))
     page = Page(report.html(made))
-    assert page.all("script") == []
-    assert " ".join(page.words).count(evil) >= 6
+    assert len(page.all("script")) == 1  # that of the page
+    assert " ".join(page.words).count(evil) >= 15
+    assert evil in [meta.get("content") for meta in page.all("meta")]
     line = escape_markdown(evil)
     assert "<" not in line
     assert len(re.findall(r"(?<!\\)[|*_`]", line)) == 0
@@ -226,8 +262,8 @@ def test_a_new_experiment_appears_by_itself_at_the_end():
         assert experiment.section.pitfalls
         report.preset_settings(name, "quick")
         for data in ("mnist", "digits"):
-            chosen = report.preset_settings(name, "quick", data)
-            assert not experiment.dataset(chosen) or chosen.data == data
+            for chosen in report.preset_settings(name, "quick", data):
+                assert not experiment.dataset(chosen) or chosen.data == data
 
 
 @pytest.mark.slow
@@ -248,7 +284,7 @@ def _luminance(color):
 
 def test_text_has_the_contrast_of_wcag_aa():
     """4.5 to 1, by the formula of WCAG 2: every colour of text on every paper it stands on, light and dark."""
-    text = (Path(report.__file__).parent / "templates" / "report.html").read_text()
+    text = (TEMPLATES / "page.css").read_text()
     schemes = re.findall(r":root \{([^}]*)\}", text)
     assert len(schemes) == 3
     for scheme in schemes:
@@ -276,7 +312,9 @@ def test_a_real_browser_shows_every_figure_without_a_complaint(folder):
                 page.on("pageerror", lambda error: complaints.append(str(error)))
                 page.on("request", lambda r: r.url.startswith(("data:", "file:")) or complaints.append(r.url))
                 page.goto((folder / "report" / "report.html").as_uri())
-                shown = page.evaluate("[...document.images].every(i => i.naturalWidth > 0 && i.clientWidth > 200)")
+                shown = page.evaluate(
+                    "[...document.images].every(i => i.naturalWidth > 0 && i.clientWidth > (i.alt ? 200 : 100))"
+                )
                 assert shown
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
                 page.goto(next((folder / "landscape").glob("*/surface.html")).as_uri())
@@ -419,9 +457,10 @@ def test_animations_move_and_end_at_the_result(inside, tmp_path):
 
 def test_wall_time_of_a_run_that_did_not_store_it_is_only_about(tiny_run):
     run = tiny_run("classify")
-    assert not report.compose([run]).sections[0].duration.startswith("about ")
+    assert not report.compose([run]).sections[0].runs[0].duration.startswith("about ")
     older = {k: v for k, v in run.environment.items() if k != "wall_seconds"}  # resumed, by an earlier version
-    assert report.compose([dataclasses.replace(run, environment=older)]).sections[0].duration.startswith("about ")
+    (part,) = report.compose([dataclasses.replace(run, environment=older)]).sections[0].runs
+    assert part.duration.startswith("about ")
 
 
 def test_a_command_of_several_lines_stays_code():
@@ -472,20 +511,21 @@ def test_only_trains_what_it_names_and_keeps_the_sections_that_stand(inside, tmp
 
     def sections():
         told = json.loads((tmp_path / "out" / "report-quick" / "report.json").read_text())
-        return [part["experiment"] for part in told["parts"]]
+        return [(part["experiment"], part["heading"]) for part in told["parts"]]
 
+    both = [("simulate", "The cardinal sine"), ("simulate", "The sign function")]
     out = ("--out", tmp_path / "out")
     text = inside("report", "--only", "simulate", *out)[1]
-    assert re.search(r"1 of 1: simulate \(\d+ s\)", text)
+    assert re.search(r"1 of 2: simulate \(\d+ s\).*\n2 of 2: simulate, func sign \(\d+ s\)", text)
     figures = {p.name for p in (tmp_path / "out" / "report-quick").glob("*.png")}
     inside("report", "--only", "gradient-norm", *out)
-    assert sections() == ["simulate", "gradient-norm"]
+    assert sections() == [*both, ("gradient-norm", "")]
     assert figures < {p.name for p in (tmp_path / "out" / "report-quick").glob("*.png")}
     inside("report", "--only", "simulate", "--overwrite", *out)
-    assert sections() == ["simulate"]
+    assert sections() == both
     folders = f"{tmp_path / 'out'},{tmp_path / 'out'}"
     told = json.loads(inside("report", "--from-runs", folders, "--out", tmp_path / "two", "--json")[1])
-    assert [part["experiment"] for part in told["parts"]] == ["simulate", "gradient-norm"]
+    assert [part["experiment"] for part in told["parts"]] == ["simulate", "simulate", "gradient-norm"]
     (run,) = (tmp_path / "out" / "gradient-norm").iterdir()
     inside("report", "--only", "gradient-norm", *out)
     (run / "run.json").unlink()
@@ -506,10 +546,10 @@ def test_the_time_left_of_a_report_follows_the_speed_of_the_machine(tmp_path, ti
 
     builder.build(
         tmp_path,
-        only=["simulate", "gradient-norm"],
+        only=["classify", "gradient-norm"],
         run_experiment=run_experiment,
         finished=lambda *values: reports.append(values),
     )
-    names = "simulate", "gradient-norm"
-    first, second = (presets.typical_seconds(name, presets.preset_settings(name, "quick")) for name in names)
-    assert reports == [(1, 2, "simulate", 10.0, pytest.approx(10 / first * second)), (2, 2, "gradient-norm", 10.0, 0.0)]
+    names = "gradient-norm", "classify"
+    second, first = (presets.typical_seconds(name, presets.preset_settings(name, "quick")[0]) for name in names)
+    assert reports == [(1, 2, "classify", 10.0, pytest.approx(10 / first * second)), (2, 2, "gradient-norm", 10.0, 0.0)]

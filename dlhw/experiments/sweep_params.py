@@ -87,6 +87,7 @@ SECTION = Section(
         "Training with a small learning rate for few epochs: no net has fitted, and what is compared is speed, not "
         "generalization.",
     ),
+    answer="rank-correlation",
     quick_settings={
         "data": "digits",
         "nets": ("4-4", "10-5", "20-10", "50-9", "100-20", "300-50"),

@@ -9,6 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw.choices import Preset
+
+
+@dataclass(frozen=True)
+class SectionRun:
+    """One of several runs of an experiment in its section."""
+
+    heading: str  # what it shows, in words
+    settings: Mapping[str, Any] = field(default_factory=dict)  # in place of those of the preset
+    preset: Preset = "quick"  # the first preset that has it
+
 
 @dataclass(frozen=True)
 class Section:
@@ -19,7 +30,9 @@ class Section:
     assignment_settings: tuple[str, ...] = ()  # fields that the assignment fixes; the others are our choice
     captions: Mapping[str, str] = field(default_factory=dict)  # of every figure, by its name
     pitfalls: tuple[str, ...] = ()  # common mistakes, one sentence each (docs/measures.md says more)
-    quick_settings: Mapping[str, Any] = field(default_factory=dict)  # of the reduced run
+    quick_settings: Mapping[str, Any] = field(default_factory=dict)  # of the reduced runs
+    answer: str = ""  # code of the findings of which the last answers the question; "": the first finding does
+    runs: tuple[SectionRun, ...] = (SectionRun(""),)  # in their order on the page
 
 
 @dataclass(frozen=True)

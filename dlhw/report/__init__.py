@@ -2,7 +2,8 @@
 
 from dlhw.report.builder import build
 from dlhw.report.comparison import compare
-from dlhw.report.contents import Report, compose
+from dlhw.report.composition import compose
+from dlhw.report.contents import Report
 from dlhw.report.presets import in_order, is_reduced, preset_settings, stored_runs
 from dlhw.report.writer import as_json, html, write
 

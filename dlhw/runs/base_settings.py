@@ -55,6 +55,10 @@ class TrainingSettings:
         require(is_used, "`decay` applies where `weight_decay` is positive; leave it out")
         check_seeds(self.seed, self.seeds)
 
+    def unused(self) -> tuple[str, ...]:
+        """Return the fields that have no effect under the values of the others."""
+        return () if self.optimizer in ("sgd", "nesterov") else ("momentum",)
+
     def make_optimizer(self, learning_rate: float | None = None) -> Optimizer:
         """Return the optimizer of a training; learning_rate: in place of that of the settings."""
         from dlhw.training import optimizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 TIMING_FIELDS = ("seconds", "compile_seconds", "line_seconds", "search_seconds")
 """Fields of results that hold wall times of parts of a run."""
 _PAGES = ("surface",)
+"""Names of pages in run folders."""
 _ATTEMPTS = 3
 """Most attempts to read a run that another process replaces meanwhile."""
-"""Names of pages in run folders."""
+NOTEBOOK = "dlhw.report.notebook:html"
+"""The function that shows a run in a notebook; it belongs to a layer above, and is imported when a notebook asks."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class Run:
         """One line: the experiment and the settings that differ from the defaults."""
         settings = ", ".join(f"{name}={value!r}" for name, value in settings_.changed(self.settings).items())
         return f"<Run of {self.experiment}: {settings or 'default settings'}; see .result, .summary(), .figures()>"
+
+    def _repr_html_(self) -> str:
+        """Return the section of the run in a report, which Jupyter shows."""
+        return str(pkgutil.resolve_name(NOTEBOOK)(self))
 
     @property
     def definition(self) -> registry.Experiment[Any, Any]:

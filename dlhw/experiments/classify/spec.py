@@ -12,7 +12,7 @@ from dlhw.choices import Until
 from dlhw.errors import require
 from dlhw.models import architectures
 from dlhw.present.curves import CurveRows
-from dlhw.present.section import Section
+from dlhw.present.section import Section, SectionRun
 from dlhw.runs import until
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.settings import DatasetDefaults, option
@@ -98,6 +98,11 @@ SECTION = Section(
         "learning_rate": 0.02,
         "seeds": 2,
     },
+    runs=(
+        SectionRun("Handwritten digits"),
+        SectionRun("Articles of clothing: Fashion-MNIST", {"data": "fashion-mnist"}, preset="complete"),
+        SectionRun("Photographs: CIFAR-10", {"data": "cifar10"}, preset="complete"),
+    ),
 )
 
 TINY = Settings(data="digits", models=("2c3-p2-8", "10"), examples=200, epochs=2, learning_rate=0.05, seeds=2)

@@ -19,6 +19,7 @@ from dlhw.runs.settings import option
 
 BLOCK = 100
 """Iterations that the bootstrap of the correlation draws together: neighbours depend on each other."""
+_OF_A_FUNCTION = ("func", "points", "domain", "scale")
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,14 @@ class Settings(FunctionSettings):
         if self.data == "function":
             require(self.batch_size == 64, "`batch_size` needs `data`: a function is fitted on all points at once")
             return
-        of_a_function = f"applies to a function, and `data` {self.data} names images"
-        refuse_changed(self, ("func", "points", "domain", "scale"), of_a_function)
+        refuse_changed(self, _OF_A_FUNCTION, f"applies to a function, and `data` {self.data} names images")
         passes = -(-self.epochs // self.steps_per_epoch)
         require(passes <= 100_000, f"`epochs` {self.epochs} are {passes} passes over {self.data}; at most 100000")
         self.image_settings()  # refuses a batch that the set cannot fill
+
+    def unused(self) -> tuple[str, ...]:
+        """Return the fields that have no effect under the values of the others."""
+        return (*super().unused(), *(("batch_size",) if self.data == "function" else _OF_A_FUNCTION))
 
     @property
     def dataset(self) -> str:
@@ -114,6 +118,7 @@ SECTION = Section(
         "moment.",
         "Adding up the norms of layers: only their squares add up.",
     ),
+    answer="rank-correlation",
     quick_settings={"epochs": 2000, "seeds": 2},
 )
 

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from dlhw.errors import UserError, require
 from dlhw.measure.barriers import alpha_grid
 from dlhw.models import architectures
-from dlhw.present.section import Section
+from dlhw.present.section import Section, SectionRun
 from dlhw.runs.base_settings import BatchSettings
 from dlhw.runs.settings import DatasetDefaults, option
 from dlhw.runs.variations import PAIRED, Training, Value, Variable, training, variable
+
+OTHER_WAYS = ("optimizer=sgd,adam", "weight-decay=0,0.1")
+"""Pairs of the complete report beside those of the assignment's."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,10 @@ SECTION = Section(
         "learning_rate": 0.01,
         "seeds": 2,
     },
+    runs=(
+        SectionRun("Batch size, and learning rate"),
+        SectionRun("Optimizer, and weight decay", {"by": OTHER_WAYS}, preset="complete"),
+    ),
 )
 
 TINY = Settings(

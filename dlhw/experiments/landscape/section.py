@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlhw.present.section import Section
+from dlhw.present.section import Section, SectionRun
 
 SECTION = Section(
     "1-2 d",
@@ -35,4 +35,17 @@ SECTION = Section(
         "grid": 25,
         "subset": 1000,
     },
+    runs=(
+        SectionRun("Along the path of a net on images"),
+        SectionRun(
+            "Along the paths of a shallow and a deep net on a function",
+            {"of": ("simulate",), "nets": ("shallow", "deep")},
+            preset="complete",
+        ),
+        SectionRun(
+            "Around a convolutional net, along two random directions",
+            {"of": ("classify",), "plane": "random"},
+            preset="complete",
+        ),
+    ),
 )

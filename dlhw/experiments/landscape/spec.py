@@ -29,6 +29,8 @@ TRAINED_ON_DIGITS = {"classify": "8c3-p2-30", "trajectory": "50-9"}
 """The same for images of 8x8."""
 MOST = 6  # nets side by side
 LINES = ("start-end", "line")  # planes of one dimension
+OF_TRAINING = ("examples", "epochs", "batch_size", "learning_rate", "activation", "func", "every")
+OF_IMAGES = ("examples", "batch_size", "every", "subset", "data")
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,7 @@ class Settings:
         sets = ", ".join(datasets.DATASETS)
         require(known, f"`data` {self.data!r} is not a file; use {sets}, or an .npz of x and y")
         require(not self.nets, "`nets` are trained here, and `of` names saved models; give only one of them")
-        of_training = ("examples", "epochs", "batch_size", "learning_rate", "activation", "func", "every")
-        refuse_changed(self, of_training, "applies to a training, and `of` names saved models")
+        refuse_changed(self, OF_TRAINING, "applies to a training, and `of` names saved models")
         one = self.plane != "three-points" or self.seeds == 1
         require(one, f"`seeds` {self.seeds}: there is one plane through three files; leave it out")
 
@@ -146,8 +147,7 @@ class Settings:
         if isinstance(training, FunctionSettings):
             for net in self.net_names():
                 architectures.parse(net)
-            of_images = ("examples", "batch_size", "every", "subset", "data")
-            refuse_changed(self, of_images, "applies to images, and simulate trains on all points of a function")
+            refuse_changed(self, OF_IMAGES, "applies to images, and simulate trains on all points of a function")
             return
         refuse_changed(self, ("func",), f"applies to simulate, and `of` is {self.of[0]}")
         training.check_nets(self.net_names(), "nets")
@@ -157,6 +157,13 @@ class Settings:
         require(enough, f"`epochs` {epochs}: a plane through a path needs at least three points of it")
         even = epochs % self.every == 0
         require(even, f"`every` {self.every} must divide the {epochs} epochs, so that the path ends at the net")
+
+    def unused(self) -> tuple[str, ...]:
+        """Return the fields that have no effect under the values of the others."""
+        of_nets = (
+            ("nets", *OF_TRAINING) if self.saved else ("loss", *(OF_IMAGES if self.of[0] == "simulate" else ("func",)))
+        )
+        return of_nets if self.plane in ("random", "line") else ("norm", *of_nets)
 
     def training_settings(self) -> FunctionSettings | BatchSettings:
         """Return the settings of the training; a value of 0 or "auto" is that of its own experiment."""

@@ -13,7 +13,7 @@ from dlhw.datasets import functions
 from dlhw.errors import require
 from dlhw.measure.eigenvalue_signs import LARGEST, Inertia, chance_curvature, inertia
 from dlhw.models import architectures
-from dlhw.present.section import Section
+from dlhw.present.section import Section, SectionRun
 from dlhw.runs.base_settings import FunctionSettings
 from dlhw.runs.settings import option
 from dlhw.seeds import Stream, generator
@@ -67,6 +67,10 @@ class Settings(FunctionSettings):
         used = self.stop == "gradient-norm" or self.threshold == type(self).threshold
         require(used, "`threshold` belongs to `stop` gradient-norm; give both, or none")
         require(1 <= self.hessians <= 100_000, f"`hessians` {self.hessians} must lie in 1..100000")
+
+    def unused(self) -> tuple[str, ...]:
+        """Return the fields that have no effect under the values of the others."""
+        return (*super().unused(), *(("threshold",) if self.stop == "critical" else ()))
 
     @property
     def parameters(self) -> int:
@@ -186,7 +190,17 @@ SECTION = Section(
         "Taking a minimizer of |g|² that ends where Hg = 0 but g does not for a critical point.",
         "Ending the search at |g| = 1e-8: near a degenerate point, curvatures of 1e-4 then mean nothing but nearness.",
     ),
+    answer="types-of-critical-points",
     quick_settings={"seeds": 24, "epochs": 1000, "hessians": 60},
+    runs=(
+        SectionRun("Critical points, in float64"),
+        SectionRun("Also where training first has a small gradient", {"stop": "gradient-norm"}, preset="complete"),
+        SectionRun(
+            "In float32, every eigenvalue above zero counted",
+            {"precision": "float32", "strict": True},
+            preset="complete",
+        ),
+    ),
 )
 
 TINY = Settings(net="3", epochs=20, points=20, seeds=3, hessians=12)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dlhw.choices import Until
 from dlhw.errors import require
 from dlhw.models import architectures
-from dlhw.present.section import Section
+from dlhw.present.section import Section, SectionRun
 from dlhw.runs import until
 from dlhw.runs.base_settings import FunctionSettings
 from dlhw.runs.settings import option
@@ -84,6 +84,13 @@ SECTION = Section(
         "Plotting a dead net, which predicts a constant, as if it learned slowly.",
     ),
     quick_settings={"epochs": 5000, "seeds": 3},
+    runs=(
+        SectionRun("The cardinal sine"),
+        SectionRun("The sign function", {"func": "sign"}),
+        SectionRun("The square wave", {"func": "square"}, preset="complete"),
+        SectionRun("Every net at the learning rate that suits it best", {"tune": True}, preset="complete"),
+        SectionRun("Every net until it has converged", {"until": "converged"}, preset="complete"),
+    ),
 )
 
 TINY = Settings(models=("2", "3-2"), epochs=30, points=20, seeds=2)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlhw.errors import require
 from dlhw.models import architectures
-from dlhw.present.section import Section
+from dlhw.present.section import Section, SectionRun
 from dlhw.runs.base_settings import BatchSettings, refuse_changed
 from dlhw.runs.settings import DatasetDefaults, option
 
@@ -136,6 +136,10 @@ SECTION = Section(
         "perplexity.",
     ),
     quick_settings={"data": "digits", "net": "50-9", "epochs": 24, "learning_rate": 0.02, "seeds": 4},
+    runs=(
+        SectionRun("Principal components"),
+        SectionRun("The same points by t-SNE", {"reduce": "tsne"}, preset="complete"),
+    ),
 )
 
 TINY = Settings(data="digits", net="6-4", examples=200, epochs=4, every=1, learning_rate=0.05, seeds=2)
