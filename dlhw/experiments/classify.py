@@ -16,8 +16,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dlhw.models import architectures
-from dlhw.present import curves, findings
+from dlhw.present import curves, findings, interactive_curves
 from dlhw.present.curves import CurveRows
+from dlhw.present.interactive import InteractiveFigure
 from dlhw.present.numbers import diverged_note, format_mean_std, format_percent
 from dlhw.present.section import ComparisonCurves, Section
 from dlhw.present.tables import Summary, row_medians, statistic_of_figures, statistic_of_tables, statistics
@@ -94,15 +95,24 @@ def run(settings: Settings, context: Context) -> Result:
     return records.stack_curves(image_training.train_rows(settings, rows, context), Result)
 
 
-def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """Return the figures. `curves`: loss and error against epoch, training solid, test dashed."""
-    labels = [
+def _labels(settings: Settings, result: Result) -> list[str]:
+    return [
         f"{net}: {settings.parameters(net):,} parameters" + diverged_note(result.diverged_at[k])
         for k, net in enumerate(settings.models)
     ]
+
+
+def figures(settings: Settings, result: Result) -> dict[str, Figure]:
+    """Return the figures. `curves`: loss and error against epoch, training solid, test dashed."""
     title = "Nets of different shape learn the same images"
     statistic = statistic_of_figures(settings.seeds)
-    return {"curves": curves.curve_figure(result, labels, title, settings.where(), statistic)}
+    return {"curves": curves.curve_figure(result, _labels(settings, result), title, settings.where(), statistic)}
+
+
+def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigure]:
+    """Return `curves` for the page of a report."""
+    labels, statistic = _labels(settings, result), statistic_of_figures(settings.seeds)
+    return {"curves": interactive_curves.learning_curves(result, labels, statistic)}
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:

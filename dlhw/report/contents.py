@@ -16,6 +16,7 @@ from dlhw.present.layout import transposed_if_narrower, without_empty_counts
 from dlhw.present.numbers import format_duration
 from dlhw.present.section import Section
 from dlhw.present.tables import Summary
+from dlhw.report import interactive
 from dlhw.runs.flags import is_pair, label, option_words, with_flags
 from dlhw.runs.run import Run
 from dlhw.runs.settings import changed, default_values, text
@@ -23,6 +24,8 @@ from dlhw.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from dlhw.present.interactive import InteractiveFigure
 
 TITLE = "How deep networks learn, measured"
 LAST = "9"
@@ -40,6 +43,8 @@ class Picture:
     alt: str
     width: int
     height: int
+    chart: str = ""  # JSON of the interactive figure, "" where there is none
+    code: tuple[str, str] = ("", "")  # key and HTML of the page that the figure opens, as JSON
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,12 @@ class Report:
     made_with: tuple[tuple[str, str], ...]
     sections: tuple[ReportSection, ...]
 
+    @property
+    def codes(self) -> dict[str, str]:
+        """The code of the pages that figures open, once each, by key."""
+        pictures = (picture for section in self.sections for picture in section.pictures)
+        return dict(picture.code for picture in pictures if picture.code[0])
+
 
 def compose(
     runs: Sequence[Run], paths: Sequence[Path | None] = (), *, reduced: bool = False, title: str = TITLE
@@ -107,7 +118,8 @@ def _distinction(run: Run) -> str:
 def _section(run: Run, anchor: str, distinction: str) -> ReportSection:
     experiment, summary = run.definition, run.summary()
     section = experiment.section
-    pictures = [_picture(section, anchor, name, fig) for name, fig in run.figures().items()]
+    charts = run.interactive()
+    pictures = [_picture(section, anchor, name, fig, charts.get(name)) for name, fig in run.figures().items()]
     return ReportSection(
         anchor=anchor,
         name=run.experiment,
@@ -126,14 +138,15 @@ def _section(run: Run, anchor: str, distinction: str) -> ReportSection:
     )
 
 
-def _picture(section: Section, anchor: str, name: str, fig: Figure) -> Picture:
+def _picture(section: Section, anchor: str, name: str, fig: Figure, chart: InteractiveFigure | None) -> Picture:
     png, svg = (render.render(fig, form) for form in ("png", "svg"))
     kind, data = min((("png", png), ("svg+xml", svg)), key=lambda pair: len(pair[1]))
     caption = section.captions.get(name, name)
     title = next((axes.get_title("left") for axes in fig.axes if axes.get_title("left")), "")
     width, height = (round(96 * inches) for inches in fig.get_size_inches())
     uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return Picture(f"{anchor}-{name}.png", png, uri, caption, f"{caption} {title}".strip(), width, height)
+    alt = f"{caption} {title}".strip()
+    return Picture(f"{anchor}-{name}.png", png, uri, caption, alt, width, height, *interactive.as_json(chart, anchor))
 
 
 def command(run: Run) -> str:

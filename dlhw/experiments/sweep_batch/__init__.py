@@ -10,6 +10,7 @@ generalization in neural networks; Dinh et al. 2017, Sharp minima can generalize
 from dlhw.experiments.sweep_batch.compute import run
 from dlhw.experiments.sweep_batch.figures import figures, series
 from dlhw.experiments.sweep_batch.findings import summary
+from dlhw.experiments.sweep_batch.interactive import interactive
 from dlhw.experiments.sweep_batch.spec import SECTION, TINY, Result, Settings
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "run", "series", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "interactive", "run", "series", "summary"]
