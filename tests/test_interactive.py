@@ -265,6 +265,30 @@ def test_minimal_ratio_counts_right_and_wrong(kept):
     np.testing.assert_array_equal(counts["negative"].y, (result.eigenvalues < 0).sum(axis=1)[order])
 
 
+def test_minimal_ratio_shows_the_end_of_training_where_it_is_recorded(kept):
+    run = kept["minimal-ratio", "default"]
+
+    @dataclasses.dataclass(frozen=True)
+    class Recorded(type(run.result)):
+        """A result that also holds the end of training."""
+
+        end_eigenvalues: np.ndarray | None = None
+        end_loss: np.ndarray | None = None
+        end_norm: np.ndarray | None = None
+
+    rng = np.random.default_rng(0)
+    n = run.settings.seeds
+    known = {f.name: getattr(run.result, f.name) for f in dataclasses.fields(run.result)}
+    known |= {"end_eigenvalues": np.sort(rng.normal(size=(n, 9))), "end_loss": rng.random(n), "end_norm": rng.random(n)}
+    shown = run.definition.interactive(run.settings, Recorded(**known))["ratio"]
+    assert [view.key for view in shown.views] == ["right", "strict", "end"]
+    (line,) = [line for line in shown.panels[0].lines if line.view == "end"]
+    of = line.details["seed"] - run.settings.seed
+    np.testing.assert_array_equal(line.x, (known["end_eigenvalues"] > 0).mean(axis=1)[of])
+    np.testing.assert_array_equal(line.y, known["end_loss"][of])
+    assert f"{np.median(known['end_norm']):.3g}" in shown.views[2].note
+
+
 def test_landscape_embeds_its_surface_and_reads_its_path(kept):
     run = kept["landscape", "default"]
     figures = run.interactive()

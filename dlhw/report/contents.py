@@ -88,12 +88,6 @@ class Report:
     made_with: tuple[tuple[str, str], ...]
     sections: tuple[ReportSection, ...]
 
-    @property
-    def codes(self) -> dict[str, str]:
-        """The code of the pages that figures open, once each, by key."""
-        pictures = (picture for section in self.sections for picture in section.pictures)
-        return dict(picture.code for picture in pictures if picture.code[0])
-
 
 def compose(
     runs: Sequence[Run], paths: Sequence[Path | None] = (), *, reduced: bool = False, title: str = TITLE

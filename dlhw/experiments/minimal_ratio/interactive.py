@@ -9,8 +9,10 @@ import numpy as np
 from dlhw.experiments.minimal_ratio.figures import chosen_nets
 from dlhw.experiments.minimal_ratio.spec import END_KINDS, Array, Result, Settings, kinds_of, ratios, signs_of
 from dlhw.present.interactive import MISTAKE, RIGHT, Axis, InteractiveFigure, Line, Panel, View, mistake_and_right
+from dlhw.present.numbers import format_median_range
 
-STRICT = "strict"
+STRICT, END = "strict", "end"
+"""Keys of two more views."""
 
 
 def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigure]:
@@ -43,6 +45,19 @@ def _ratio(settings: Settings, result: Result) -> InteractiveFigure:
                 "Usual mistake: training stopped",
                 f"The weights at which |g| first fell to {settings.threshold:g} in training, "
                 f"{_median(path)}: points on the way down, not critical points.",
+            )
+        )
+    ends = [getattr(result, f"end_{name}", None) for name in ("eigenvalues", "loss", "norm")]
+    if all(array is not None for array in ends):
+        eigenvalues, loss, norm = (np.asarray(array) for array in ends)
+        counted = ratios(strict, eigenvalues)
+        lines.append(_points(settings, "after training", counted, loss, norm, 7, END))
+        views.append(
+            View(
+                END,
+                "Usual mistake: end of training",
+                f"Every eigenvalue above 0 counted after {settings.epochs} steps, {_median(counted)}: |g| is "
+                f"{format_median_range(norm)} there, and has not vanished.",
             )
         )
     return InteractiveFigure(

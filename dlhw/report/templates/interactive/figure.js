@@ -5,7 +5,6 @@ const figures = [];
 class InteractiveFigure {
   constructor(host, spec) {
     Object.assign(this, { host, spec, panels: [], view: spec.views ? spec.views[0].key : "" });
-    this.picture = host.querySelector("img");
     this.body = element("div", { class: "chart-body" });
     this.bar = element("div", { class: "chart-bar", role: "group", "aria-label": "What this figure shows" });
     const chart = element("div", { class: "chart" }, this.bar, this.body);
@@ -140,8 +139,8 @@ function closest(points, x, y, within) {
   return best;
 }
 
-for (const numbers of document.querySelectorAll("figure > script.chart-numbers")) {
-  const host = numbers.parentElement;
+for (const numbers of document.querySelectorAll("figure script.chart-numbers")) {
+  const host = numbers.closest("figure");
   if (!host.classList.contains("chart-host")) {
     host.classList.add("chart-host");
     new InteractiveFigure(host, JSON.parse(numbers.textContent));
