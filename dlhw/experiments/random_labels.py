@@ -18,9 +18,10 @@ from dlhw import datasets
 from dlhw.choices import OptimizerName
 from dlhw.errors import require
 from dlhw.models import architectures
-from dlhw.present import curves, findings
+from dlhw.present import curves, findings, interactive_curves
 from dlhw.present.curves import CurveRows
 from dlhw.present.findings import CHANCE, FITTED, Finding
+from dlhw.present.interactive import InteractiveFigure
 from dlhw.present.numbers import diverged_note, format_median_range, format_number, format_percent
 from dlhw.present.section import ComparisonCurves, Section
 from dlhw.present.tables import Summary, statistic_of_figures, statistic_of_tables, statistics
@@ -100,12 +101,22 @@ def _label(noise: float) -> str:
     return {0.0: "true labels", 1.0: "random labels"}.get(noise, f"{100 * noise:g} % of labels shuffled")
 
 
+def _labels(settings: Settings, result: Result) -> list[str]:
+    return [_label(noise) + diverged_note(result.diverged_at[k]) for k, noise in enumerate(settings.noise)]
+
+
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     """Return the figures. `curves`: loss and accuracy against epoch for every noise level; chance is dotted."""
-    labels = [_label(noise) + diverged_note(result.diverged_at[k]) for k, noise in enumerate(settings.noise)]
+    labels = _labels(settings, result)
     title = f"{settings.net} net ({settings.parameters(settings.net):,} parameters), labels true and shuffled"
     chance, statistic = 1 / settings.info.classes, statistic_of_figures(settings.seeds)
     return {"curves": curves.curve_figure(result, labels, title, settings.where(), statistic, chance)}
+
+
+def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigure]:
+    """Return `curves` for the page of a report."""
+    labels, statistic = _labels(settings, result), statistic_of_figures(settings.seeds)
+    return {"curves": interactive_curves.learning_curves(result, labels, statistic, 1 / settings.info.classes)}
 
 
 def epochs_to_fit(result: Result) -> np.ndarray:

@@ -21,6 +21,8 @@ from dlhw.models import architectures
 from dlhw.present import curves, findings, generalization, plot, scales, style, sweep_findings
 from dlhw.present.curves import CurveRows
 from dlhw.present.findings import Finding
+from dlhw.present.interactive import MISTAKE, RIGHT, Axis, InteractiveFigure, Line, Panel, mistake_and_right
+from dlhw.present.interactive_curves import dots, statistic_of_dots
 from dlhw.present.numbers import diverged_note, format_median_range, format_percent
 from dlhw.present.section import ComparisonCurves, Curve, Section
 from dlhw.present.statistics import spearman
@@ -143,6 +145,45 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     axes[0].set_title(f"After {settings.epochs} epochs on {settings.where()}{diverged_note(result.diverged_at)}")
     plot.legend(axes[1], "dots: seeds, bar: median" if settings.seeds > 1 else "one seed")
     return {"generalization": fig}
+
+
+def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigure]:
+    """Return `generalization` for the page of a report; the mistake is to join the points."""
+    x, final, size = result.parameters, curves.final_values(result), Axis("parameters", log=True)
+    nets = np.array(settings.nets)[np.argsort(x, kind="stable")]
+
+    def lines(values: dict[str, np.ndarray]) -> tuple[Line, ...]:
+        return tuple(
+            dots(label, x, v, color=k if len(values) > 1 else 2, joined=joined, view=view)
+            for k, (label, v) in enumerate(values.items())
+            for joined, view in ((False, RIGHT), (True, MISTAKE))
+        )
+
+    gaps = final["test_loss"] - final["train_loss"], 100 * (final["train_accuracy"] - final["test_accuracy"])
+    losses, accuracies = ({w: final[f"{w}_{kind}"] for w in ("train", "test")} for kind in ("loss", "accuracy"))
+    errors = {which: curves.errors(values) for which, values in accuracies.items()}
+    panels = (
+        Panel(size, Axis("cross entropy (nats)", True, 1e-7), lines(losses)),
+        Panel(size, Axis("error (%)", True, curves.LEAST_ERROR), lines(errors)),
+        Panel(size, Axis("test − train (nats)"), lines({"gap": gaps[0]}), levels=((0.0, ""),)),
+        Panel(size, Axis("train − test (points)"), lines({"gap": gaps[1]}), levels=((0.0, ""),)),
+    )
+    return {
+        "generalization": InteractiveFigure(
+            panels,
+            "net",
+            mode="path",
+            positions=nets,
+            start=0,
+            columns=2,
+            statistic=statistic_of_dots(settings.seeds),
+            views=mistake_and_right(
+                ("Usual mistake: joined", "Nets of nearly equal size differ in shape: a curve shows no trend."),
+                ("Right: points", "Every net by itself: the median of the seeds, and the seeds as small dots."),
+            ),
+            own="parameters, value",
+        )
+    }
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:

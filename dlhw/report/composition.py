@@ -97,12 +97,13 @@ def _section(runs: Sequence[tuple[Run, Path | None]], comment: Comment | None) -
 
 
 def _part(run: Run, anchor: str, heading: str, path: Path | None) -> ReportRun:
-    section, summary = run.definition.section, run.summary()
+    section, summary, charts = run.definition.section, run.summary(), run.interactive()
+    figures = run.figures().items()
     return ReportRun(
         anchor=anchor,
         heading=heading,
         command=command(run),
-        pictures=tuple(picture(section, anchor, name, fig) for name, fig in run.figures().items()),
+        pictures=tuple(picture(section, anchor, name, fig, charts.get(name)) for name, fig in figures),
         table=transposed_if_narrower(without_empty_counts(summary)),
         findings=tuple(dataclasses.replace(f, text=with_flags(f.text)) for f in summary.findings),
         settings=tuple(rows(run)),

@@ -29,6 +29,8 @@ class Picture:
     alt: str
     width: int
     height: int
+    chart: str = ""  # JSON of the interactive figure, "" where there is none
+    code: tuple[str, str] = ("", "")  # key and HTML of the page that the figure opens, as JSON
 
     @property
     def anchor(self) -> str:

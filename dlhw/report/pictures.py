@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from dlhw.present import render
 from dlhw.present.section import Section
+from dlhw.report import interactive
 from dlhw.report.contents import Picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from dlhw.present.interactive import InteractiveFigure
 
 THUMBNAIL = (320, 200)
 """Pixels of a thumbnail, twice those of its place on the page."""
@@ -19,14 +22,15 @@ COLORS = 24
 """Of a thumbnail: enough for lines and text, at a quarter of the bytes."""
 
 
-def picture(section: Section, anchor: str, name: str, fig: Figure) -> Picture:
+def picture(section: Section, anchor: str, name: str, fig: Figure, chart: InteractiveFigure | None = None) -> Picture:
     """Return a figure of a run as a picture: in the smaller of its two forms for the page, as PNG beside it."""
     png, svg = (render.render(fig, form) for form in ("png", "svg"))
     kind, data = min((("png", png), ("svg+xml", svg)), key=lambda pair: len(pair[1]))
     caption = section.captions.get(name, name)
     title = next((axes.get_title("left") for axes in fig.axes if axes.get_title("left")), "")
     width, height = (round(96 * inches) for inches in fig.get_size_inches())
-    return Picture(f"{anchor}-{name}.png", png, _uri(kind, data), caption, f"{caption} {title}".strip(), width, height)
+    alt, uri = f"{caption} {title}".strip(), _uri(kind, data)
+    return Picture(f"{anchor}-{name}.png", png, uri, caption, alt, width, height, *interactive.as_json(chart, anchor))
 
 
 def thumbnail(png: bytes) -> str:

@@ -17,6 +17,7 @@ from dlhw.errors import UserError, require
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dlhw.present.interactive import InteractiveFigure
     from dlhw.present.section import ComparisonCurves, Section
     from dlhw.present.tables import Summary
     from dlhw.runs.context import Context
@@ -44,6 +45,7 @@ class Experiment(Generic[S, R]):
     animation: Callable[[S, R], tuple[Callable[[int], Figure], int]] | None = None
     check_animation: Callable[[S], None] | None = None
     pages: Callable[[S, R], dict[str, str]] | None = None
+    interactive: Callable[[S, R], dict[str, InteractiveFigure]] | None = None
     check_inputs: Callable[[S, Context], None] | None = None
 
     @classmethod
@@ -52,7 +54,7 @@ class Experiment(Generic[S, R]):
 
         Args:
             module: with `Settings`, `Result`, `TINY`, `run`, `figures`, `summary` and, optionally, `SECTION`, `series`,
-                `animation`, `check_animation`, `pages`, `check_inputs`.
+                `animation`, `check_animation`, `pages`, `interactive`, `check_inputs`.
             name: of the command.
 
         Raises:
@@ -64,7 +66,7 @@ class Experiment(Generic[S, R]):
         missing = [part for part in required if not hasattr(module, part)]
         if missing or not module.__doc__:
             raise TypeError(f"{module.__file__} lacks {', '.join(missing) or 'a docstring'}")
-        optional = ("series", "animation", "check_animation", "pages", "check_inputs")
+        optional = ("series", "animation", "check_animation", "pages", "interactive", "check_inputs")
         return cls(
             name,
             module.__doc__,

@@ -18,6 +18,7 @@ from dlhw.storage import files
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dlhw.present.interactive import InteractiveFigure
     from dlhw.present.tables import Summary
 
 TIMING_FIELDS = ("seconds", "compile_seconds", "line_seconds", "search_seconds")
@@ -96,6 +97,11 @@ class Run:
         """Return self-contained HTML pages by name; most experiments have none."""
         pages = self.definition.pages
         return {} if pages is None else pages(self.settings, self.result)
+
+    def interactive(self) -> dict[str, InteractiveFigure]:
+        """Return, by the names of their figures, what the report page lets its readers move."""
+        interactive = self.definition.interactive
+        return {} if interactive is None else interactive(self.settings, self.result)
 
     @property
     def wall_seconds(self) -> float:

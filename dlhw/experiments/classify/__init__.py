@@ -7,8 +7,8 @@ Reference: LeCun et al. 1998, Gradient-based learning applied to document recogn
 """
 
 from dlhw.experiments.classify.compute import run
-from dlhw.experiments.classify.figures import figures, series
+from dlhw.experiments.classify.figures import figures, interactive, series
 from dlhw.experiments.classify.findings import summary
 from dlhw.experiments.classify.spec import SECTION, TINY, Result, Settings
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "run", "series", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "interactive", "run", "series", "summary"]

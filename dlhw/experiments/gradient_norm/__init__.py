@@ -10,6 +10,7 @@ momentum 0.9.
 from dlhw.experiments.gradient_norm.compute import run
 from dlhw.experiments.gradient_norm.figures import figures, series
 from dlhw.experiments.gradient_norm.findings import summary
+from dlhw.experiments.gradient_norm.interactive import interactive
 from dlhw.experiments.gradient_norm.spec import SECTION, TINY, Result, Settings
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "run", "series", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "interactive", "run", "series", "summary"]

@@ -26,7 +26,8 @@ def series(settings: Settings, result: Result) -> ComparisonCurves:
     return ComparisonCurves("iteration", "gradient norm", (Curve("gradient norm", x, values),), log_y=True)
 
 
-def _loss_name(settings: Settings) -> str:
+def loss_name(settings: Settings) -> str:
+    """Return what the loss is."""
     return "training MSE" if settings.data == "function" else "cross entropy of the batch (nats)"
 
 
@@ -38,7 +39,7 @@ def _window(settings: Settings) -> int:
     return min(WINDOW, (settings.epochs - 1) // 2 * 2 + 1)
 
 
-def _median_seed(result: Result) -> int:
+def median_seed(result: Result) -> int:
     """Return the seed whose late loss is the median of all: any fixed seed may be one that hardly learns."""
     late = np.median(result.loss[:, -max(1, round(0.05 * result.loss.shape[1])) :].astype(np.float64), axis=1)
     late = np.where((result.diverged_at < 0) & np.isfinite(late), late, np.inf)
@@ -66,8 +67,8 @@ def _draw(axes: Axes, values: Array, shown: int, window: int, k: int, name: str)
 
 def _norm_figure(settings: Settings, result: Result) -> Figure:
     fig, (top, bottom) = plot.figure(2, height=5.4)
-    window, shown = _window(settings), _median_seed(result)
-    panels = [(top, result.gradient_norm, "gradient norm"), (bottom, result.loss, _loss_name(settings))]
+    window, shown = _window(settings), median_seed(result)
+    panels = [(top, result.gradient_norm, "gradient norm"), (bottom, result.loss, loss_name(settings))]
     for k, (axes, values, label) in enumerate(panels):
         _draw(axes, values, shown, window, k, f"{label}, seed {settings.seed + shown}")
         scales.positive_log(axes, 1e-12)
@@ -82,7 +83,7 @@ def _norm_figure(settings: Settings, result: Result) -> Figure:
 
 def _layer_figure(settings: Settings, result: Result) -> Figure:
     fig, (axes,) = plot.figure()
-    window, shown = _window(settings), _median_seed(result)
+    window, shown = _window(settings), median_seed(result)
     smooth = plot.rolling_median(result.layer_gradient_norms[shown].T, window)
     x = np.arange(smooth.shape[1]) + window // 2
     for k, row in enumerate(smooth):

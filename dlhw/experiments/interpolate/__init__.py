@@ -9,6 +9,7 @@ References: Goodfellow et al. 2015, Qualitatively characterizing neural network 
 from dlhw.experiments.interpolate.compute import run
 from dlhw.experiments.interpolate.figures import figures, series
 from dlhw.experiments.interpolate.findings import summary
+from dlhw.experiments.interpolate.interactive import interactive
 from dlhw.experiments.interpolate.spec import SECTION, TINY, Result, Settings
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "run", "series", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "interactive", "run", "series", "summary"]

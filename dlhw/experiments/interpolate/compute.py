@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dlhw.experiments.interpolate import examples
 from dlhw.experiments.interpolate.spec import Result, Settings
 from dlhw.present.curves import CURVES
 from dlhw.runs import image_training
@@ -54,6 +55,7 @@ def run(settings: Settings, context: Context) -> Result:
         diverged_at=np.reshape([_first_divergence(ends) for ends in pairs.values()], shape),
         seconds=tuple(records[name].seconds for name in jobs),
         line_seconds=tuple(float(lines[name]["seconds"]) for name in pairs),
+        **examples.fields([lines[f"line {r} seed {settings.seed}"] for r in range(len(settings.by))]),
     )
 
 
@@ -84,12 +86,13 @@ def _measure_line(settings: Settings, trainer: ImageTrainer, ends: list[Training
     from dlhw.training import cross_entropy
 
     grid = settings.grid
-    arrays = {name: np.full(len(grid), np.nan, np.float32) for name in CURVES}
+    arrays: Arrays = {name: np.full(len(grid), np.nan, np.float32) for name in CURVES}
     arrays |= {"curvature": np.full(2, np.nan), "distance": np.array(np.nan), "seconds": np.array(0.0)}
+    trainer.load_data()
+    arrays |= examples.unmeasured(trainer.data, len(grid))
     if any(end.diverged for end in ends):
         return arrays
     began = time.perf_counter()
-    trainer.load_data()
     vectors = [end.weights[-1] for end in ends if end.weights is not None]
     with tf.device(trainer.device):
         data = trainer.data
@@ -105,6 +108,7 @@ def _measure_line(settings: Settings, trainer: ImageTrainer, ends: list[Training
             profile = measure.line(model, a, b, cross_entropy, x, y, grid, progress=report)
             arrays[f"{which}_loss"] = profile.loss.astype(np.float32)
             arrays[f"{which}_accuracy"] = profile.accuracy.astype(np.float32)
+        arrays["probabilities"] = examples.probabilities(model, a, b, grid, data)
         arrays["curvature"] = measure.line_curvature(model, a, b, cross_entropy, *sample)
     arrays["distance"] = np.array(np.linalg.norm(vectors[0].astype(np.float64) - vectors[1]))
     arrays["seconds"] = np.array(time.perf_counter() - began)

@@ -113,6 +113,9 @@ class Result:
     diverged_at: Annotated[NDArray[np.integer], "R, S"]  # first epoch at which A or B diverged, or -1
     seconds: tuple[float, ...]  # of every training, the seeds of one after the other
     line_seconds: Annotated[tuple[float, ...], "R S"]
+    example_images: Annotated[NDArray[np.integer], "E, H, W, D"] | None = None  # of the test set, one per class; 0-255
+    example_labels: Annotated[NDArray[np.integer], "E"] | None = None
+    example_probabilities: Annotated[NDArray[np.floating], "R, G, E, C"] | None = None  # softmax, pairs of first seed
 
 
 SECTION = Section(

@@ -12,6 +12,7 @@ from dlhw.experiments.landscape.animation import animation, check_animation
 from dlhw.experiments.landscape.compute import check_inputs, run
 from dlhw.experiments.landscape.figures import figures, series
 from dlhw.experiments.landscape.findings import summary
+from dlhw.experiments.landscape.interactive import interactive
 from dlhw.experiments.landscape.page import pages
 from dlhw.experiments.landscape.spec import SECTION, TINY, Result, Settings
 
@@ -24,6 +25,7 @@ __all__ = [
     "check_animation",
     "check_inputs",
     "figures",
+    "interactive",
     "pages",
     "run",
     "series",

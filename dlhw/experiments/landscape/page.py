@@ -12,11 +12,40 @@ from dlhw.experiments.landscape import view
 from dlhw.experiments.landscape.spec import Result, Settings
 from dlhw.present.templates import load_template
 
+DIGITS, EMBEDDED_DIGITS = 6, 4
+"""Significant digits of the numbers in a page of its own, and in one inside of a report."""
+
 
 def pages(settings: Settings, result: Result) -> dict[str, str]:
     """Return `surface`, the surfaces to rotate in a browser; nothing for a line, or if every training diverged."""
+    data = as_json(settings, result, DIGITS)
+    return {"surface": _render(view.title(settings), note(settings), data)} if data else {}
+
+
+def code() -> str:
+    """Return the page of any run, with %TITLE%, %NOTE% and %DATA% in place of what differs."""
+    return _render("%TITLE%", "%NOTE%", "%DATA%")
+
+
+def note(settings: Settings) -> str:
+    """Return the line below the title."""
+    return f"Measured on {settings.where()}."
+
+
+def _render(title: str, below: str, data: str) -> str:
+    return load_template(Path(__file__).parent, "surface.html").render(title=title, note=below, data=data)
+
+
+def as_json(settings: Settings, result: Result, digits: int) -> str:
+    """Return the numbers of the page as JSON that may stand in HTML; "" where there is no surface.
+
+    Args:
+        settings: of the run.
+        result: of the run.
+        digits: significant digits of the numbers.
+    """
     if settings.is_line:
-        return {}
+        return ""
     low, high = view.loss_range(result.loss)
     quantities = [{"key": "loss", "label": f"loss{' (log scale)' if low > 0 else ''}", "log": low > 0}]
     quantities[0] |= {"low": low, "high": high}
@@ -24,7 +53,7 @@ def pages(settings: Settings, result: Result) -> dict[str, str]:
         quantities.append({"key": "accuracy", "label": "accuracy", "log": False, "low": 0.0, "high": 1.0})
 
     def plain(values: np.ndarray) -> Any:
-        short = np.vectorize(lambda v: float(f"{v:.6g}") if np.isfinite(v) else None, otypes=[object])
+        short = np.vectorize(lambda v: float(f"{v:.{digits}g}") if np.isfinite(v) else None, otypes=[object])
         return short(values).tolist()
 
     nets = []
@@ -40,9 +69,10 @@ def pages(settings: Settings, result: Result) -> dict[str, str]:
         net["nets"] = [[name, *plain(np.array([*mark, loss]))] for name, mark, loss in marked]
         nets.append(net)
     if not nets:
-        return {}
-    data = json.dumps({"nets": nets, "quantities": quantities, "axes": view.axis_names(settings)}, allow_nan=False)
-    page = load_template(Path(__file__).parent, "surface.html").render(
-        title=view.title(settings), note=f"Measured on {settings.where()}.", data=data.replace("<", "\\u003c")
+        return ""
+    data = json.dumps(
+        {"nets": nets, "quantities": quantities, "axes": view.axis_names(settings)},
+        allow_nan=False,
+        separators=(",", ":"),
     )
-    return {"surface": page}
+    return data.replace("<", "\\u003c")

@@ -10,6 +10,7 @@ point-finding methods reveal gradient-flat regions of deep network losses (NTU M
 from dlhw.experiments.minimal_ratio.compute import run
 from dlhw.experiments.minimal_ratio.figures import figures, series
 from dlhw.experiments.minimal_ratio.findings import summary
+from dlhw.experiments.minimal_ratio.interactive import interactive
 from dlhw.experiments.minimal_ratio.spec import SECTION, TINY, Result, Settings
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "run", "series", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "interactive", "run", "series", "summary"]

@@ -71,7 +71,7 @@ def _ratio_figure(settings: Settings, result: Result) -> Figure:
     return fig
 
 
-def _chosen(settings: Settings, result: Result) -> dict[str, int]:
+def chosen_nets(settings: Settings, result: Result) -> dict[str, int]:
     """Return the critical points of lowest, median and highest loss, or nets if there are none."""
     critical = kinds_of(result) == "critical"
     mask = np.flatnonzero(critical if critical.any() else np.isfinite(result.loss))
@@ -92,7 +92,7 @@ def _chosen(settings: Settings, result: Result) -> dict[str, int]:
 def _spectra_figure(settings: Settings, result: Result) -> Figure:
     """Plot the eigenvalues of three nets in ascending order, on an axis that is linear within rounding."""
     fig, (axes,) = plot.figure(height=4.2, head=1.15)
-    chosen, floors = _chosen(settings, result), []
+    chosen, floors = chosen_nets(settings, result), []
     for k, (name, s) in enumerate(chosen.items()):
         values = result.eigenvalues[s].astype(float)
         floors.append(float(inertia(result.eigenvalues[s]).tolerance))

@@ -8,6 +8,7 @@ differs. SGD with learning rate 0.01 and momentum 0.9, mean squared error,
 from dlhw.experiments.simulate.compute import run
 from dlhw.experiments.simulate.figures import animation, figures, series
 from dlhw.experiments.simulate.findings import summary
+from dlhw.experiments.simulate.interactive import interactive
 from dlhw.experiments.simulate.spec import SECTION, TINY, Result, Settings
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "animation", "figures", "run", "series", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "animation", "figures", "interactive", "run", "series", "summary"]

@@ -10,6 +10,7 @@ training for deep learning; Jiang et al. 2020, Fantastic generalization measures
 from dlhw.experiments.sweep.compute import run
 from dlhw.experiments.sweep.figures import figures, series
 from dlhw.experiments.sweep.findings import summary
+from dlhw.experiments.sweep.interactive import interactive
 from dlhw.experiments.sweep.spec import SECTION, TINY, Result, Settings
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "run", "series", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "interactive", "run", "series", "summary"]

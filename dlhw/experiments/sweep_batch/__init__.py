@@ -10,10 +10,11 @@ generalization in neural networks; Dinh et al. 2017, Sharp minima can generalize
 from dlhw.experiments.sweep.compute import measure
 from dlhw.experiments.sweep.figures import figures, series
 from dlhw.experiments.sweep.findings import summary
+from dlhw.experiments.sweep.interactive import interactive
 from dlhw.experiments.sweep_batch.spec import SECTION, TINY, Result, Settings
 from dlhw.runs.context import Context
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "run", "series", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "interactive", "run", "series", "summary"]
 
 
 def run(settings: Settings, context: Context) -> Result:

@@ -11,6 +11,7 @@ from dlhw.experiments.trajectory.animation import animation
 from dlhw.experiments.trajectory.compute import run
 from dlhw.experiments.trajectory.figures import figures, series
 from dlhw.experiments.trajectory.findings import summary
+from dlhw.experiments.trajectory.interactive import interactive
 from dlhw.experiments.trajectory.spec import SECTION, TINY, Result, Settings
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "animation", "figures", "run", "series", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "animation", "figures", "interactive", "run", "series", "summary"]
