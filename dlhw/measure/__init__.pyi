@@ -6,6 +6,7 @@ from .barriers import barrier_over_chord as barrier_over_chord
 from .barriers import barrier_over_mean as barrier_over_mean
 from .critical import CriticalPoint as CriticalPoint
 from .critical import critical_point as critical_point
+from .critical import descend as descend
 from .directions import Plane as Plane
 from .directions import normalized as normalized
 from .directions import path_plane as path_plane

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,7 @@ def fit(
     seeds: Sequence[int] | None = None,
     until_converged: bool = False,
     rates: Sequence[float] | None = None,
+    data: tuple[Array, Array] | None = None,
 ) -> tuple[list[keras.Model], list[History]]:
     """Train every net from every seed; return the models, net by net, and their histories.
 
@@ -106,28 +107,28 @@ def fit(
         seeds: of the initial weights; default: those of the settings.
         until_converged: stop every training where it has converged.
         rates: learning rates, one for every entry of `nets`; default: that of the settings for all.
+        data: inputs (n, inputs) and targets (n, outputs) in place of the function.
     """
     import tensorflow as tf
 
     from dlhw.models import mlp
     from dlhw.training import fit_many
 
-    x, y = settings.samples()
+    points = settings.samples()
+    x, y = data or (points[0][:, None], points[1][:, None])
+    sizes = {"inputs": x.shape[1], "outputs": y.shape[1]}
+    shared: dict[str, Any] = {"activation": settings.activation, "init": settings.init, "dtype": dtype, **sizes}
     seeds = seeds or settings.seed_range
     rows = nets if rates is None else [f"{net} rate {rate:g}" for net, rate in zip(nets, rates, strict=True)]
     plan = context.plan(splittable=False)
     context.provenance.plan = plan
     device = plan.devices[0]
     with tf.device(device):
-        models = [
-            mlp(architectures.parse(net), activation=settings.activation, init=settings.init, seed=seed, dtype=dtype)
-            for net in nets
-            for seed in seeds
-        ]
+        models = [mlp(architectures.parse(net), seed=seed, **shared) for net in nets for seed in seeds]
         histories = fit_many(
             models,
-            x[:, None],
-            y[:, None],
+            x,
+            y,
             steps=settings.epochs,
             device=device,
             optimizer=settings.make_optimizer(),
@@ -171,7 +172,7 @@ def _gradient_norm(model: keras.Model, weights: Mapping[str, np.ndarray], data: 
     """Return the gradient norm at weights of a stack, whose kernels are (out, in); the model is left as it was."""
     from dlhw import measure
 
-    x, y = (part[:, None].astype(np.float32) for part in data)
+    x, y = (part.astype(np.float32) for part in data)
     with measure.restore_weights(model):
         for variable, value in zip(model.trainable_variables, weights.values(), strict=True):
             variable.assign(np.reshape(value.T, variable.shape))

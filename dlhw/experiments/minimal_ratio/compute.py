@@ -18,7 +18,7 @@ from dlhw.runs.executors import Threads
 from dlhw.runs.tasks import Arrays, Task, run_tasks
 
 if TYPE_CHECKING:
-    from dlhw.measure import StackedObjective
+    from dlhw.measure import CriticalPoint, StackedObjective
     from dlhw.training import History
 
 
@@ -31,10 +31,12 @@ def run(settings: Settings, context: Context) -> Result:
     steps = settings.steps()
     checks = settings.checks() if settings.stop == "gradient-norm" else []
     keep = sorted({*steps.tolist(), *checks})
-    models, histories = function_training.fit(settings, (settings.net,), context, keep=keep, dtype=settings.precision)
+    x, y = settings.data()
+    models, histories = function_training.fit(
+        settings, (settings.net,), context, keep=keep, dtype=settings.precision, data=(x, y)
+    )
     diverged_at = np.array([_divergence(h, n) for h, n in zip(histories, steps.tolist(), strict=True)])
-    x, y = settings.samples()
-    objective = StackedObjective(models, x[:, None], y[:, None], block=1)
+    objective = StackedObjective(models, x, y, block=1)
     paths = [_path(history) for history in histories]
     starts = np.stack([path[keep.index(n)] for path, n in zip(paths, steps.tolist(), strict=True)])
     names = {f"net of seed {s}": k for k, s in enumerate(settings.seed_range)}
@@ -82,6 +84,8 @@ def run(settings: Settings, context: Context) -> Result:
         path_loss=path.loss,
         path_norm=path.norm,
         path_eigenvalues=path.eigenvalues,
+        start_eigenvalues=stack("start_eigenvalues"),
+        descended=stack("descended"),
     )
 
 
@@ -98,24 +102,16 @@ def _path(history: History) -> Array:
 
 def _search(settings: Settings, objective: StackedObjective, theta: Array | None, task: Task) -> Arrays:
     """Search from the weights of one net; theta None: its training diverged, and all numbers are nan."""
-    from dlhw.measure import critical_point
-    from dlhw.training import Stopped
-
     began, kind = time.perf_counter(), np.dtype(settings.precision)
     if theta is None:
         nothing = ("start_loss", "start_norm", "loss", "gradient_norm", "flatness")
         arrays: Arrays = {name: np.array(np.nan) for name in nothing}
-        arrays |= {"eigenvalues": np.full(settings.parameters, np.nan, kind)}
-        arrays |= {"arrived": np.array(False), "finished": np.array(False)}
+        arrays |= {name: np.full(settings.parameters, np.nan, kind) for name in ("eigenvalues", "start_eigenvalues")}
+        arrays |= {name: np.array(False) for name in ("arrived", "finished", "descended")}
         return arrays | {"hessians": np.array(0), "seconds": np.array(0.0)}
 
-    def progress(done: int, size: float) -> None:
-        task.report(done, size)
-        if task.should_stop():
-            raise Stopped
-
-    (loss,), (gradient,) = objective.gradient(theta[None])
-    end = critical_point(objective, theta, tolerance=settings.arrival, hessians=settings.hessians, progress=progress)
+    (loss,), (gradient,), (matrix,) = objective.hessian(theta[None])
+    end, taken, descended = _nearest(settings, objective, theta, task)
     return {
         "start_loss": np.array(loss, float),
         "start_norm": np.array(np.linalg.norm(gradient), float),
@@ -125,9 +121,43 @@ def _search(settings: Settings, objective: StackedObjective, theta: Array | None
         "eigenvalues": end.eigenvalues.astype(kind),
         "arrived": np.array(end.arrived),
         "finished": np.array(end.ended in ("rounding", "stalled")),
-        "hessians": np.array(end.hessians),
+        "start_eigenvalues": np.linalg.eigvalsh(matrix).astype(kind),
+        "descended": np.array(descended),
+        "hessians": np.array(taken),
         "seconds": np.array(time.perf_counter() - began),
     }
+
+
+def _nearest(
+    settings: Settings, objective: StackedObjective, theta: Array, task: Task
+) -> tuple[CriticalPoint, int, bool]:
+    """Return the critical point that a search reaches, the Hessians it took, and whether the loss was minimized.
+
+    Two fifths of the Hessians are for the search on |g|^2. Where that has not arrived, the loss is minimized from the
+    same start with another two fifths, and the last fifth goes from there to rounding.
+    """
+    from dlhw.measure import critical_point, descend
+    from dlhw.training import Stopped
+
+    before = 0
+
+    def progress(done: int, size: float) -> None:
+        task.report(min(before + done, settings.hessians), size)
+        if task.should_stop():
+            raise Stopped
+
+    share, arrival = max(1, settings.hessians * 2 // 5), settings.arrival
+    end = critical_point(objective, theta, tolerance=arrival, hessians=share, progress=progress)
+    if (end.arrived and end.ended in ("rounding", "stalled")) or settings.hessians < 5:
+        return end, end.hessians, False
+    before = end.hessians
+    lower, taken = descend(objective, theta, hessians=share, progress=progress)
+    before += taken
+    budget = max(1, settings.hessians - before)
+    minimum = critical_point(objective, lower, tolerance=arrival, hessians=budget, progress=progress)
+    if not minimum.gradient_norm < end.gradient_norm:
+        return end, before + minimum.hessians, False
+    return minimum, before + minimum.hessians, True
 
 
 @dataclass(frozen=True)

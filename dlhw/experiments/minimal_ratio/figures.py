@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from dlhw.experiments.minimal_ratio.spec import END_KINDS, Result, Settings, kinds_of, ratios, signs_of
+from dlhw.experiments.minimal_ratio.spec import END_KINDS, Array, Result, Settings, kinds_of, ratios, signs_of
 from dlhw.measure.eigenvalue_signs import inertia
 from dlhw.present import plot, scales, style
-from dlhw.present.numbers import format_number
+from dlhw.present.numbers import format_median_range, format_number
 from dlhw.present.section import ComparisonCurves, Curve
 
 MARKERS = {"critical": "o", "close": "D", "flat": "o", "cut": "s", "stalled": "^"}
@@ -36,10 +37,15 @@ def series(settings: Settings, result: Result) -> ComparisonCurves:
 
 
 def _ratio_figure(settings: Settings, result: Result) -> Figure:
-    """Plot the minimal ratio against loss, coloured by |g|, one marker per kind of end of a search."""
+    """Plot the minimal ratio against loss: where searches ended, and beside it where training stopped."""
     kinds = kinds_of(result)
     rows = len(set(kinds) - {""}) + (result.path_loss is not None)
-    fig, (axes,) = plot.figure(height=4.4 + 0.2 * rows, head=plot.header_height(rows, 1), right=True)
+    head = plot.header_height(rows, 1, title=True)
+    if result.start_eigenvalues is None:  # an older run
+        fig, (axes,) = plot.figure(height=4.4 + 0.2 * rows, head=head, right=True)
+    else:
+        fig, (axes, beside) = plot.panels(2, height=4.4 + 0.2 * rows, head=head, right=True)
+        _plot_mistake(beside, result)
     ratio, norm = ratios(settings, result.eigenvalues), result.gradient_norm
     sizes = norm[np.isfinite(norm) & (norm > 0)]
     if len(sizes):
@@ -59,16 +65,37 @@ def _ratio_figure(settings: Settings, result: Result) -> Figure:
         path = ratios(settings, result.path_eigenvalues)
         label = f"training stopped at |g| ≤ {settings.threshold:g}: {int(np.isfinite(path).sum())} nets"
         axes.scatter(path, result.path_loss, s=24, c="#888888", marker="x", linewidths=1.0, label=label)
-    if np.any(result.loss > 0):
+    _log_loss(axes, result.loss)
+    count = "all above 0" if settings.strict else "above rounding"
+    axes.set(xlabel=f"minimal ratio (eigenvalues {count} / all)", ylabel="MSE", xlim=(-0.04, 1.04))
+    if result.start_eigenvalues is not None:
+        axes.set_title("Where searches for g = 0 ended")
+    plot.header(fig, "Minimal ratio where the gradient vanishes", settings.nets(), (axes,), columns=1)
+    return fig
+
+
+def _plot_mistake(axes: Axes, result: Result) -> None:
+    """Plot what is usually drawn: the share of eigenvalues above zero where training stopped."""
+    eigenvalues = result.start_eigenvalues
+    if eigenvalues is None:
+        return
+    known = np.isfinite(result.start_loss) & np.isfinite(eigenvalues).all(axis=1)
+    share = (eigenvalues[known] > 0).mean(axis=1)
+    axes.scatter(share, result.start_loss[known], s=24, c="#888888", marker="x", linewidths=1.0)
+    _log_loss(axes, result.start_loss[known])
+    axes.set(xlabel="eigenvalues above 0 / all", xlim=(-0.04, 1.04))
+    norms = format_median_range(result.start_norm[known])
+    axes.set_title(f"The usual mistake: where training stopped\n|g| {norms}")
+
+
+def _log_loss(axes: Axes, loss: Array) -> None:
+    """Set a logarithmic vertical axis, with ticks also where all losses are equal."""
+    if np.any(loss > 0):
         axes.set_yscale("log")
         low, high = axes.get_ylim()
         if high < 1.2 * low:  # all at one loss: a logarithmic axis has no ticks between equal numbers
             axes.set_ylim(low / 2, high * 2)
         scales.decades(axes)
-    count = "all above 0" if settings.strict else "above rounding"
-    axes.set(xlabel=f"minimal ratio (eigenvalues {count} / all)", ylabel="MSE")
-    plot.header(fig, "Minimal ratio where the gradient vanishes", settings.nets(), (axes,), columns=1)
-    return fig
 
 
 def chosen_nets(settings: Settings, result: Result) -> dict[str, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from dlhw.choices import Activation, OptimizerName
 from dlhw.datasets import functions
 from dlhw.errors import require
+from dlhw.experiments.minimal_ratio import examples
 from dlhw.measure.eigenvalue_signs import LARGEST, Inertia, chance_curvature, inertia
 from dlhw.models import architectures
 from dlhw.present.section import Section, SectionRun
-from dlhw.runs.base_settings import FunctionSettings
+from dlhw.runs.base_settings import FunctionSettings, refuse_changed
 from dlhw.runs.settings import option
 from dlhw.seeds import Stream, generator
 
@@ -22,6 +24,8 @@ Array = NDArray[np.floating]
 
 FLAT = 0.1
 """|Hg|/|g| relative to that of a random direction, below which a region counts as gradient-flat."""
+FIRST = 30
+"""Steps of the shortest training; searches that start earlier all end at the constant output."""
 CHECKS = 50
 """Points of the training at which `stop` gradient-norm looks at |g|."""
 
@@ -30,17 +34,20 @@ CHECKS = 50
 class Settings(FunctionSettings):
     """Settings of `dlhw minimal-ratio`."""
 
-    epochs: int = option(3000, "Steps of the longest training.")
+    task: Literal["function", "digits"] = option(
+        "function", "function: nets fit `func`; digits: 300 real digits, averaged to 4x4 pixels, mean squared error."
+    )
+    epochs: int = option(10000, "Steps of the longest training.")
     optimizer: OptimizerName = option("adam", "Optimizer of the training.")
     activation: Activation = option(
         "tanh",
         "Activation of the hidden layers; the Hessian of a ReLU net ignores the points where it is not differentiable.",
     )
     seeds: int = option(100, "Number of nets, seed to seed + n - 1.", also=("--runs",))
-    net: str = option("10-10", "Hidden widths, such as 10-10, or deep, middle, shallow.")
+    net: str = option("3", "Hidden widths, such as 3 or 10-10, or deep, middle, shallow.")
     lengths: Literal["spread", "equal"] = option(
         "spread",
-        "spread: the nets train for 1 to `epochs` steps, logarithmically spaced; equal: all for `epochs` steps.",
+        "spread: the nets train for 30 to `epochs` steps, logarithmically spaced; equal: all for `epochs` steps.",
     )
     arrival: float = option(1e-8, "Gradient norm below which a net has reached a critical point.")
     hessians: int = option(220, "Largest number of exact Hessians per net.")
@@ -57,8 +64,15 @@ class Settings(FunctionSettings):
         flags="--strict/--tolerant",
     )
 
+    @classmethod
+    def other_defaults(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the net for digits."""
+        return {"net": "2"} if values.get("task") == "digits" else {}
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.task == "digits":
+            refuse_changed(self, ("func", "points", "domain", "scale"), "applies to a function, and `task` is digits")
         size = self.parameters
         too_large = f"`net` {self.net} has {size} parameters; whole Hessians are for at most {LARGEST}; use fewer"
         require(size <= LARGEST, too_large)
@@ -73,16 +87,29 @@ class Settings(FunctionSettings):
         return (*super().unused(), *(("threshold",) if self.stop == "critical" else ()))
 
     @property
+    def sizes(self) -> tuple[int, int]:
+        """Inputs and outputs of the nets."""
+        return examples.DIGITS_SIZES if self.task == "digits" else (1, 1)
+
+    @property
     def parameters(self) -> int:
         """Number of parameters of the net, P."""
-        return architectures.count(architectures.parse(self.net))
+        return architectures.count(architectures.parse(self.net), *self.sizes)
+
+    def data(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return inputs (n, inputs) and targets (n, outputs)."""
+        if self.task == "digits":
+            return examples.digits()
+        x, y = self.samples()
+        return x[:, None], y[:, None]
 
     def steps(self) -> NDArray[np.integer]:
         """Return how many steps each net trains, (S,); that of a seed does not depend on the others."""
         if self.lengths == "equal":
             return np.full(self.seeds, self.epochs)
+        first = min(FIRST, self.epochs)
         draws = [generator(s, Stream.TRAINING_LENGTHS).random() for s in self.seed_range]
-        return np.array([round(self.epochs**u) for u in draws])
+        return np.array([round(first * (self.epochs / first) ** u) for u in draws])
 
     def checks(self) -> list[int]:
         """Return the steps at which `stop` gradient-norm looks at |g|."""
@@ -90,7 +117,7 @@ class Settings(FunctionSettings):
 
     def nets(self) -> str:
         """Return the nets in a line."""
-        formula = functions.formula(self.func)
+        formula = "300 digits of 4x4 pixels" if self.task == "digits" else functions.formula(self.func)
         return f"{self.net} {self.activation}, {self.parameters} parameters, {formula}"
 
 
@@ -118,6 +145,8 @@ class Result:
     path_loss: Annotated[Array, "S"] | None = None  # there
     path_norm: Annotated[Array, "S"] | None = None
     path_eigenvalues: Annotated[Array, "S, P"] | None = None
+    start_eigenvalues: Annotated[Array, "S, P"] | None = None  # of the Hessian where training stopped
+    descended: Annotated[NDArray[np.bool_], "S"] | None = None  # reached by minimizing the loss, not |g|^2
 
 
 END_KINDS = {
@@ -175,8 +204,8 @@ SECTION = Section(
     "1-2 c",
     "What happens when the gradient is almost zero",
     captions={
-        "ratio": "Fraction of positive eigenvalues against loss. Filled: critical points; hollow: searches that ended "
-        "short of one.",
+        "ratio": "Left: fraction of positive eigenvalues against loss; filled: critical points; hollow: searches that "
+        "ended short of one. Right: the usual mistake, the same fraction where the training stopped.",
         "spectra": "Eigenvalues of three critical points, in order: those of lowest, median and highest loss, or ratio "
         "where all have one loss; grey: zero to rounding.",
         "signs": "Positive, zero and negative eigenvalues of every net, in order of its loss.",
@@ -191,9 +220,10 @@ SECTION = Section(
         "Ending the search at |g| = 1e-8: near a degenerate point, curvatures of 1e-4 then mean nothing but nearness.",
     ),
     answer="types-of-critical-points",
-    quick_settings={"seeds": 24, "epochs": 1000, "hessians": 60},
+    quick_settings={"seeds": 24, "epochs": 3000, "hessians": 90},
     runs=(
-        SectionRun("Critical points, in float64"),
+        SectionRun("A small net on a function"),
+        SectionRun("A small net on images of digits", {"task": "digits"}, preset="complete"),
         SectionRun("Also where training first has a small gradient", {"stop": "gradient-norm"}, preset="complete"),
         SectionRun(
             "In float32, every eigenvalue above zero counted",
