@@ -16,6 +16,8 @@ import pytest
 
 from dlhw.errors import UserError
 from dlhw.experiments.minimal_ratio.compute import _correlations
+from dlhw.experiments.minimal_ratio.levels import distinct_losses, levels
+from dlhw.experiments.minimal_ratio.spec import kinds_of
 from dlhw.measure.eigenvalue_signs import chance_curvature, effective_rank, gradient_flatness, inertia, resolution
 from dlhw.runs import experiment as registry
 from dlhw.runs import function_training, runner
@@ -230,9 +232,9 @@ RATIO = registry.get("minimal-ratio")
 def test_how_long_a_net_trains_does_not_depend_on_the_others():
     settings = RATIO.settings()
     steps = settings.steps()
-    assert steps.min() >= 1
+    assert steps.min() >= 100
     assert steps.max() <= settings.epochs
-    assert np.median(np.log(steps)) == pytest.approx(np.log(settings.epochs) / 2, rel=0.3)
+    assert np.median(np.log(steps)) == pytest.approx(np.log(100 * settings.epochs) / 2, rel=0.1)
     np.testing.assert_array_equal(dataclasses.replace(settings, seed=40, seeds=3).steps(), steps[40:43])
     assert (dataclasses.replace(settings, lengths="equal").steps() == settings.epochs).all()
 
@@ -297,3 +299,98 @@ def test_ranks_do_not_order_the_rounding_of_one_loss():
     loss = np.repeat([0.1, 0.2], 5) + 1e-15 * np.arange(10)
     rho, *_ = _correlations(settings, values, loss, np.full(10, "cut"))[0]
     assert rho == pytest.approx(0, abs=1e-12)
+
+
+def wave():
+    """Two tanh units that fit a wave; P = 7."""
+    x = np.linspace(-1, 1, 30)[:, None]
+    nets = [mlp((2,), activation="tanh", seed=s, dtype="float64") for s in range(6)]
+    objective = measure.StackedObjective(nets, x, np.sin(3 * x), block=1)
+    return objective, objective.stack(nets)
+
+
+def test_newton_and_descent_lead_to_critical_points():
+    """By gradients from central differences of the loss; a descent never rises; a minimum has no negative curvature."""
+    objective, starts = wave()
+    kinds = set()
+    for theta in starts:
+        near, taken = measure.newton(objective, theta, radius=1.0, hessians=80)
+        low, _ = measure.descend(objective, theta, hessians=200)
+        assert taken <= 80
+        assert objective.gradient(low[None])[0][0] < objective.gradient(theta[None])[0][0]
+        for end, kind in ((near, "newton"), (low, "minimum")):
+            point = critical_point(objective, end, hessians=40)
+            if not point.arrived:
+                continue
+            kinds.add(kind)
+            steps = 1e-5 * np.eye(len(theta))
+            slope = [
+                (objective.gradient((point.theta + s)[None])[0][0] - objective.gradient((point.theta - s)[None])[0][0])
+                / 2e-5
+                for s in steps
+            ]
+            np.testing.assert_allclose(slope, 0, atol=1e-8)
+            if kind == "minimum":
+                assert point.eigenvalues.min() > -1e-6 * point.eigenvalues.max()
+    assert kinds == {"newton", "minimum"}
+
+
+def test_newton_reaches_a_saddle_that_descent_leaves():
+    """At the constant output both units are zero: a saddle, to which Newton's method returns from nearby."""
+    objective, _ = wave()
+    saddle = np.zeros(7)
+    near = saddle + 1e-3 * np.random.default_rng(0).normal(size=7)
+    constant = objective.gradient(saddle[None])[0][0]
+    back, _ = measure.newton(objective, near, radius=0.1)
+    low, _ = measure.descend(objective, near)
+    assert objective.gradient(back[None])[0][0] == pytest.approx(constant, rel=1e-6)
+    assert objective.gradient(low[None])[0][0] < 0.5 * constant
+    for bad in ({"radius": 0.0}, {"hessians": 0}):
+        with pytest.raises(UserError):
+            measure.newton(objective, near, **bad)
+    with pytest.raises(UserError):
+        measure.descend(objective, near, hessians=0)
+
+
+def test_losses_are_grouped_where_they_differ_clearly():
+    groups = levels(np.array([2.0, 1.0, 1.001, 1.02, 2.001]))
+    assert [sorted(group.tolist()) for group in groups] == [[1, 2], [3], [0, 4]]
+    (finding,) = distinct_losses(np.array([2.0, 1.0, 1.0]), np.array([0.3, 0.9, 1.0]))
+    assert "The lower the loss at a critical point, the more" in finding.text
+    assert "1 (ratio 0.95 (0.9 to 1), 2 nets), 2 (ratio 0.3, 1 net)" in finding.text
+    (finding,) = distinct_losses(np.array([2.0, 1.0]), np.array([0.9, 0.3]))
+    assert "do not have more" in finding.text
+    assert distinct_losses(np.array([1.0, 1.0]), np.array([0.9, 0.3])) == []
+
+
+@pytest.mark.slow
+def test_searches_of_the_default_net_reach_several_losses():
+    settings = RATIO.settings(seeds=20, epochs=3000)
+    result = runner.execute("minimal-ratio", settings, Context()).result
+    critical = kinds_of(result) == "critical"
+    assert critical.sum() >= 15
+    assert len(levels(result.loss[critical])) >= 3
+    assert (result.start_norm > 1e-6).all()
+
+
+@pytest.mark.slow
+def test_digits_are_fitted_in_the_mean_square():
+    settings = build(RATIO.settings, {"task": "digits", "epochs": 200, "seeds": 2, "hessians": 40})
+    assert settings.net == "2"
+    assert settings.parameters == 64
+    x, y = settings.data()
+    assert x.shape == (300, 16)
+    np.testing.assert_array_equal(y.sum(axis=1), 1)
+    done = runner.execute("minimal-ratio", settings, Context())
+    models, histories = function_training.fit(
+        settings, ("2",), Context(), keep=settings.steps().tolist(), dtype="float64", data=(x, y)
+    )
+    keep = sorted(set(settings.steps().tolist()))
+    for s, (model, history) in enumerate(zip(models, histories, strict=True)):
+        measure.assign(model, history.weights[keep.index(done.result.steps[s])])
+        error = np.mean((np.asarray(model(x)) - y) ** 2)
+        assert done.result.start_loss[s] == pytest.approx(error, rel=1e-9)
+    assert done.figures()
+    for wrong in ({"func": "sign"}, {"points": 20}, {"domain": (0.0, 1.0)}, {"scale": "raw"}):
+        with pytest.raises(UserError, match="`task` is digits"):
+            build(RATIO.settings, {"task": "digits", **wrong})

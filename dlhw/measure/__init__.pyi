@@ -6,7 +6,6 @@ from .barriers import barrier_over_chord as barrier_over_chord
 from .barriers import barrier_over_mean as barrier_over_mean
 from .critical import CriticalPoint as CriticalPoint
 from .critical import critical_point as critical_point
-from .critical import descend as descend
 from .directions import Plane as Plane
 from .directions import normalized as normalized
 from .directions import path_plane as path_plane
@@ -37,6 +36,8 @@ from .model_tools import assign as assign
 from .model_tools import flat as flat
 from .model_tools import layer_parts as layer_parts
 from .model_tools import restore_weights as restore_weights
+from .newton import descend as descend
+from .newton import newton as newton
 from .norms import Norms as Norms
 from .objective import Objective as Objective
 from .objective import Value as Value

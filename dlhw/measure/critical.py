@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -111,66 +110,6 @@ def critical_point(
         ended or "stalled",  # no damping lowers |g|: a minimum of it, to rounding
         taken,
     )
-
-
-def descend(
-    objective: StackedObjective,
-    theta: Array,
-    *,
-    hessians: int = 100,
-    progress: Callable[[int, float], None] | None = None,
-) -> tuple[Array, int]:
-    """Minimize the loss itself with Newton's method in a trust region.
-
-    Where a search on |g|^2 ends in a gradient-flat region, this leads to a minimum of the loss near it, from which
-    :func:`critical_point` reaches rounding. The step solves the trust-region problem exactly (More and Sorensen 1983,
-    Computing a trust region step), with the method `trust-exact` of SciPy.
-
-    Args:
-        objective: the loss of small dense nets.
-        theta: weights of one net at which it starts, (P,).
-        hessians: largest number of Hessians.
-        progress: called with the number of Hessians taken and |g|.
-
-    Returns:
-        The weights where it ended, (P,), and the number of Hessians taken.
-
-    Raises:
-        UserError: for fewer than one Hessian.
-
-    Example:
-        >>> import numpy as np
-        >>> from dlhw import measure, models
-        >>> x = np.linspace(-1, 1, 20)[:, None]
-        >>> net = models.mlp((2,), activation="tanh", seed=0, dtype="float64")
-        >>> objective = measure.StackedObjective([net], x, np.sin(3 * x), block=1)
-        >>> end, taken = measure.descend(objective, measure.flat(net), hessians=5)
-        >>> objective.gradient(end[None])[0] < objective.gradient(measure.flat(net)[None])[0]
-        array([ True])
-    """
-    from scipy.optimize import minimize
-
-    require(hessians >= 1, f"`hessians` {hessians} must be at least 1")
-    taken, size = 0, np.nan
-
-    def value(at: Array) -> tuple[float, Array]:
-        nonlocal size
-        (loss,), (gradient,) = objective.gradient(at[None].astype(objective.dtype))
-        size = float(np.linalg.norm(gradient))
-        return float(loss), gradient.astype(float)
-
-    def matrix(at: Array) -> Array:
-        nonlocal taken
-        taken += 1
-        if progress is not None:
-            progress(taken, size)
-        return np.asarray(objective.hessian(at[None].astype(objective.dtype))[2][0].astype(float))
-
-    options = {"gtol": 1e-10, "maxiter": hessians - 1, "max_trust_radius": 50.0}
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        end = minimize(value, theta.astype(float), jac=True, hess=matrix, method="trust-exact", options=options)
-    return np.asarray(end.x.astype(theta.dtype)), taken
 
 
 def _end(objective: StackedObjective, at: _Point, spent: bool) -> Literal["rounding", "budget", "overflow"] | None:

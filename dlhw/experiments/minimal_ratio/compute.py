@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from dlhw.training import History
 
 
+RADIUS = 1.0
+"""Length of the longest Newton step."""
+
+
 def run(settings: Settings, context: Context) -> Result:
     """Train the nets as one stack, then drive each to a critical point and take its spectrum."""
     from threadpoolctl import threadpool_limits
@@ -133,31 +137,45 @@ def _nearest(
 ) -> tuple[CriticalPoint, int, bool]:
     """Return the critical point that a search reaches, the Hessians it took, and whether the loss was minimized.
 
-    Two fifths of the Hessians are for the search on |g|^2. Where that has not arrived, the loss is minimized from the
-    same start with another two fifths, and the last fifth goes from there to rounding.
+    Three ways from the same start, until one arrives; each ends with a search on |g|^2 that goes to rounding. Newton's
+    method leads to whichever critical point is near; the search on |g|^2 alone, Levenberg-Marquardt, comes to rest more
+    often; where it ends in a gradient-flat region, minimizing the loss leads out of it.
     """
-    from dlhw.measure import critical_point, descend
+    from dlhw.measure import critical_point, descend, newton
     from dlhw.training import Stopped
 
-    before = 0
+    before, budget = 0, settings.hessians
 
     def progress(done: int, size: float) -> None:
-        task.report(min(before + done, settings.hessians), size)
+        task.report(min(before + done, budget), size)
         if task.should_stop():
             raise Stopped
 
-    share, arrival = max(1, settings.hessians * 2 // 5), settings.arrival
-    end = critical_point(objective, theta, tolerance=arrival, hessians=share, progress=progress)
-    if (end.arrived and end.ended in ("rounding", "stalled")) or settings.hessians < 5:
-        return end, end.hessians, False
-    before = end.hessians
-    lower, taken = descend(objective, theta, hessians=share, progress=progress)
-    before += taken
-    budget = max(1, settings.hessians - before)
-    minimum = critical_point(objective, lower, tolerance=arrival, hessians=budget, progress=progress)
-    if not minimum.gradient_norm < end.gradient_norm:
-        return end, before + minimum.hessians, False
-    return minimum, before + minimum.hessians, True
+    def polish(start: Array, hessians: int) -> CriticalPoint:
+        most = max(1, min(hessians, budget - before))
+        return critical_point(objective, start, tolerance=settings.arrival, hessians=most, progress=progress)
+
+    descended = False
+    point: CriticalPoint | None = None
+    for way, share in (("newton", budget // 5), ("squares", budget // 4), ("minimum", budget)):
+        start, minimizes, most = theta, way == "minimum", max(1, share)
+        if way != "squares":
+            allowed = max(1, min(most, budget - before) - budget // 20)
+            start, taken = (
+                descend(objective, theta, hessians=allowed, progress=progress)
+                if minimizes
+                else newton(objective, theta, radius=RADIUS, hessians=allowed, progress=progress)
+            )
+            before, most = before + taken, max(1, budget // 20) if way == "newton" else budget
+        end = polish(start, most)
+        before += end.hessians
+        if point is None or not point.gradient_norm <= end.gradient_norm:
+            point, descended = end, minimizes
+        if (end.arrived and end.ended in ("rounding", "stalled")) or before >= budget:
+            break
+    if point is None:
+        raise RuntimeError("no way was tried")
+    return point, before, descended
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw.experiments.minimal_ratio.levels import distinct_losses
 from dlhw.experiments.minimal_ratio.spec import Array, Result, Settings
 from dlhw.experiments.minimal_ratio.spectra import settled_size, spectrum_numbers
 from dlhw.measure.eigenvalue_signs import inertia
@@ -29,6 +30,7 @@ def critical_points(settings: Settings, result: Result, mask: NDArray[np.bool_])
         f"{format_median_range(numbers['zero'])} of {settings.parameters} are zero to rounding."
     )
     return [
+        *distinct_losses(result.loss[mask], numbers["ratio"]),
         Finding("critical-points", reached),
         Finding("minimal-ratio", ratio),
         *_unsettled(numbers),

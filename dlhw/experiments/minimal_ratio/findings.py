@@ -14,6 +14,7 @@ from dlhw.present import findings
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import NONE, format_median_range, format_number
 from dlhw.present.tables import Summary, statistics
+from dlhw.runs.settings import described
 
 COLUMNS = {
     "loss": "MSE",
@@ -65,12 +66,15 @@ def summary(settings: Settings, result: Result) -> Summary:
         *_incomplete(settings, result, kinds),
         *_strict(settings, result),
         *_trends(result, kinds),
+        *_end_of_training(settings, result),
         *_stopped_in_training(settings, stopped),
         *_piecewise(settings),
         *findings.one_seed(settings.seeds, "net"),
         *findings.diverged([settings.net], result.diverged_at[None]),
     ]
-    return Summary(title, ("", "nets", *COLUMNS.values()), tuple(rows), tuple(all_findings), numbers)
+    return Summary(
+        title, ("", "nets", *COLUMNS.values()), tuple(rows), tuple(all_findings), numbers, described(settings)
+    )
 
 
 def _stopped(result: Result) -> dict[str, Array] | None:
@@ -111,6 +115,22 @@ def _strict(settings: Settings, result: Result) -> list[Finding]:
         "the strict one towards one half."
     )
     return [Finding("strict-ratio", text)]
+
+
+def _end_of_training(settings: Settings, result: Result) -> list[Finding]:
+    """State what the usual figure shows: every eigenvalue above zero counted where training stopped."""
+    if result.start_eigenvalues is None or not np.isfinite(result.start_norm).any():
+        return []
+    known = np.isfinite(result.start_norm)
+    norms, values = result.start_norm[known], result.start_eigenvalues[known]
+    below = int((norms < settings.arrival).sum())
+    text = (
+        "The usual mistake is to count eigenvalues above zero where training stops: their share there is "
+        f"{format_median_range((values > 0).mean(axis=1))}, but the gradient does not vanish (|g| is "
+        f"{format_median_range(norms)}, and below {settings.arrival:g} in {below} of {len(norms)} nets), so that "
+        "share does not tell a minimum from a saddle."
+    )
+    return [Finding("stopped-in-training", text)]
 
 
 def _stopped_in_training(settings: Settings, stopped: dict[str, Array] | None) -> list[Finding]:

@@ -24,7 +24,7 @@ Array = NDArray[np.floating]
 
 FLAT = 0.1
 """|Hg|/|g| relative to that of a random direction, below which a region counts as gradient-flat."""
-FIRST = 30
+FIRST = 100
 """Steps of the shortest training; searches that start earlier all end at the constant output."""
 CHECKS = 50
 """Points of the training at which `stop` gradient-norm looks at |g|."""
@@ -44,13 +44,18 @@ class Settings(FunctionSettings):
         "Activation of the hidden layers; the Hessian of a ReLU net ignores the points where it is not differentiable.",
     )
     seeds: int = option(100, "Number of nets, seed to seed + n - 1.", also=("--runs",))
-    net: str = option("3", "Hidden widths, such as 3 or 10-10, or deep, middle, shallow.")
+    net: str = option(
+        "3",
+        "Hidden widths, such as 3 or 10-10, or deep, middle, shallow.",
+        notation=architectures.DENSE_NOTATION,
+        describe=architectures.describe,
+    )
     lengths: Literal["spread", "equal"] = option(
         "spread",
-        "spread: the nets train for 30 to `epochs` steps, logarithmically spaced; equal: all for `epochs` steps.",
+        "spread: the nets train for 100 to `epochs` steps, logarithmically spaced; equal: all for `epochs` steps.",
     )
     arrival: float = option(1e-8, "Gradient norm below which a net has reached a critical point.")
-    hessians: int = option(220, "Largest number of exact Hessians per net.")
+    hessians: int = option(300, "Largest number of exact Hessians per net.")
     stop: Literal["critical", "gradient-norm"] = option(
         "critical", "gradient-norm: also show the points where the gradient norm first fell below `threshold`."
     )
@@ -219,8 +224,8 @@ SECTION = Section(
         "Taking a minimizer of |g|² that ends where Hg = 0 but g does not for a critical point.",
         "Ending the search at |g| = 1e-8: near a degenerate point, curvatures of 1e-4 then mean nothing but nearness.",
     ),
-    answer="types-of-critical-points",
-    quick_settings={"seeds": 24, "epochs": 3000, "hessians": 90},
+    answer="distinct-losses",
+    quick_settings={"seeds": 16, "epochs": 3000, "hessians": 200},
     runs=(
         SectionRun("A small net on a function"),
         SectionRun("A small net on images of digits", {"task": "digits"}, preset="complete"),
