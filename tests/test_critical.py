@@ -22,6 +22,7 @@ from dlhw.measure.eigenvalue_signs import chance_curvature, effective_rank, grad
 from dlhw.runs import experiment as registry
 from dlhw.runs import function_training, runner
 from dlhw.runs.context import Context
+from dlhw.runs.settings import build
 
 keras = pytest.importorskip("keras")
 

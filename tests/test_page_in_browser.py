@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from dlhw.report import writer
-from dlhw.report.contents import compose
+from dlhw.report.composition import compose
 from dlhw.runs.run import load
 from tests.test_interactive import KEPT
 

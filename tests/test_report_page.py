@@ -155,7 +155,7 @@ def test_presets_grow_and_their_runs_have_the_order_of_the_file(tmp_path):
     sizes = {p: [len(report.preset_settings(name, p)) for name in registry.names()] for p in PRESETS}
     assert all(a <= b for a, b in zip(sizes["full"], sizes["complete"], strict=True))
     functions = [[s.func for s in report.preset_settings("simulate", p)] for p in PRESETS]
-    assert functions == [["sinc", "sign"], ["sinc", "sign"], ["sinc", "sign", "square"]]
+    assert functions == [["sinc", "sign"], ["sinc", "sign"], ["sinc", "sign", "square", "sinc", "sinc"]]
     assert [s.data for s in report.preset_settings("classify", "complete")] == ["mnist", "fashion-mnist", "cifar10"]
     assert [s.data for s in report.preset_settings("classify", "complete", "digits")] == ["digits"]
     full = [report.preset_settings(name, "full")[0] for name in registry.names()]
@@ -218,9 +218,9 @@ def test_a_data_set_that_is_not_at_hand_is_left_out_with_a_line(tmp_path, tiny_r
 def test_the_first_screen_answers_every_question(run):
     made = report.compose([stored.load(KEPT / name / "default") for name in ("sweep-batch", "gradient-norm")])
     batch, gradient = made.sections
-    assert batch.runs[0].findings[0].code == "at-chance"  # which is no answer
-    assert batch.answer.startswith("Largest Hessian eigenvalue")
-    assert gradient.answer.startswith("In every seed, the norm is larger where the loss is larger")
+    assert batch.runs[0].findings[0].code == "large-batches"
+    assert batch.answer.startswith("Batch 8000 is not shown to generalize worse than batch 64")
+    assert gradient.answer.startswith("The gradient norm")
     header = report.html(made).split("</header>")[0]
     assert all(part.question in header and part.thumbnail in header for part in made.sections)
     nothing = dataclasses.replace(batch, runs=(dataclasses.replace(batch.runs[0], findings=()),))
@@ -244,10 +244,12 @@ def test_a_notebook_shows_the_section_of_a_run(run):
     text = run._repr_html_()
     page = Page(f"<main>{text}</main>".replace("<!DOCTYPE html>", ""))
     assert page.sections() == ["simulate"]
-    assert page.all("script") == []
+    assert page.all("script")  # its charts
+    assert all("src" not in script for script in page.all("script"))
     assert len(page.all("img")) == len(run.figures())
     assert all(sentence in " ".join(page.words) for sentence in run.summary().sentences)
     selectors = re.findall(r"^([^{\n]+) \{", text.split("</style>")[0], re.M)
+    assert "<script" not in text.split("</style>")[0]
     assert selectors
     assert all(one.strip().startswith(".dlhw-run ") for line in selectors for one in line.split(","))
 

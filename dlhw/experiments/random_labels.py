@@ -79,7 +79,6 @@ SECTION = Section(
         "Drawing new labels in every epoch: then nothing can be learned, and the net seems unable to fit noise.",
         "Shuffling the test labels too: test accuracy is then at chance whatever was learned.",
     ),
-    answer="labels-fitted",
     quick_settings={"data": "digits", "net": "200-100", "examples": 600, "epochs": 60, "learning_rate": 0.001},
 )
 

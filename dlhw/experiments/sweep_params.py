@@ -73,15 +73,7 @@ SECTION = Section(
     "1-3 b",
     "Number of parameters and generalization",
     assignment_settings=(
-        "data",
-        "nets",
-        "epochs",
-        "batch_size",
-        "learning_rate",
-        "momentum",
-        "optimizer",
-        "activation",
-        "init",
+        *("data", "nets", "epochs", "batch_size", "learning_rate", "momentum", "optimizer", "activation", "init"),
     ),
     captions={"generalization": "Loss, error and their gaps after the last epoch against the number of parameters."},
     pitfalls=(
@@ -89,7 +81,6 @@ SECTION = Section(
         "Training with a small learning rate for few epochs: no net has fitted, and what is compared is speed, not "
         "generalization.",
     ),
-    answer="rank-correlation",
     quick_settings={
         "data": "digits",
         "nets": ("4-4", "10-5", "20-10", "50-9", "100-20", "300-50"),

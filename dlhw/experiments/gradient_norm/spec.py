@@ -118,7 +118,6 @@ SECTION = Section(
         "moment.",
         "Adding up the norms of layers: only their squares add up.",
     ),
-    answer="rank-correlation",
     quick_settings={"epochs": 2000, "seeds": 2},
 )
 

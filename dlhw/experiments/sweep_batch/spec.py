@@ -64,7 +64,6 @@ SECTION = Section(
         "is called flat.",
         "Comparing sharpness, which depends on the scale of the weights, between nets of different scale.",
     ),
-    answer="range-of-ends",
     quick_settings={
         "data": "digits",
         "net": "8c3-p2-30",
