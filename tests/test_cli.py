@@ -290,7 +290,7 @@ def test_a_run_can_have_a_name_and_its_table_leaves_as_csv(inside, tmp_path):
 def test_the_list_says_when_and_what_was_found(inside, tmp_path):
     inside(*TINY)
     text = " ".join(inside("list")[1].replace("│", " ").split())
-    assert re.search(r"\d{4}-\d\d-\d\d, CPU, \d+ s\. The training MSE", text)
+    assert re.search(r"\d{4}-\d\d-\d\d, CPU, \d+ s\. This run does not say whether depth helps", text)
 
 
 @pytest.mark.parametrize(

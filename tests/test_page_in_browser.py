@@ -39,7 +39,7 @@ const named = (f, text) => [...f.querySelectorAll("button")].find(b => b.textCon
 const stops = f => [...Array(Number(slider(f).max) + 1).keys()];
 const live = f => f.querySelector(".chart-unseen").textContent;
 const read = f => ({ value: f.querySelector("output").textContent, rows: table(f), live: live(f) });
-const visible = e => getComputedStyle(e).display !== "none";
+const visible = e => e.checkVisibility();
 const all = selector => [...document.querySelectorAll(selector)];
 """
 
