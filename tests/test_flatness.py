@@ -86,7 +86,7 @@ def test_a_pair_with_a_training_that_diverged_has_no_line_and_says_so():
     assert "2 of 2 trainings of one of the two nets of learning-rate=0.05,1e30 diverged" in text
     learned = done.result.train_accuracy * 0 + 0.9
     done = dataclasses.replace(done, result=dataclasses.replace(done.result, train_accuracy=learned))
-    assert "learning-rate=0.05,1e30: no line" in " ".join(done.summary().sentences)
+    assert "learning rate 0.05 and 1e+30: no line" in " ".join(done.summary().sentences)
     assert done.figures()
 
 

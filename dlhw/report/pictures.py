@@ -25,7 +25,8 @@ COLORS = 24
 def picture(section: Section, anchor: str, name: str, fig: Figure, chart: InteractiveFigure | None = None) -> Picture:
     """Return a figure of a run as a picture: in the smaller of its two forms for the page, as PNG beside it."""
     png, svg = (render.render(fig, form) for form in ("png", "svg"))
-    kind, data = min((("png", png), ("svg+xml", svg)), key=lambda pair: len(pair[1]))
+    forms = (("png", _of_few_colors(png)), ("svg+xml", svg))
+    kind, data = min(forms, key=lambda pair: len(pair[1]))
     caption = section.captions.get(name, name)
     title = next((axes.get_title("left") for axes in fig.axes if axes.get_title("left")), "")
     width, height = (round(96 * inches) for inches in fig.get_size_inches())
@@ -44,6 +45,16 @@ def thumbnail(png: bytes) -> str:
     buffer = io.BytesIO()
     small.quantize(COLORS, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     return _uri("png", buffer.getvalue())
+
+
+def _of_few_colors(png: bytes) -> bytes:
+    """Return a PNG with a palette of 256 colours: figures have few, and the page carries a third of the bytes."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as whole:
+        whole.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _uri(kind: str, data: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.experiments.interpolate.spec import Result, Settings
+from dlhw.experiments.interpolate.spec import Result, Settings, words
 from dlhw.measure.barriers import barrier_over_chord, barrier_over_mean
 from dlhw.present import findings
 from dlhw.present.curves import CURVES
@@ -46,8 +46,8 @@ def summary(settings: Settings, result: Result) -> Summary:
         numbers[text] = {**{k: statistics(v) for k, v in values.items()}, "diverged": diverged}
         cells = [format_percent(values[k]) for k in PERCENTS] + [format_median_range(values[k]) for k in COLUMNS]
         rows.append((text, *cells, f"{diverged} of {settings.seeds}"))
-        all_findings += _barrier(text, values)
-        curvatures += _curvature(settings, text, values)
+        all_findings += _barrier(words(text), values)
+        curvatures += _curvature(settings, words(text), values)
     numbers["seconds"] = statistics(np.array(result.seconds))
     numbers["line_seconds"] = statistics(np.array(result.line_seconds))
     starts = "from initial weights of their own" if settings.own_start else "from the same initial weights"
@@ -109,9 +109,7 @@ def _barrier(text: str, values: dict[str, Array]) -> list[Finding]:
     text = (
         f"{text}: {verdict}; on the line from net A (first value) to net B (second) the training loss rises "
         f"{format_median_range(height)} nats above the chord, the straight line between the losses of A and B "
-        "(guessing "
-        "among ten classes costs 2.3 nats), and test accuracy "
-        f"{falls}.{follows}"
+        f"(guessing among ten classes costs 2.3 nats), and test accuracy {falls}.{follows}"
     )
     return [Finding("barrier", text)]
 
@@ -125,8 +123,7 @@ def _curvature(settings: Settings, text: str, values: dict[str, Array]) -> list[
         Finding(
             "line-curvature",
             f"{text}: curvature along the line (second derivative of the training loss by the position on it, 0 at A "
-            "and 1 "
-            f"at B) is {format_median_range(a)} at A and {format_median_range(b)} at B: one direction among "
+            f"and 1 at B) is {format_median_range(a)} at A and {format_median_range(b)} at B: one direction among "
             f"{settings.parameters(settings.net):,}, whose scale is the distance of the nets, and not a measure of "
             "flatness.",
         )

@@ -98,6 +98,12 @@ def parse(text: str) -> tuple[Variable, tuple[Value, Value]]:
     return what, (a, b)
 
 
+def words(text: str) -> str:
+    """Return a pair in words: "batch-size=64,512" -> "batch size 64 and 512"."""
+    what, (a, b) = parse(text)
+    return f"{what.axis} {what.text(a)} and {what.text(b)}"
+
+
 @dataclass(frozen=True)
 class Result:
     """R pairs, S seeds, G alphas. Nothing of a line is finite if one of its ends diverged."""
