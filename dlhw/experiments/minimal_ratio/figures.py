@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from dlhw.experiments.minimal_ratio.spec import END_KINDS, Array, Result, Settings, kinds_of, ratios, signs_of
 from dlhw.measure.eigenvalue_signs import inertia
@@ -58,7 +59,7 @@ def _ratio_figure(settings: Settings, result: Result) -> Figure:
             colors: Any = scales.sequential(scale(size[mask]))
             marker: Any = {"c": colors if key == "critical" else "none", "edgecolors": colors, "marker": MARKERS[key]}
             axes.scatter(
-                ratio[mask], result.loss[mask], s=30, linewidths=1.2, label=f"{label}: {mask.sum()} nets", **marker
+                ratio[mask], result.loss[mask], s=30, linewidths=1.2, label=f"{label}: {_nets(mask)}", **marker
             )
         scales.colorbar(fig, axes, scale, "|g|")
     if result.path_eigenvalues is not None and result.path_loss is not None:
@@ -86,6 +87,11 @@ def _plot_mistake(axes: Axes, result: Result) -> None:
     axes.set(xlabel="eigenvalues above 0 / all", xlim=(-0.04, 1.04))
     norms = format_median_range(result.start_norm[known])
     axes.set_title(f"The usual mistake: where training stopped\n|g| {norms}")
+
+
+def _nets(mask: NDArray[np.bool_]) -> str:
+    n = int(mask.sum())
+    return f"{n} net{'s' if n != 1 else ''}"
 
 
 def _log_loss(axes: Axes, loss: Array) -> None:
