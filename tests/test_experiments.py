@@ -173,7 +173,8 @@ def test_one_seed_carries_no_conclusion(tiny):
 
 @pytest.mark.slow
 def test_a_run_whose_nets_all_diverge_is_drawn_and_named(tiny):
-    wild = dataclasses.replace(tiny.settings, learning_rate=1e30, activation="softplus")
+    rates = {"values": (1e29, 1e30)} if tiny.experiment == "sweep" else {"learning_rate": 1e30}
+    wild = dataclasses.replace(tiny.settings, activation="softplus", **rates)
     run = runner.execute(tiny.experiment, wild, Context())
     assert (run.result.diverged_at >= 0).all()
     assert "diverged" in " ".join(run.summary().sentences)
@@ -215,4 +216,4 @@ def test_dead_nets_are_counted():
     np.testing.assert_array_equal(run.result.dead, flat & (run.result.diverged_at < 0))
     count = int(run.result.dead.sum())
     assert 0 < count < 6
-    assert f"{count} of 6 10-10 nets end as a constant" in " ".join(run.summary().sentences)
+    assert f"{count} of 6 trainings of 10-10 end as a constant" in " ".join(run.summary().sentences)
