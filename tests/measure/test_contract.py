@@ -49,8 +49,8 @@ INSTRUMENTS = {
 ARRAYS_ONLY = {  # take no model together with data
     "alpha_grid", "as_float64", "assign", "barrier_over_chord", "barrier_over_mean", "chance_curvature",
     "critical_point", "descend", "effective_rank", "eigenpairs", "filter_axes", "flat", "gradient_flatness", "inertia",
-    "layer_parts", "newton", "normalized", "path_plane", "pca", "random_direction", "random_plane", "random_walk_shares",
-    "resolution", "restore_weights", "spectral_density", "three_point_plane", "trace",
+    "layer_parts", "newton", "normalized", "path_plane", "pca", "random_direction", "random_plane",
+    "random_walk_shares", "resolution", "restore_weights", "spectral_density", "three_point_plane", "trace",
 }  # fmt: skip
 
 
