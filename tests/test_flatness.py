@@ -69,7 +69,9 @@ def test_the_ends_of_a_line_are_the_trained_nets():
 )
 def test_b_differs_from_a_in_the_named_setting_alone(by, settings):
     """On full batches, where the order of the examples, which is B's own, does not matter."""
-    found = run(LINES, "interpolate", by=(by,), seeds=1, alphas=(0.5,), own_start=False, batch_size=100).result
+    done = run(LINES, "interpolate", by=(by,), seeds=1, alphas=(0.5,), own_start=False, batch_size=100)
+    found = done.result
+    assert done.figures().keys() == done.interactive().keys() == {"line"}
     shared = {"models": ("8",), "examples": 100, "batch_size": 100, "learning_rate": 0.05, "seeds": 1}
     a, b = (run(CLASSIFY, "classify", **shared | more).result.train_loss[0, 0, -1] for more in ({}, settings))
     assert a != pytest.approx(b, rel=1e-4)

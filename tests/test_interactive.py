@@ -171,7 +171,8 @@ def test_gradient_norm_raw_and_smoothed(kept):
 
 def test_interpolate_reads_both_curves_and_a_grid_that_misses_the_ends(kept):
     settings, result, shown = figure(kept, "interpolate", "line")
-    assert shown.examples is None  # the kept run was made before images were recorded
+    assert shown.examples is not None
+    assert result.example_probabilities is not None
     pairs = len(settings.by)
     for r in range(pairs):
         for panel, kind, scale in ((shown.panels[r], "loss", 1), (shown.panels[pairs + r], "accuracy", 100)):

@@ -34,13 +34,17 @@ def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigu
         ("accuracy", 100.0, Axis("accuracy (%)", low=0.0, high=100.0)),
     ):
         for r, text in enumerate(settings.by):
-            key, (a, b) = parse(text)
+            what, (a, b) = parse(text)
             lines = []
             for k, which in enumerate(("train", "test")):
                 values = scale * getattr(result, f"{which}_{kind}")[r].astype(np.float64)
                 lines += _both(which, result.alphas, values, coarse, color=0 if kind == "loss" else 1, dash=k)
-            marks = ((0.0, f"A: {a:g}"), (1.0, f"B: {b:g}"))
-            panels.append(Panel(Axis("α"), axis, tuple(lines), title=f"{key} {a:g} to {b:g}", marks=marks))
+            marks = ((0.0, f"A: {what.text(a)}"), (1.0, f"B: {what.text(b)}"))
+            panels.append(
+                Panel(
+                    Axis("α"), axis, tuple(lines), title=f"{what.axis}: {what.text(a)} to {what.text(b)}", marks=marks
+                )
+            )
     return {
         "line": InteractiveFigure(
             tuple(panels),
