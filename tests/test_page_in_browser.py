@@ -69,7 +69,8 @@ def in_browser(page, script, folder, *, width=1000, lazy=False):
 def kept():
     """The kept runs by experiment and name of folder."""
     names = ("simulate", "sweep-batch", "trajectory", "minimal-ratio", "landscape", "sweep-params", "interpolate")
-    return {(p.parent.parent.name, p.parent.name): load(p.parent) for p in KEPT if p.parent.parent.name in names}
+    folders = sorted((p.parent for p in KEPT), key=lambda p: (p.parent.name, p.name != "default", p.name))
+    return {(p.parent.name, p.name): load(p) for p in folders if p.parent.name in names}
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +304,7 @@ def test_the_page_fits_a_phone_and_draws_only_what_is_seen(page, tmp_path):
     await new Promise(done => setTimeout(done, 500));
     const first = built(), figures = all("figure.chart-host").length;
     document.querySelector("#trajectory figure").scrollIntoView();
-    await new Promise(done => setTimeout(done, 1500));
+    for (let k = 0; k < 60 && built() <= first; k++) await new Promise(done => setTimeout(done, 100));
     return { first, figures, then: built(), there: document.querySelectorAll("#trajectory .chart-panels").length,
       wide: document.documentElement.scrollWidth - innerWidth };"""
     got = in_browser(page, script, tmp_path, width=500, lazy=True)
