@@ -243,7 +243,7 @@ def test_trajectory_reads_loss_and_accuracy_along_the_path(kept):
 def test_minimal_ratio_counts_right_and_wrong(kept):
     settings, result, shown = figure(kept, "minimal-ratio", "ratio", "stop=gradient-norm")
     (panel,) = shown.panels
-    assert [view.key for view in shown.views] == ["right", "strict", "mistake"]
+    assert [view.key for view in shown.views] == ["right", "strict", "mistake", "end"]
 
     def points(view):
         pairs = [np.stack([line.x, line.y], 1) for line in panel.lines if line.view == view]
@@ -259,35 +259,24 @@ def test_minimal_ratio_counts_right_and_wrong(kept):
     line = next(line for line in panel.lines if line.view == "mistake")
     np.testing.assert_array_equal(line.details["|g|"], result.path_norm[line.details["seed"] - settings.seed])
     without = figure(kept, "minimal-ratio", "ratio")[2]
-    assert [view.key for view in without.views] == ["right", "strict"]
+    assert [view.key for view in without.views] == ["right", "strict", "end"]
     counts = lines(figure(kept, "minimal-ratio", "signs", "stop=gradient-norm")[2].panels[0], "mistake")
     order = np.argsort(result.loss, kind="stable")
     np.testing.assert_array_equal(counts["positive"].y, (result.eigenvalues > 0).sum(axis=1)[order])
     np.testing.assert_array_equal(counts["negative"].y, (result.eigenvalues < 0).sum(axis=1)[order])
 
 
-def test_minimal_ratio_shows_the_end_of_training_where_it_is_recorded(kept):
-    run = kept["minimal-ratio", "default"]
-
-    @dataclasses.dataclass(frozen=True)
-    class Recorded(type(run.result)):
-        """A result that also holds the end of training."""
-
-        end_eigenvalues: np.ndarray | None = None
-        end_loss: np.ndarray | None = None
-        end_norm: np.ndarray | None = None
-
-    rng = np.random.default_rng(0)
-    n = run.settings.seeds
-    known = {f.name: getattr(run.result, f.name) for f in dataclasses.fields(run.result)}
-    known |= {"end_eigenvalues": np.sort(rng.normal(size=(n, 9))), "end_loss": rng.random(n), "end_norm": rng.random(n)}
-    shown = run.definition.interactive(run.settings, Recorded(**known))["ratio"]
-    assert [view.key for view in shown.views] == ["right", "strict", "end"]
+def test_minimal_ratio_shows_the_end_of_training(kept):
+    settings, result, shown = figure(kept, "minimal-ratio", "ratio")
     (line,) = [line for line in shown.panels[0].lines if line.view == "end"]
-    of = line.details["seed"] - run.settings.seed
-    np.testing.assert_array_equal(line.x, (known["end_eigenvalues"] > 0).mean(axis=1)[of])
-    np.testing.assert_array_equal(line.y, known["end_loss"][of])
-    assert f"{np.median(known['end_norm']):.3g}" in shown.views[2].note
+    of = line.details["seed"] - settings.seed
+    assert sorted(of) == list(range(settings.seeds))
+    np.testing.assert_array_equal(line.x, (result.start_eigenvalues > 0).mean(axis=1)[of])
+    np.testing.assert_array_equal(line.y, result.start_loss[of])
+    np.testing.assert_array_equal(line.details["|g|"], result.start_norm[of])
+    older = dataclasses.replace(result, start_eigenvalues=None)
+    views = kept["minimal-ratio", "default"].definition.interactive(settings, older)["ratio"].views
+    assert [view.key for view in views] == ["right", "strict"]
 
 
 def test_landscape_embeds_its_surface_and_reads_its_path(kept):

@@ -219,10 +219,17 @@ def test_the_first_screen_answers_every_question(run):
     made = report.compose([stored.load(KEPT / name / "default") for name in ("sweep-batch", "gradient-norm")])
     batch, gradient = made.sections
     assert batch.runs[0].findings[0].code == "large-batches"
-    assert batch.answer.startswith("Batch 8000 is not shown to generalize worse than batch 64")
+    assert batch.answer.startswith("Batch 8000 has learned nothing yet (training accuracy 17.6 %)")
+    assert "batch 8000 is not shown to generalize worse than batch 64" in batch.answer
     assert gradient.answer.startswith("The gradient norm")
     header = report.html(made).split("</header>")[0]
     assert all(part.question in header and part.thumbnail in header for part in made.sections)
+    functions = report.compose(
+        [stored.load(KEPT / "simulate" / name) for name in ("default", "func=sign", "func=square")]
+    )
+    assert re.fullmatch(
+        r"The cardinal sine: Depth is not .*\. The sign function: On this .*\.", functions.sections[0].answer
+    )
     nothing = dataclasses.replace(batch, runs=(dataclasses.replace(batch.runs[0], findings=()),))
     assert nothing.answer == ""
 

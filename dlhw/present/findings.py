@@ -161,7 +161,7 @@ def _not_separated(
         return "some trainings diverged"
     overlapping = [name for name, v in ranked[1:] if float(v.min()) <= float(mine.max())]
     if overlapping:
-        return f"its range overlaps that of {' and '.join(overlapping)}"
+        return f"the range of {best} overlaps that of {' and '.join(overlapping)}"
     errors = dict(zip(names, standard_errors if standard_errors is not None else [0.0] * len(names), strict=True))
     gaps = {name: float(np.median(v) - np.median(mine)) for name, v in ranked[1:]}
     combined = {name: float(np.hypot(errors[name], errors[best])) for name in gaps}

@@ -111,6 +111,7 @@ def _part(run: Run, anchor: str, heading: str, path: Path | None) -> ReportRun:
         numbers=summary.numbers,
         all_diverged=run.all_diverged,
         path=path,
+        main=presets.in_every_preset(run),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ class ReportRun:
     numbers: dict[str, Any]
     all_diverged: bool
     path: Path | None = None  # of the run folder
+    main: bool = False  # whether every preset has the run
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -102,10 +104,16 @@ class ReportSection:
     @property
     def answer(self) -> str:
         """The finding that answers the question; of a long one, what stands before its first semicolon."""
-        findings = [finding for run in self.runs for finding in run.findings]
+        main = [run for run in self.runs if run.main]
+        if len(main) < 2:
+            return self._answer_of(self.runs[:1]) or self._answer_of(self.runs)
+        return " ".join(f"{run.heading}: {self._answer_of([run])}" for run in main)
+
+    def _answer_of(self, runs: Sequence[ReportRun]) -> str:
+        findings = [finding for run in runs for finding in run.findings]
         if not findings:
             return ""
-        answers = [f for f in self.runs[0].findings if f.code == self.answered_by][-1:]
+        answers = [f for f in findings if f.code == self.answered_by][-1:]
         answers += [f for f in findings if f.code not in LIMITS]
         chosen = next(iter(answers), findings[0])
         text = chosen.text if chosen.code == "not-separated" or len(chosen.text) <= LONG else _clause(chosen.text)

@@ -23,24 +23,24 @@ NEVER_DOWNLOADED = ("cifar10",)
 """Data sets that a report uses only where their files are at hand: an archive of 170 MB."""
 _SECONDS: dict[str, dict[str, float]] = {
     "quick": {
-        "simulate": 4,
-        "classify": 2,
-        "trajectory": 1,
+        "simulate": 3,
+        "classify": 4,
+        "trajectory": 2,
         "gradient-norm": 2,
-        "minimal-ratio": 5,
-        "landscape": 2,
-        "random-labels": 1,
-        "sweep-params": 4,
-        "interpolate": 5,
-        "sweep-batch": 12,
-        "sweep": 9,
+        "minimal-ratio": 9,
+        "landscape": 3,
+        "random-labels": 2,
+        "sweep-params": 8,
+        "interpolate": 21,
+        "sweep-batch": 21,
+        "sweep": 12,
     },
     "full": {
         "simulate": 7,
         "classify": 420,
         "trajectory": 80,
         "gradient-norm": 6,
-        "minimal-ratio": 57,
+        "minimal-ratio": 45,
         "landscape": 29,
         "random-labels": 780,
         "sweep-params": 140,
@@ -49,7 +49,8 @@ _SECONDS: dict[str, dict[str, float]] = {
         "sweep": 800,
     },
 }
-"""Measured on two virtual cores of an AMD EPYC; only their proportions matter once the first experiment has run."""
+"""Measured on two virtual cores, the quick ones of a Xeon, the full ones of an AMD EPYC; only their proportions matter
+once the first experiment has run."""
 
 
 def preset_settings(name: str, preset: Preset, data: str = "") -> tuple[Any, ...]:
@@ -100,6 +101,12 @@ def _place(run: Run, sets: Sequence[str] = ("",)) -> int | None:
         if run.settings in [_settings(run.experiment, planned, way, data) for way in ways for data in sets]:
             return k
     return None
+
+
+def in_every_preset(run: Run) -> bool:
+    """Return whether a run is one that its section plans for every preset."""
+    place = _place(run)
+    return place is not None and run.definition.section.runs[place].preset == PRESETS[0]
 
 
 def heading(run: Run) -> str:

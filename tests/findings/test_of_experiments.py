@@ -211,7 +211,8 @@ def test_classify_ranks_by_loss_and_by_errors_apart_and_names_the_diverged():
         "This run does not show which net learns these images best: by the median, 5 has the lowest test "
     )
     assert (
-        "error (in %, 100 minus the accuracy), 10 (5 to 15), 2 seeds; next is 9 with 15 (10 to 20); its range " in text
+        "error (in %, 100 minus the accuracy), 10 (5 to 15), 2 seeds; next is 9 with 15 (10 to 20); the range of 5 "
+        in text
     )
     better = dataclasses.replace(result, test_accuracy=result.test_accuracy * np.array([[[1.15]], [[0.85]]]))
     assert said(NETS, settings, better).startswith("9 learns these images best: 9 has the lowest test error")

@@ -33,7 +33,7 @@ def test_diverged():
     ("values", "code", "text"),
     [
         ([[1.0, 2.0], [2.1, 4.0]], "separated", "all of its seeds lie below all seeds of the others"),
-        ([[1.0, 2.0], [2.0, 4.0]], "not-separated", "its range overlaps that of b"),
+        ([[1.0, 2.0], [2.0, 4.0]], "not-separated", "the range of a overlaps that of b"),
         ([[1.0], [3.0]], "one-seed", "nothing can be concluded"),
         ([[1.0, np.nan], [3.0, 4.0]], "not-separated", "some trainings diverged"),
         ([[1.0, 2.0], [np.nan, np.nan]], "not-separated", "The error of a is 1.5"),

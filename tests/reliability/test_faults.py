@@ -265,7 +265,9 @@ def test_threads_begin_the_parts_once(tmp_path):
         for k in range(20):
             parts = FolderCheckpoints(tmp_path / str(k) / "parts")
             with ThreadPoolExecutor(4) as pool:
-                list(pool.map(lambda n, parts=parts: parts.put(f"part {n}", {"a": np.arange(3.0)}), range(4)))
+                list(pool.map(lambda n, parts=parts: parts.put(f"part {n}", {"a": np.arange(3.0) + n}), range(4)))
+            for n in range(4):
+                np.testing.assert_array_equal(parts.get(f"part {n}")["a"], np.arange(3.0) + n)
     finally:
         sys.setswitchinterval(interval)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.datasets.loading import Data
+
+if TYPE_CHECKING:
+    import keras
 
 Array = NDArray[np.floating]
 
@@ -28,7 +31,7 @@ def unmeasured(data: Data, points: int) -> dict[str, np.ndarray]:
     }
 
 
-def probabilities(model: Any, a: list[Array], b: list[Array], alphas: Array, data: Data) -> NDArray[np.float16]:
+def probabilities(model: keras.Model, a: list[Array], b: list[Array], alphas: Array, data: Data) -> NDArray[np.float16]:
     """Return the softmax of the outputs at (1 - alpha) a + alpha b, (alphas, images, classes).
 
     Args:

@@ -31,12 +31,21 @@ def critical_points(settings: Settings, result: Result, mask: NDArray[np.bool_])
     )
     return [
         *distinct_losses(result.loss[mask], numbers["ratio"]),
-        Finding("critical-points", reached),
+        Finding("critical-points", reached + _by_descent(result, mask)),
         Finding("minimal-ratio", ratio),
         *_unsettled(numbers),
         _types(eigenvalues, norms),
         *_constant_output(settings, result.loss[mask], numbers["positive"]),
     ]
+
+
+def _by_descent(result: Result, mask: NDArray[np.bool_]) -> str:
+    """State how many of the critical points were reached by minimizing the loss."""
+    if result.descended is None or not (mask & result.descended).any():
+        return ""
+    return (
+        f" {int((mask & result.descended).sum())} of them were reached by minimizing the loss, which finds minima only."
+    )
 
 
 def _unsettled(numbers: dict[str, Array]) -> list[Finding]:

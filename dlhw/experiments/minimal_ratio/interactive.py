@@ -47,17 +47,16 @@ def _ratio(settings: Settings, result: Result) -> InteractiveFigure:
                 f"{_median(path)}: points on the way down, not critical points.",
             )
         )
-    ends = [getattr(result, f"end_{name}", None) for name in ("eigenvalues", "loss", "norm")]
-    if all(array is not None for array in ends):
-        eigenvalues, loss, norm = (np.asarray(array) for array in ends)
-        counted = ratios(strict, eigenvalues)
-        lines.append(_points(settings, "after training", counted, loss, norm, 7, END))
+    if result.start_eigenvalues is not None:
+        loss, norm = result.start_loss, result.start_norm
+        counted = ratios(strict, result.start_eigenvalues)
+        lines.append(_points(settings, "end of training", counted, loss, norm, 7, END))
         views.append(
             View(
                 END,
                 "Usual mistake: end of training",
-                f"Every eigenvalue above 0 counted after {settings.epochs} steps, {_median(counted)}: |g| is "
-                f"{format_median_range(norm)} there, and has not vanished.",
+                f"Every eigenvalue above 0 counted where training ended, {_median(counted)}: |g| is "
+                f"{format_median_range(norm[np.isfinite(norm)])} there, and has not vanished.",
             )
         )
     return InteractiveFigure(

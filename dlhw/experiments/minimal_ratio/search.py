@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,28 +65,21 @@ def _nearest(
         if task.should_stop():
             raise Stopped
 
-    def polish(start: Array, hessians: int) -> CriticalPoint:
-        most = max(1, min(hessians, budget - before))
-        return critical_point(objective, start, tolerance=settings.arrival, hessians=most, progress=progress)
+    def starts() -> Iterator[tuple[tuple[Array, int], int]]:
+        """Yield weights, the Hessians that they took, and the most for |g|^2; a way is tried when it is asked for."""
+        last = budget // 20
+        yield newton(objective, theta, radius=RADIUS, hessians=max(1, budget // 5 - last), progress=progress), last
+        yield (theta, 0), budget // 4
+        yield descend(objective, theta, hessians=max(1, budget - before - last), progress=progress), budget
 
-    descended = False
-    point: CriticalPoint | None = None
-    for way, share in (("newton", budget // 5), ("squares", budget // 4), ("minimum", budget)):
-        start, minimizes, most = theta, way == "minimum", max(1, share)
-        if way != "squares":
-            allowed = max(1, min(most, budget - before) - budget // 20)
-            start, taken = (
-                descend(objective, theta, hessians=allowed, progress=progress)
-                if minimizes
-                else newton(objective, theta, radius=RADIUS, hessians=allowed, progress=progress)
-            )
-            before, most = before + taken, max(1, budget // 20) if way == "newton" else budget
-        end = polish(start, most)
-        before += end.hessians
-        if point is None or not point.gradient_norm <= end.gradient_norm:
-            point, descended = end, minimizes
-        if (end.arrived and end.ended in ("rounding", "stalled")) or before >= budget:
+    points: list[CriticalPoint] = []
+    for (start, taken), share in starts():
+        before += taken
+        most = max(1, min(share, budget - before))
+        points.append(critical_point(objective, start, tolerance=settings.arrival, hessians=most, progress=progress))
+        before += points[-1].hessians
+        if (points[-1].arrived and points[-1].ended in ("rounding", "stalled")) or before >= budget:
             break
-    if point is None:
-        raise RuntimeError("no way was tried")
-    return point, before, descended
+    norms = [np.inf if np.isnan(point.gradient_norm) else point.gradient_norm for point in points]
+    best = int(np.argmin(norms))
+    return points[best], before, best == 2

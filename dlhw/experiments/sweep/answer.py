@@ -56,8 +56,8 @@ def worse_because_sharp(settings: SweepSettings, result: Result) -> list[Finding
         shown = "sharpness is not the reason" if sides[1] < 0 else "sharpness is not shown to be the reason"
         text = f"Batch {b} generalizes worse than batch {a} and is {sharper}, so {shown}: {sizes}, {boxed}"
     if (final := np.nanmedian(result.train_accuracy[large])) < findings.CHANCE / settings.info.classes:
-        text += f"; but batch {b} has learned nothing yet (training accuracy {100 * final:.1f} %), so this compares "
-        text += "with an untrained net"
+        untrained = f"Batch {b} has learned nothing yet (training accuracy {100 * final:.1f} %), so what is compared "
+        text = f"{untrained}with batch {a} is an untrained net: {text[0].lower()}{text[1:]}"
     elif settings.equal == "epochs" and settings.updates(b) < settings.updates(a):
         text += f"; but batch {b} took {settings.updates(b)} updates, and batch {a} {settings.updates(a)}"
     return [Finding("large-batches", f"{text}.")]

@@ -197,8 +197,9 @@ SECTION = Section(
     quick_settings={
         "data": "digits",
         "net": "8c3-p2-30",
-        "values": (0.003, 0.01, 0.03, 0.1),
+        "values": (0.003, 0.01, 0.1),
         "epochs": 15,
+        "epsilon": (0.001,),
         "curvature_examples": 500,
         "seeds": 2,
     },
