@@ -42,7 +42,7 @@ def distinct_losses(loss: Array, ratio: Array) -> list[Finding]:
     listed = [*parts[:half], "...", *parts[-half:]] if len(parts) > SHOWN else parts
     text = (
         f"{answer}; {len(groups)} clearly different losses, from the lowest, with the share of positive eigenvalues "
-        f"there: {', '.join(listed)}. How many nets are at each depends on where searches start, and says nothing about how "
-        "many such points there are."
+        f"there: {', '.join(listed)}. How many nets are at each depends on where searches start, and says nothing "
+        "about how many such points there are."
     )
     return [Finding("distinct-losses", text)]
