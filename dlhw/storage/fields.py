@@ -33,4 +33,6 @@ def _restored(value: Any, kind: Any) -> Any:
     """Return a value of JSON as its field has it: lists become tuples, and null in place of a number nan."""
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_restored(v, get_args(kind)[0]) for v in value)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
+        return join(kind, {}, value)
     return math.nan if value is None and kind is float else value

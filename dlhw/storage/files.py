@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -134,4 +135,6 @@ def _plain(value: object) -> object:
         return [_plain(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain({f.name: getattr(value, f.name) for f in dataclasses.fields(value)})
     return None if isinstance(value, float) and not math.isfinite(value) else value

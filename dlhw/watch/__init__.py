@@ -1,0 +1,1 @@
+"""Every instrument inside `model.fit`: a Keras callback that records a training, and what its numbers say."""
