@@ -80,7 +80,7 @@ def unit_layers(model: keras.Model) -> list[UnitLayer]:
     for layer in [*layers_of(model), *_operations(model)]:
         is_whole = isinstance(layer, _WHOLE)
         is_leaf = id(layer) in leaves or not isinstance(layer, _LAYERS.Layer)
-        if id(layer) in skipped or not (is_whole or is_leaf) or isinstance(layer, _LAYERS.RNN) and not is_whole:
+        if id(layer) in skipped or not (is_whole or is_leaf) or (isinstance(layer, _LAYERS.RNN) and not is_whole):
             continue
         activation = activation_of(layer)
         if activation in ("", "linear"):

@@ -142,8 +142,9 @@ class Prober:
         start = time.perf_counter()
         u, m = len(self.unit_layers), len(self.functions)
         row = ProbeRow(dead=np.full(u, np.nan), saturated=np.full(u, np.nan), functions=np.full(m, np.nan))
-        if self.data is not None:
-            self._attempt("probe", lambda: self._measure(row, self.data))
+        data = self.data
+        if data is not None:
+            self._attempt("probe", lambda: self._measure(row, data))
         row.seconds = time.perf_counter() - start
         return row
 

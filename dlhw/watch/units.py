@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,8 +12,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlhw._tf.types import Tensor
-from dlhw.models.state import intercepted, layers_of, leaves_of
-from dlhw.watch.activations import UnitLayer, unit_layers
+from dlhw.models.state import intercepted
+from dlhw.watch.activations import UnitLayer
+from dlhw.watch.trace import first_output, is_counted, traced
 
 Array = NDArray[np.floating]
 
@@ -35,8 +35,6 @@ class Tally:
     high: Tensor = None
     saturated: float = 0.0
     entries: int = 0
-    calls: int = 0
-    last: Any = field(default=None, repr=False)  # weak reference to the output of the last call
 
     def add(self, unit: UnitLayer, output: Tensor) -> None:
         """Count the output of a call, (n, ..., units)."""
@@ -52,8 +50,6 @@ class Tally:
             below, above = SATURATED[unit.activation]
             self.saturated += float(tf.math.count_nonzero((values < below) | (values > above)))
         self.entries += int(tf.size(values))
-        self.calls += 1
-        self.last = weakref.ref(output)
 
     def dead(self, activation: str) -> float:
         """Return the share of dead units; nan where units of this activation do not die."""
@@ -89,18 +85,13 @@ class Units:
     """
 
     def __init__(self, model: keras.Model, x: Tensor, note: Callable[[str], None] = lambda sentence: None) -> None:
-        self.model, self.note = model, note
-        self.layers: list[UnitLayer] = unit_layers(model)
-        self._order: list[int] = []  # of first calls
-        self._weighted = self._calls = 0  # when a layer with weights was called last; calls so far
-        self._when: dict[int, int] = {}
-        tallies: dict[int, Tally] = {}
-        with intercepted([*(unit.layer for unit in self.layers), *self._others()], self._wrapper(tallies)):
-            outputs = model(x, training=False)
-        called = {id(unit.layer): unit for unit in self.layers}
-        self.layers = [called[key] for key in self._order if key in tallies]
-        self.outputs = self._output_layers(tallies, tf.nest.flatten(outputs))
-        self.counts = tuple(int(tallies[id(unit.layer)].low.shape[0]) for unit in self.layers)
+        trace = traced(model, x)
+        self.model, self.layers = model, list(trace.units)
+        self.outputs = trace.output_units()
+        counts = {id(layer): output for layer, output in trace.calls}
+        self.counts = tuple(int(counts[id(unit.layer)].shape[unit.axis]) for unit in self.layers)
+        for unit in trace.compiled:
+            note(f"The units of {unit.name} are not counted: the model calls it in a function that it compiles itself.")
 
     @classmethod
     def none(cls, model: keras.Model) -> Units:
@@ -141,53 +132,17 @@ class Units:
                 saturated[k] = np.nan if k in self.outputs else tally.saturated_share(unit.activation)
         return dead, saturated
 
-    def _others(self) -> list[Any]:
-        """Return the leaf layers with weights, and the recurrent ones, that have no activation of their own."""
-        known = {id(unit.layer) for unit in self.layers}
-        recurrent = [layer for layer in layers_of(self.model) if isinstance(layer, keras.layers.RNN)]
-        layers = dict.fromkeys([*leaves_of(self.model), *recurrent])
-        return [layer for layer in layers if layer.weights and id(layer) not in known]
-
     def _wrapper(self, tallies: dict[int, Tally]) -> Callable[[Any, Any], Callable[..., Any]]:
         units = {id(unit.layer): unit for unit in self.layers}
 
         def wrap(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-            unit = units.get(id(layer))
-
             def seen(*arguments: Any, **named: Any) -> Any:
                 result = call(*arguments, **named)
-                self._calls += 1
-                self._when[id(layer)] = self._calls
-                if getattr(layer, "weights", None):
-                    self._weighted = self._calls
-                if unit is not None:
-                    self._count(unit, tf.nest.flatten(result), tallies)
+                output = first_output(result)
+                if is_counted(output):
+                    tallies.setdefault(id(layer), Tally()).add(units[id(layer)], output)
                 return result
 
             return seen
 
         return wrap
-
-    def _count(self, unit: UnitLayer, outputs: list[Any], tallies: dict[int, Tally]) -> None:
-        output = outputs[0] if outputs else None
-        if not tf.is_tensor(output) or not output.dtype.is_floating or len(output.shape) < 2:
-            return
-        if not hasattr(output, "numpy"):  # inside of a function that the model compiles itself
-            self.note(f"The units of {unit.name} are not counted: the model calls it in a function of its own.")
-            return
-        key = id(unit.layer)
-        if key not in tallies:
-            tallies[key] = Tally()
-        if key not in self._order:
-            self._order.append(key)
-        tallies[key].add(unit, output)
-
-    def _output_layers(self, tallies: dict[int, Tally], outputs: list[Any]) -> set[int]:
-        """Return which layers compute an output: it is theirs, or no layer with weights is called after them."""
-        ends = set()
-        for k, unit in enumerate(self.layers):
-            last = tallies[id(unit.layer)].last
-            is_output = any(last() is z for z in outputs)
-            if is_output or self._when[id(unit.layer)] >= self._weighted:
-                ends.add(k)
-        return ends

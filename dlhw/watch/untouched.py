@@ -46,14 +46,14 @@ def _variables(model: keras.Model) -> list[Any]:
     return variables + [v for v in model.metrics_variables if id(v) not in listed]
 
 
-def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+def _equal(a: Any, b: Any) -> bool:
     """Whether two arrays have the same bits: a nan equals itself."""
     return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
 
 
 def _generators_of_process() -> Callable[[], None]:
     """Return a function that puts back the state of all generators of random numbers of this process."""
-    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the legacy one is what is shared)
+    of_python, of_numpy = random.getstate(), np.random.get_state()
     eager = getattr(_context.context(), "_rng", None)
     of_eager = None if eager is None else eager.getstate()
     of_tensorflow = _generators.global_generator
@@ -63,7 +63,7 @@ def _generators_of_process() -> Callable[[], None]:
 
     def restore() -> None:
         random.setstate(of_python)
-        np.random.set_state(of_numpy)  # noqa: NPY002
+        np.random.set_state(of_numpy)
         if eager is not None:
             eager.setstate(of_eager)
         if of_tensorflow is not None and not _equal(of_tensorflow.state.numpy(), state):
