@@ -102,7 +102,7 @@ def check_targets(model: keras.Model, x: Any, y: Any, outputs: Any) -> None:
 
 def _as_the_model_takes(model: keras.Model, x: Any) -> Any:
     """Return whole numbers as floats where the model makes floats of them itself, such as pixels from 0 to 255."""
-    inputs = getattr(model, "inputs", None) or ()
+    inputs: list[Any] = list(getattr(model, "inputs", None) or [])
     floats = len(inputs) == 1 and tf.as_dtype(inputs[0].dtype).is_floating
     embeds = any(isinstance(layer, keras.layers.Embedding) for layer in layers_of(model))
     return tf.cast(x, float_dtype(model)) if floats and not embeds and tf.is_tensor(x) and x.dtype.is_integer else x
