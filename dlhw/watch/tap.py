@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dlhw._tf import step_statistics as statistics
 from dlhw._tf.step_statistics import STATISTICS, Gradient
 from dlhw._tf.types import Tensor
+from dlhw.watch.recording import ABSENT
 from dlhw.watch.ring import Ring, local_variable, read
 from dlhw.watch.step import Step
 
@@ -189,10 +190,11 @@ class OptimizerTap:
             applied = tf.where(updated, norms, tf.zeros_like(norms))
         columns = tf.stack([norms, applied, changes, weights, zeros, nonfinite])
         if at != list(range(len(self.variables))):
-            absent = tf.fill([len(STATISTICS), len(self.variables)], tf.constant(np.nan, dtype))
-            columns = tf.transpose(
-                tf.tensor_scatter_nd_update(tf.transpose(absent), [[k] for k in at], tf.transpose(columns))
-            )
+            # Of variables that take no part, the last statistic is ABSENT.
+            absent = np.full((len(self.variables), len(STATISTICS)), np.nan)
+            absent[:, -1] = ABSENT
+            rows = tf.tensor_scatter_nd_update(tf.constant(absent, dtype), [[k] for k in at], tf.transpose(columns))
+            columns = tf.transpose(rows)
         loss, examples = self.step.loss_and_examples()
         leading = tf.stack([tf.cast(v, dtype) for v in (loss, rate, examples, updated)])
         ring.write(tf.concat([leading, tf.reshape(columns, [-1])], 0), self.step.batch())
