@@ -123,10 +123,12 @@ def end_medians(values: Array) -> Array:
 def series(settings: Settings, result: Result) -> ComparisonCurves:
     """Return the loss of the batch and of the probe, for comparisons of runs."""
     batch = envelope(result.step, result.loss)
-    curves = [Curve("batch", batch.x, batch.median[None])] if len(batch.x) else []
+    curves = [Curve("loss of the batch", np.floor(batch.x), batch.median[None])] if len(batch.x) else []
     known = np.isfinite(result.probe_loss)
     if known.any():
-        curves.append(Curve("probe", result.probe_step[known], np.asarray(result.probe_loss, np.float64)[known][None]))
+        curves.append(
+            Curve("loss on the probe", result.probe_step[known], np.asarray(result.probe_loss, np.float64)[known][None])
+        )
     shown = np.concatenate([curve.values.ravel() for curve in curves]) if curves else np.zeros(1)
     return ComparisonCurves("batch", "loss", tuple(curves), log_y=bool((shown > 0).all()))
 

@@ -37,8 +37,8 @@ def gradient_norms(result: Result) -> Figure | None:
         used = np.where(result.updated[:, None], result.applied_norm, np.nan)
         panels = [("gradient norm of the batch", raw)] + ([("as applied", used)] if clipped.any() else [])
         return heat_maps(result.step, result.layers, panels, "Gradient norm by layer")
-    note = "norm of the gradient of the batch"
-    note += "; dashed: as applied, after accumulation and clipping" if clipped.any() else ""
+    note = "of the batch"
+    note += "; dashed: as applied (accumulated, clipped)" if clipped.any() else ""
     fig, axes = _lines(result, raw, "Gradient norm by layer", note, "gradient norm", bands=not clipped.any())
     for k in np.flatnonzero(clipped):
         line = curves.envelope(result.step, applied[:, k])
@@ -55,7 +55,7 @@ def update_ratios(result: Result) -> Figure | None:
     title = "Update over weights by layer"
     if len(result.layers) > MOST_LINES:
         return heat_maps(result.step, result.layers, [("update / weights", ratio)], title)
-    fig, axes = _lines(result, ratio, title, "norm of the update over norm of the weights", "update / weights")
+    fig, axes = _lines(result, ratio, title, "norm of the update / norm of the weights", "update / weights")
     axes.axhline(USUAL_RATIO, color=style.TRUTH, linewidth=0.9, linestyle=":")
     where: Any = {
         "xycoords": ("axes fraction", "data"),
@@ -79,10 +79,10 @@ def _lines(
     width = 1
     for k in shown:
         line = curves.envelope(result.step, np.where(values[:, k] > 0, values[:, k], np.nan))
-        look, width = style.curve_style(k), max(width, line.width)
+        color, width = style.COLORS[k % len(style.COLORS)], max(width, line.width)
         if bands and line.width > 1:
-            axes.fill_between(line.x, line.low, line.high, color=look["color"], alpha=0.13, linewidth=0)
-        axes.plot(line.x, line.median, label=short(result.layers[k]), color=look["color"], linewidth=1.3)
+            axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.13, linewidth=0)
+        axes.plot(line.x, line.median, label=short(result.layers[k]), color=color, linewidth=1.3)
     axes.set(xlabel="batch", ylabel=label)
     if width > 1:
         note += f"; median over {width} batches" + (", band from smallest to largest" if bands else "")

@@ -69,7 +69,7 @@ def write(run: Run, folder: Path) -> Path:
 
 def shown(finding: Diagnosis) -> Shown:
     """Return a finding as the page shows it."""
-    evidence = tuple((name, format_number(float(value))) for name, value in finding.evidence.items())
+    evidence = tuple((name.replace("_", " "), format_number(float(value))) for name, value in finding.evidence.items())
     return Shown(finding.severity, finding.code, where(finding), finding.text, finding.remedy, evidence, finding.source)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,19 @@ def check_folder(folder: str | Path, settings: Settings, overwrite: bool = False
     """
     path = Path(folder)
     try:
-        if not overwrite and holds_run(path):
-            kind = read_record(path)["experiment"]
-            is_watched = kind == NAME
-            require(is_watched, f"{path} holds a run of {kind}; choose another `folder`, or use `overwrite`")
+        kind = NAME if overwrite else _experiment(path)
+        require(kind == NAME, f"{path} holds a run of {kind}; choose another `folder`, or use `overwrite`")
         store.check_free(path, settings, overwrite)
     except UserError as error:
-        text = str(error).removesuffix(": run the experiment again")
-        raise UserError(text.replace("`out`", "`folder`")) from None
+        raise UserError(str(error).replace("`out`", "`folder`")) from None
+
+
+def _experiment(path: Path) -> str:
+    """Return of which experiment a folder holds a run that can be read; ours where it holds none."""
+    if holds_run(path):
+        with suppress(UserError):
+            return str(read_record(path)["experiment"])
+    return NAME
 
 
 def save(

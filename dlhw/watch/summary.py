@@ -17,15 +17,16 @@ Array = NDArray[np.floating]
 COLUMNS = (
     "layer",
     "gradient norm at start",
-    "median",
-    "median of last 5 %",
+    "gradient norm, median",
+    "gradient norm, last 5 %",
     "update / weights, median",
     "zero gradient entries",
     "dead units at the end",
 )
 NOTES = (
     "gradient norm: of the batch, before clipping; update / weights: norm of the change of the weights over norm of "
-    "the weights, of steps that changed them; zero gradient entries: median over the steps; dead units: zero for every "
+    "the weights, of steps that changed them; last 5 %: median of the last steps; "
+    "zero gradient entries: median over the steps; dead units: zero for every "
     "example of the last probe.",
 )
 
