@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from dlhw.errors import warn
+from dlhw.present import render, style
 from dlhw.present.templates import load_template
 from dlhw.report.writer import TEMPLATES
 from dlhw.watch.diagnosis import Diagnosis
+from dlhw.watch.figures import CAPTIONS, figures
 from dlhw.watch.findings import diagnose
 from dlhw.watch.page import DOCUMENTATION, shown, verdict, where
 from dlhw.watch.spec import Result, Settings
@@ -41,25 +43,26 @@ class Display:
         self.shown: set[tuple[str, str]] = set()
         self.handle: _Handle | None = None
 
-    def __call__(self, settings: Settings, result: Result, findings: Iterable[Diagnosis] | None = None) -> None:
+    def show(self, settings: Settings, result: Result, *, final: bool = False) -> None:
         """Show what has been recorded so far.
 
         Args:
             settings: of the training.
             result: so far.
-            findings: on it; None: they are made here.
+            final: whether the training has ended; notes, which are not urgent, are lines of the end.
         """
-        diagnoses = tuple(diagnose(settings, result) if findings is None else findings)
+        findings = tuple(diagnose(settings, result))
         if self.live and in_notebook():
             try:
-                self._show(fragment(settings, result, diagnoses))
+                self._show(fragment(settings, result, findings, tuple(CAPTIONS) if final else FIGURES))
                 return
             except Exception as error:
                 self.live = False
                 warn(f"the curves cannot be shown ({type(error).__name__}: {error}); findings follow as lines")
-        for finding in diagnoses:
-            if (finding.code, finding.layer) not in self.shown:
-                self.shown.add((finding.code, finding.layer))
+        for finding in findings:
+            key = finding.code, finding.layer
+            if key not in self.shown and (final or finding.severity != "note"):
+                self.shown.add(key)
                 self.write(line(finding))
 
     def _show(self, text: str) -> None:
@@ -82,20 +85,19 @@ def line(finding: Diagnosis) -> str:
     return " ".join(f"{finding.severity} {finding.code}{f' ({place})' if place else ''}: {finding.text}".split())
 
 
-def fragment(settings: Settings, result: Result, findings: tuple[Diagnosis, ...] | None = None) -> str:
+def fragment(
+    settings: Settings, result: Result, findings: tuple[Diagnosis, ...], names: Sequence[str] = FIGURES
+) -> str:
     """Return findings and curves as a piece of HTML, which leaves the page around it as it is.
 
     Args:
         settings: of the training.
         result: so far.
-        findings: on it; None: they are made here.
+        findings: on it.
+        names: of the figures.
     """
-    from dlhw.present import render, style
-    from dlhw.watch.figures import figures
-
-    findings = tuple(diagnose(settings, result)) if findings is None else findings
     with style.house_style():
-        drawn = figures(settings, result, FIGURES)
+        drawn = figures(settings, result, names)
     pictures = [(name, _uri(render.render(fig, "png", DPI))) for name, fig in drawn.items()]
     epochs = len(result.epoch_step)
     return load_template(TEMPLATES, "watch-live.html").render(

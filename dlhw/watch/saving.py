@@ -101,28 +101,3 @@ def environment(seconds: float, devices: Iterable[str] = (), strategy: str = "no
         "strategy": strategy,
         "wall_seconds": float(seconds),
     }
-
-
-class Saver:
-    """Writes a training after its epochs, as often as writing takes a small share of the time.
-
-    Args:
-        folder: of the run.
-        share: of the time, at most, that goes into writing.
-    """
-
-    def __init__(self, folder: str | Path, share: float = 0.05) -> None:
-        self.folder, self.share = Path(folder), share
-        self.ended, self.took = float("-inf"), 0.0
-
-    @property
-    def due(self) -> bool:
-        """Whether enough time has passed since the last writing."""
-        return self.took <= self.share * (time.monotonic() - self.ended)
-
-    def save(self, settings: Settings, result: Result, environment: dict[str, Any], *, figures: bool = False) -> None:
-        """Write the training; see :func:`save`."""
-        began = time.monotonic()
-        save(self.folder, settings, result, environment, figures=figures)
-        self.ended = time.monotonic()
-        self.took = self.ended - began

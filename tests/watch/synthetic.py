@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from dlhw.storage import shapes
 from dlhw.watch.spec import Facts, Result, Settings
 
 ENVIRONMENT = {
@@ -110,4 +111,6 @@ def training(
         probe=200,
         functions=functions,
     )
-    return settings, dataclasses.replace(result, **changed)
+    result = dataclasses.replace(result, **changed)
+    shapes.check(result, settings)
+    return settings, result

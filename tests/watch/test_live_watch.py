@@ -20,6 +20,7 @@ from tests.watch.synthetic import training
 
 FIRST = Diagnosis("vanishing-gradient", "The gradient\nvanishes.", "severe", "dense", 3)
 SECOND = Diagnosis("vanishing-gradient", "The gradient vanishes.", "severe", "dense_1", 4)
+NOTE = Diagnosis("probe-small", "The probe has 20 examples.", "note")
 THIRD = Diagnosis("overfitting", "Epoch 3 is the best.", "warning")
 
 
@@ -49,13 +50,23 @@ def notebook(monkeypatch):
     return outputs, shell
 
 
-def test_a_finding_is_one_line_once():
+@pytest.fixture
+def found(monkeypatch):
+    """Put findings in place of those of the rules: found(FIRST, THIRD)."""
+
+    def put(*diagnoses):
+        monkeypatch.setattr(live, "diagnose", lambda settings, result: diagnoses)
+
+    put()
+    return put
+
+
+def test_a_finding_is_one_line_once(found):
     lines = []
-    show = live.Display(write=lines.append)
-    settings, result = training()
-    show(settings, result, [FIRST])
-    show(settings, result, [FIRST, SECOND])
-    show(settings, result, [THIRD, FIRST, SECOND])
+    display = live.Display(write=lines.append)
+    for diagnoses in ([FIRST], [FIRST, SECOND], [THIRD, FIRST, SECOND]):
+        found(*diagnoses)
+        display.show(*training())
     assert lines == [
         "severe vanishing-gradient (layer dense, batch 3): The gradient vanishes.",
         "severe vanishing-gradient (layer dense_1, batch 4): The gradient vanishes.",
@@ -63,65 +74,80 @@ def test_a_finding_is_one_line_once():
     ]
 
 
-def test_the_rules_are_asked_where_no_findings_are_given(monkeypatch, capsys):
+def test_notes_wait_for_the_end(found):
+    lines = []
+    display = live.Display(write=lines.append)
+    found(NOTE, THIRD)
+    display.show(*training())
+    assert lines == [live.line(THIRD)]
+    display.show(*training(), final=True)
+    assert lines == [live.line(THIRD), "note probe-small: The probe has 20 examples."]
+
+
+def test_the_rules_are_asked_for_what_was_recorded(monkeypatch, capsys):
     asked = []
     settings, result = training()
     monkeypatch.setattr(live, "diagnose", lambda *given: asked.append(given) or (THIRD,))
-    live.Display()(settings, result)
+    live.Display().show(settings, result)
     assert capsys.readouterr().out == "warning overfitting: Epoch 3 is the best.\n"
     assert asked[0][0] is settings
     assert asked[0][1] is result
 
 
-def test_a_notebook_shows_one_output_that_is_replaced(notebook):
+def test_a_notebook_shows_one_output_that_is_replaced(notebook, found):
     outputs, _ = notebook
     lines = []
-    show = live.Display(live=True, write=lines.append)
-    settings, result = training(epochs=1)
-    show(settings, result, [])
-    settings, result = training(epochs=2)
-    show(settings, result, [FIRST])
+    display = live.Display(live=True, write=lines.append)
+    display.show(*training(epochs=1))
+    found(FIRST)
+    display.show(*training(epochs=2))
+    display.show(*training(epochs=2), final=True)
     assert not lines
     (shown,) = outputs
-    first, second = shown
+    first, second, last = shown
     assert "1 epoch · no findings" in first
     assert "2 epochs · 1 severe" in second
     assert "vanishing-gradient" in second
     pictures = re.findall(r'src="data:image/png;base64,([^"]*)" alt="([^"]*)"', second)
     assert [name for _, name in pictures] == list(live.FIGURES)
     assert all(base64.b64decode(data).startswith(b"\x89PNG") for data, _ in pictures)
-    assert not re.search(r"https?://", second)
+    assert last.count("<img") == 6
+    assert not re.search(r"https?://", last)
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_elsewhere_there_are_lines(wanted, notebook):
+def test_elsewhere_there_are_lines(wanted, notebook, found):
     outputs, shell = notebook
+    found(THIRD)
     if wanted:
         del shell.kernel  # IPython in a terminal
     lines = []
-    live.Display(live=wanted, write=lines.append)(*training(), [THIRD])
+    live.Display(live=wanted, write=lines.append).show(*training())
     assert lines == ["warning overfitting: Epoch 3 is the best."]
     assert outputs == []
 
 
-def test_without_ipython_nothing_imports_it(monkeypatch):
+def test_without_ipython_nothing_imports_it(monkeypatch, found):
+    found(THIRD)
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     lines = []
-    live.Display(live=True, write=lines.append)(*training(), [THIRD])
+    live.Display(live=True, write=lines.append).show(*training())
     assert lines
     assert "IPython" not in sys.modules
 
 
-def test_a_picture_that_cannot_be_drawn_costs_the_pictures_and_nothing_else(notebook, monkeypatch):
+def test_a_picture_that_cannot_be_drawn_costs_the_pictures_and_nothing_else(notebook, found, monkeypatch):
     def broken(*given):
         raise MemoryError("too large")
 
-    monkeypatch.setattr("dlhw.watch.figures.figures", broken)
+    monkeypatch.setattr(live, "figures", broken)
     lines = []
-    show = live.Display(live=True, write=lines.append)
+    display = live.Display(live=True, write=lines.append)
+    found(THIRD)
     with pytest.warns(DlhwWarning, match=r"cannot be shown \(MemoryError: too large\)"):
-        show(*training(), [THIRD])
-    show(*training(), [THIRD, FIRST])
+        display.show(*training())
+    found(THIRD, FIRST)
+    display.show(*training())
     assert lines == [live.line(THIRD), live.line(FIRST)]
 
 

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import multiprocessing
 import re
-import time
 
 import numpy as np
 import pytest
@@ -170,24 +169,6 @@ def test_a_reader_is_waited_for(stored, monkeypatch):
     finally:
         release.set()
         other.join(30)
-
-
-def test_the_saver_writes_a_small_share_of_the_time(tmp_path, monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-
-    def slow(*args, **more):
-        now[0] += 2.0
-
-    monkeypatch.setattr(saving, "save", slow)
-    saver = saving.Saver(tmp_path, share=0.05)
-    assert saver.due
-    saver.save(*training(), ENVIRONMENT)
-    assert not saver.due
-    now[0] += 39.0
-    assert not saver.due
-    now[0] += 2.0  # 2 of 41 seconds
-    assert saver.due
 
 
 def test_the_environment_is_that_of_other_runs():

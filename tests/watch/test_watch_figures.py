@@ -44,8 +44,8 @@ def test_the_table_holds_the_numbers_of_known_arrays():
         updated=updated,
         unit_layers=("dense", "activation"),
         unit_counts=np.array([4, 4]),
-        dead_share=np.array([[0, 0.1], [0, 0], [0.25, 0], [0.5, 0], [0.75, np.nan]]),
-        saturated_share=np.full((5, 2), np.nan),
+        dead_share=np.array([[0, 0.1], [0, 0], [0.5, 0], [0.75, np.nan]]),
+        saturated_share=np.full((4, 2), np.nan),
     )
     table = summary(Settings(model="net", parameters=10), result)
     # gradient norm at start, median of 1..40, median of the last two; updates: 0.25 * (2, 4, ..., 40), median 5.25

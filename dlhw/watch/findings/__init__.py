@@ -1,11 +1,3 @@
-"""What the numbers of a watched training say."""
+"""What the numbers of a watched training say: small rules over what was recorded, without TensorFlow."""
 
-from __future__ import annotations
-
-from dlhw.watch.diagnosis import Diagnosis
-from dlhw.watch.spec import Result, Settings
-
-
-def diagnose(settings: Settings, result: Result) -> tuple[Diagnosis, ...]:
-    """Return the findings, the most severe first."""
-    return ()
+from dlhw.watch.findings.rules import diagnose as diagnose
