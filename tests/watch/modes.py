@@ -50,7 +50,7 @@ FURTHER = {
     "momentum": Mode(rule=SGD, options={"momentum": 0.9, "nesterov": True}),
     "AdamW with EMA and clipping": Mode(
         rule=keras.optimizers.AdamW,
-        options={"weight_decay": 0.1, "use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 3, "clipnorm": 0.5},
+        options={"weight_decay": 0.1, "use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 3, "clipnorm": 0.2},
     ),
     "weight decay with jit": Mode(JIT, rule=SGD, options={"weight_decay": 0.1}),
     "loss_scale_factor": Mode(options={"loss_scale_factor": 128.0}),

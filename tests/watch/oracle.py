@@ -91,7 +91,7 @@ def standard_calls(case: Any, model: Any, x: Any, y: Any, weight: Any, scale: fl
             part = objective(case, model, model(part_x, training=True), part_y, part_weight) / replicas
             scaled = part * scale
         gradients.append(tape.gradient(scaled, model.trainable_weights))
-        loss += part.numpy()
+        loss = loss + part.numpy()
     yield Call(loss, model.trainable_weights, gradients)
 
 
@@ -109,6 +109,16 @@ def clipped(gradients: list[Gradient | None], options: dict[str, Any]) -> list[G
         new = known
     following = iter(new)
     return [None if g is None else next(following) for g in gradients]
+
+
+def as_tensor(gradients: tuple[Gradient | None, ...], variable: Any) -> Any:
+    """Add up replicas. Slices stay slices: Keras squares them one by one, where a row occurs twice."""
+    if gradients[0] is None:
+        return None
+    if gradients[0].rows is None:
+        return tf.constant(sum(g.dense() for g in gradients), variable.dtype)
+    values, rows = (np.concatenate(a) for a in zip(*((g.values, g.rows) for g in gradients), strict=True))
+    return tf.IndexedSlices(tf.constant(values, variable.dtype), tf.constant(rows), tf.constant(tuple(variable.shape)))
 
 
 class Rule:
@@ -132,8 +142,8 @@ class Rule:
         total = [None if g[0] is None else sum(part.dense() for part in g) for g in zip(*applied, strict=True)]
         if not self.optimizer.built:
             self.optimizer.build(variables)
-        self.optimizer.iterations.assign(self.calls - 1)  # which counts calls, not updates
-        given = [None if g is None else tf.constant(g, v.dtype) for g, v in zip(total, variables, strict=True)]
+        self.optimizer.iterations.assign(self.calls // self.every - 1)
+        given = [as_tensor(g, v) for g, v in zip(zip(*applied, strict=True), variables, strict=True)]
         self.optimizer.apply(given, variables)
         return [np.zeros(tuple(v.shape)) if g is None else g for g, v in zip(total, variables, strict=True)]
 
@@ -178,6 +188,7 @@ def replay(case: Any, mode: Any, rules: list[Any], batches: list[Any], epochs: i
             row = {"step": number, "rule": call.rule, "loss": np.nan if not case.loss_known else float(call.loss)}
             row |= {"updated": applied is not None, "examples": len(keras.tree.flatten(x)[0])}
             rows.append(row | by_layer(layers, call.variables, gradients, applied, before))
+    rows.sort(key=lambda row: (row["step"], row["rule"]))  # within a batch, as the optimizers are numbered
     return {key: [row[key] for row in rows] for key in rows[0]}
 
 

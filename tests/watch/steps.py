@@ -109,8 +109,8 @@ class Gan(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.critic = keras.Sequential([keras.Input((2,)), L.Dense(5, "tanh"), L.Dense(1)], name="critic")
-        self.maker = keras.Sequential([keras.Input((3,)), L.Dense(4, "tanh"), L.Dense(2)], name="maker")
+        self.critic = keras.Sequential([keras.Input((2,)), L.Dense(5, "tanh", name="a"), L.Dense(1, name="b")], name="critic")
+        self.maker = keras.Sequential([keras.Input((3,)), L.Dense(4, "tanh", name="a"), L.Dense(2, name="b")], name="maker")
         self.built = True
 
     def compile(self, optimizer, critic_optimizer, **more):
