@@ -152,7 +152,7 @@ class OptimizerTap:
             return
         jit = self.step.jit_compile
         dense = statistics.as_gradient(gradient, variable.shape, self.dtype, static=jit)
-        norm, _ = statistics.gradient_norms([dense], self.dtype, exact_counts=self.step.detailed)
+        norm, _, _ = statistics.gradient_statistics([dense], self.dtype)
         handle = _first_component(self.applied)[0].handle
         tf.raw_ops.ResourceScatterUpdate(resource=handle, indices=[index], updates=norm)
 
