@@ -13,6 +13,7 @@ import numpy as np
 from dlhw.watch import facts
 from dlhw.watch.edges import edge
 from dlhw.watch.guard import Guard
+from dlhw.watch.names import without_prefix
 from dlhw.watch.optimizers import described, optimizers_of
 from dlhw.watch.probe import Prober, ProbeRow, nonfinite_layer
 from dlhw.watch.recording import OptimizerRows, joined
@@ -52,7 +53,7 @@ class Session:
         self.facts = facts.of_model(model, options.probe)
         self.settings = dataclasses.replace(
             settings,
-            model=f"{type(model).__name__} {model.name}",
+            model=f"{model.name} ({type(model).__name__})",
             parameters=int(sum(np.prod(v.shape) for v in model.trainable_variables)),
             optimizer=", ".join(described(o) for _, o in optimizers_of(model)),
             loss=self.facts.loss,
@@ -172,7 +173,7 @@ class Session:
         records = [r for r in self.rows.values() if r.updates]
         names = tuple(dict.fromkeys(name for logs in self.history for name in logs))
         history = np.array([[logs.get(name, np.nan) for name in names] for logs in self.history])
-        return Result(
+        result = Result(
             **joined(records),  # type: ignore[arg-type]
             epoch_step=np.array(self.epoch_step, dtype=np.int64),
             history_names=names,
@@ -184,6 +185,7 @@ class Session:
             seconds=self.seconds,
             ended=self.ended,
         )
+        return without_prefix(result, f"{self.model.name}/")
 
     def _probed(self) -> dict[str, Any]:
         """Return the fields of the result that hold probes."""
