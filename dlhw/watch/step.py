@@ -34,6 +34,8 @@ class Step:
         note: called with a sentence on what cannot be recorded.
     """
 
+    detailed = True  # whether it measures updates, weights and zeros
+
     def __init__(self, model: keras.Model, note: Callable[[str], None]) -> None:
         self.model, self.note = model, note
         self.strategy: tf.distribute.Strategy = model.distribute_strategy
@@ -78,7 +80,8 @@ class Step:
 
     def _end(self) -> None:
         try:
-            self._note_first_batch()
+            if self.detailed:
+                self._note_first_batch()
             tf.raw_ops.AssignVariableOp(resource=self.batches.handle, value=self.batch() + 1)
         except Exception as error:
             self.note(f"Batches are not counted ({type(error).__name__}: {str(error).splitlines()[0]}).")
