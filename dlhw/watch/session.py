@@ -115,6 +115,15 @@ class Session:
         _, full, light = self._compiled
         self.guard = Guard(self.step, full, light, self.options.update_every, before, rows, self.read, self.interrupt)
         model.train_function = self.guard
+        model.__dict__["make_train_function"] = self._begin_another
+
+    def _begin_another(self, force: bool = False) -> None:
+        """Stand in for `make_train_function`, with which every training begins.
+
+        A callback that raises ends a training without a word to the others, so the hooks are removed here at the latest.
+        """
+        self.interrupt()
+        self.model.make_train_function(force=force)
 
     def read(self) -> None:
         """Fetch the rows that were written since the last time."""
@@ -141,6 +150,8 @@ class Session:
             self.seconds += time.perf_counter() - self._began
         self._began = None
         self.read()
+        if not any(tap.was_called for tap in self.taps):
+            self.note("No update is recorded: the training step calls `apply` of no optimizer that the model holds.")
         self.epoch_step.append(self.step.batch_count())
         self.history.append({name: float(value) for name, value in logs.items() if np.ndim(value) == 0})
 
@@ -148,7 +159,11 @@ class Session:
         """Measure the probe, unless this epoch has been measured."""
         if self.options.probe is None or (self.probes and self.probes[-1][0] == self.epochs):
             return
-        row = self.prober.measure()
+        try:
+            row = self.prober.measure()
+        except Exception as error:
+            self.note(f"The probe could not be measured ({type(error).__name__}: {str(error).splitlines()[0]}).")
+            return
         self.probes.append((self.epochs, self.step.batch_count(), edge(self.model.optimizer), row))
         if not self.nonfinite_layer and not np.isfinite(row.loss):
             self.nonfinite_layer = nonfinite_layer(self.model, self.options.probe[0])
@@ -164,12 +179,14 @@ class Session:
         if self.guard is not None:
             self.model.train_function = self.guard.before
         self.guard = None
+        self.model.__dict__.pop("make_train_function", None)
         self.step.remove()
         for tap in self.taps:
             tap.remove()
 
     def result(self) -> Result:
         """Return what has been recorded."""
+        self.read()
         records = [r for r in self.rows.values() if r.updates]
         names = tuple(dict.fromkeys(name for logs in self.history for name in logs))
         history = np.array([[logs.get(name, np.nan) for name in names] for logs in self.history])

@@ -102,10 +102,8 @@ def clipped(gradients: list[Gradient | None], options: dict[str, Any]) -> list[G
         new = [g.with_values(g.values * min(1.0, options["clipnorm"] / np.linalg.norm(g.values))) for g in known]
     elif "global_clipnorm" in options:
         whole = np.sqrt(sum(float(np.sum(g.values.astype(np.float64) ** 2)) for g in known))
-        new = [
-            g.with_values((g.values * min(1.0, options["global_clipnorm"] / whole)).astype(g.values.dtype))
-            for g in known
-        ]
+        share = np.float32(min(1.0, options["global_clipnorm"] / whole))
+        new = [Gradient(g.dense() * share, None, g.shape) for g in known]  # Keras fills slices up here
     elif "clipvalue" in options:
         new = [g.with_values(np.clip(g.values, -options["clipvalue"], options["clipvalue"])) for g in known]
     else:
