@@ -67,7 +67,9 @@ def training(facts: Facts | Mapping[str, Any] = FACTS, **changes: Any) -> tuple[
     probe_step = np.concatenate([[0], epoch_step])[probe_epoch]
     probes = len(probe_epoch)
     at_probes = np.interp(probe_step, np.arange(steps), loss)
-    running = np.array([loss[min(a, steps - 1) : max(b, 1)].mean() for a, b in zip([0, *epoch_step[:-1]], epoch_step, strict=True)])
+    running = np.array(
+        [loss[min(a, steps - 1) : max(b, 1)].mean() for a, b in zip([0, *epoch_step[:-1]], epoch_step, strict=True)]
+    )
     layered = {
         "gradient_norm": 0.5,
         "applied_norm": 0.5,

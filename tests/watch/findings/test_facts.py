@@ -178,7 +178,9 @@ def test_inputs_unscaled(changes, seen):
     assert bool(judged(scales.inputs_unscaled, **changes)) is seen
 
 
-@pytest.mark.parametrize(("high", "end", "severity"), [(99.0, 0.99, None), (500.0, 0.99, "warning"), (500.0, 0.1, "note")])
+@pytest.mark.parametrize(
+    ("high", "end", "severity"), [(99.0, 0.99, None), (500.0, 0.99, "warning"), (500.0, 0.1, "note")]
+)
 def test_large_targets_are_a_warning_where_little_was_learned(high, end, severity):
     facts = dataclasses.replace(REGRESSION, target_high=high)
     found = scales.targets_unscaled(*training(facts, loss=falling(1.0, end)))
@@ -186,7 +188,8 @@ def test_large_targets_are_a_warning_where_little_was_learned(high, end, severit
 
 
 @pytest.mark.parametrize(
-    ("mean", "std", "seen"), [(0, 1, False), (0, 4.9, False), (0, 5.1, True), (0, 0.1, True), (2.9, 1, False), (3.1, 1, True)]
+    ("mean", "std", "seen"),
+    [(0, 1, False), (0, 4.9, False), (0, 5.1, True), (0, 0.1, True), (2.9, 1, False), (3.1, 1, True)],
 )
 def test_probe_differs(mean, std, seen):
     assert bool(judged(scales.probe_differs, probe_mean=float(mean), probe_std=float(std))) is seen
