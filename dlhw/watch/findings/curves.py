@@ -28,8 +28,8 @@ def overfitting(settings: Settings, result: Result) -> list[Diagnosis]:
     if not (np.isfinite(validation).all() and np.isfinite(training).all()) or len(validation) <= AFTER:
         return []
     best = int(np.argmin(validation))
-    rest = validation[best + 1 :]
-    if len(rest) < AFTER or validation[best] <= 0 or training[-1] >= training[best]:
+    later = validation[best + 1 :]
+    if len(later) < AFTER or validation[best] <= 0 or training[-1] >= training[best]:
         return []
     late = float(np.median(validation[-AFTER:]))
     noise = float(np.median(np.abs(np.diff(validation, 2)))) / np.sqrt(6) if len(validation) > AFTER else 0.0
