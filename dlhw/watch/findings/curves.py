@@ -59,34 +59,34 @@ def overfitting(settings: Settings, result: Result) -> list[Diagnosis]:
 
 
 def running_mean(settings: Settings, result: Result) -> list[Diagnosis]:
-    """An epoch whose loss in Keras's logs, the mean over its batches, is far above the loss that was reached."""
-    shown = _log(result, "loss")
-    if len(result.optimizers) > 1 or not len(shown):
+    """An epoch whose training loss in Keras's logs, the mean over its batches, is above the validation loss by delay."""
+    shown, validation = _log(result, "loss"), _log(result, "val_loss")
+    if len(result.optimizers) > 1 or not len(shown) or not len(validation):
         return []
     begin = 0
     for epoch, (stop, mean) in enumerate(zip(result.epoch_step, shown, strict=True)):
-        inside = (result.step >= begin) & (result.step < stop)
-        losses = result.loss[inside]
+        losses = result.loss[(result.step >= begin) & (result.step < stop)]
         begin = int(stop)
         if len(losses) < 1 / END:
             continue
         reached = one_median(losses[-max(3, round(END * len(losses))) :])
-        if reached > 0 and mean > APART * reached:
-            return [_running(epoch, float(mean), reached, int(stop))]
+        if reached > 0 and mean > APART * reached and mean > validation[epoch]:
+            return [_running(epoch, float(mean), reached, float(validation[epoch]), int(stop))]
     return []
 
 
-def _running(epoch: int, mean: float, reached: float, step: int) -> Diagnosis:
+def _running(epoch: int, mean: float, reached: float, validation: float, step: int) -> Diagnosis:
     text = (
-        f"Keras shows the loss {format_number(mean)} for epoch {epoch + 1}, the mean over the epoch; its last batches "
-        f"had {format_number(reached)}, so the curve lags behind, and a lower validation loss means nothing there."
+        f"The training loss {format_number(mean)} that Keras shows for epoch {epoch + 1} is the mean over the epoch; its "
+        f"last batches had {format_number(reached)}, so the lower validation loss {format_number(validation)} shows "
+        "nothing."
     )
     return Diagnosis(
         "running-mean",
         text,
         severity="note",
         step=step,
-        evidence={"epoch": float(epoch + 1), "mean": mean, "reached": reached},
+        evidence={"epoch": float(epoch + 1), "mean": mean, "reached": reached, "validation": validation},
         remedy="Compare the validation loss with the loss of the batches at the end of the epoch, or with `evaluate`.",
         source=sources.KERAS_FAQ,
     )

@@ -87,7 +87,7 @@ def constant_weights(settings: Settings, result: Result) -> list[Diagnosis]:
 
     The last layer may start at a constant: its units differ by their targets, as in logistic regression.
     """
-    constant = [name for name in result.facts.constant_layers if name not in _last(result)]
+    constant = [name for name in result.facts.constant_layers if name.rpartition("/")[-1] not in _last(result)]
     if not constant:
         return []
     text = (
@@ -108,7 +108,8 @@ def constant_weights(settings: Settings, result: Result) -> list[Diagnosis]:
 
 
 def _last(result: Result) -> tuple[str, ...]:
-    return (result.facts.output_layer, *result.layers[-1:])
+    """Names of the last layer, without those of the models that it is in."""
+    return tuple(name.rpartition("/")[-1] for name in (result.facts.output_layer, *result.layers[-1:]))
 
 
 def dropout_extreme(settings: Settings, result: Result) -> list[Diagnosis]:

@@ -105,7 +105,9 @@ def test_every_finding_says_what_where_and_what_to_do():
 def test_every_code_has_its_heading_and_every_heading_its_code():
     sources = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "dlhw" / "watch" / "findings").glob("*.py"))
     written = set(re.findall(r'"([a-z]+(?:-[a-z]+)+|overfitting)"', sources))
-    headings = set(re.findall(r"^#+ ([a-z]+(?:-[a-z]+)+|overfitting)$", (ROOT / "docs" / "watch.md").read_text("utf-8"), re.M))
+    headings = set(
+        re.findall(r"^#+ ([a-z]+(?:-[a-z]+)+|overfitting)$", (ROOT / "docs" / "watch.md").read_text("utf-8"), re.M)
+    )
     assert written == CODES
     assert headings == CODES
     assert {code for causes in EXPLAINS.items() for code in (causes[0], *causes[1])} <= CODES

@@ -291,13 +291,16 @@ def test_overfitting_needs_a_training_loss_that_falls():
 
 
 def test_running_mean_lags_behind_where_the_loss_falls_within_an_epoch():
-    """An epoch from 4 to 1 along a line has a mean of 2.5."""
-    steep = np.tile(np.linspace(4, 1, 20), 10)
-    finding = curves.running_mean(*training(loss=steep))[0]
+    """An epoch from 4 to 1 along a line has a mean of 2.5, which is above a validation loss of 2."""
+    steep = np.tile(np.linspace(4, 1, 20), EPOCHS)
+    columns = {"history": np.tile([2.5, 2.0], (EPOCHS, 1))}
+    finding = curves.running_mean(*training(loss=steep, **columns))[0]
     assert finding.severity == "note"
-    assert finding.evidence["mean"] == pytest.approx(2.5)
+    assert finding.evidence["mean"] == 2.5
     assert finding.evidence["reached"] == pytest.approx(np.median(steep[17:20]))
-    assert judged(curves.running_mean, loss=np.full(STEPS, 2.0)) == []
+    assert judged(curves.running_mean, loss=steep, history=np.tile([2.5, 2.6], (EPOCHS, 1))) == []
+    assert judged(curves.running_mean, loss=np.full(STEPS, 2.4), **columns) == []
+    assert judged(curves.running_mean, loss=steep, history_names=("loss", "mae"), **columns) == []
 
 
 @pytest.mark.parametrize(
