@@ -31,7 +31,7 @@ def watched(layers, optimizer, loss="sparse_categorical_crossentropy", *, scale=
     if shuffle_labels:
         y = np.random.default_rng(2).permutation(y)
     model = keras.Sequential([keras.Input((FEATURES,)), *layers])
-    model.compile(optimizer, loss, metrics=["accuracy"])
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     watch = dlhw.Watch(probe=(x[1024:], y[1024:]))
     model.fit(x[:1024], y[:1024], epochs=epochs, batch_size=32, verbose=0, callbacks=[watch])
     return watch, model

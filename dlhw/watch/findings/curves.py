@@ -59,7 +59,7 @@ def overfitting(settings: Settings, result: Result) -> list[Diagnosis]:
 
 
 def running_mean(settings: Settings, result: Result) -> list[Diagnosis]:
-    """An epoch whose training loss in Keras's logs, the mean over its batches, is above the validation loss by delay."""
+    """An epoch whose training loss in Keras's logs is above its validation loss only because it is a mean."""
     shown, validation = _log(result, "loss"), _log(result, "val_loss")
     if len(result.optimizers) > 1 or not len(shown) or not len(validation):
         return []
@@ -77,9 +77,9 @@ def running_mean(settings: Settings, result: Result) -> list[Diagnosis]:
 
 def _running(epoch: int, mean: float, reached: float, validation: float, step: int) -> Diagnosis:
     text = (
-        f"The training loss {format_number(mean)} that Keras shows for epoch {epoch + 1} is the mean over the epoch; its "
-        f"last batches had {format_number(reached)}, so the lower validation loss {format_number(validation)} shows "
-        "nothing."
+        f"The training loss {format_number(mean)} that Keras shows for epoch {epoch + 1} is the mean over the epoch; "
+        f"its last batches had {format_number(reached)}, so the lower validation loss {format_number(validation)} "
+        "shows nothing."
     )
     return Diagnosis(
         "running-mean",

@@ -19,6 +19,8 @@ SMALL_GRADIENT = 1e-2
 by their own size. Trainings that learn have 0.1 to 100."""
 EXTREME = 0.8
 """Share of inputs that Dropout drops; up to 0.5 is usual, and more than 0.8 leaves less than a fifth of a layer."""
+SEVERAL = 16
+"""Examples of a batch that have one class by chance in one of 32,000 batches, with two equal classes."""
 TOO_LONG = 0.05
 """Update ratio at which the steps, rather than the labels, may be why nothing was learned."""
 
@@ -61,6 +63,12 @@ def _cause(result: Result, state: Progress) -> tuple[str, str, dict[str, float]]
     longest = median(update_ratios(result)[rows])
     update = float(np.nanmax(longest)) if np.isfinite(longest).any() else float("nan")
     evidence = {"relative_gradient": relative, "update_ratio": update}
+    if result.facts.target_distinct == 1 and one_median(result.examples) >= SEVERAL:
+        return (
+            "all examples of the first batch have the same target, so the data are sorted or have one class only",
+            "Shuffle the data before training (`shuffle=True`, or `Dataset.shuffle` over all examples).",
+            evidence,
+        )
     if update < LOW:
         return "the updates are too short to change the weights", "Raise the learning rate.", evidence
     if relative < SMALL_GRADIENT:

@@ -16,6 +16,8 @@ LITTLE = 0.15
 """One that removed less than 15 % has learned little, or goes on so slowly that something is in its way."""
 ENDS = 0.1
 """The end of a training is its last tenth, the beginning its first fiftieth, so that batches average out."""
+PENALTY = 0.1
+"""Share of the loss that regularizers may add before the loss no longer says what was learned."""
 FEWEST = 30
 """Steps below which nothing is concluded from a loss that has not fallen."""
 
@@ -66,6 +68,14 @@ def chance(facts: Facts) -> float:
     return float("nan")
 
 
+def _by_accuracy(result: Result) -> float:
+    """Return the share of the errors of always naming the largest class that was removed on the probe; nan: unknown."""
+    shares, known = result.facts.probe_label_shares, result.probe_accuracy[np.isfinite(result.probe_accuracy)]
+    if len(shares) < 2 or max(shares) >= 1 or not known.size:
+        return float("nan")
+    return float((known[-1] - max(shares)) / (1 - max(shares)))
+
+
 def progress(result: Result) -> Progress:
     """Return how far a training came. With several optimizers, whose losses differ in meaning, nothing is known."""
     steps = int(result.updated.sum())
@@ -85,5 +95,9 @@ def progress(result: Result) -> Progress:
     constant = chance(result.facts)
     against = constant if np.isfinite(constant) else start
     learned = 1 - end / against if against > 0 and end >= 0 else float("nan")
+    if result.facts.penalty > PENALTY * against:  # it is part of the losses, and changes
+        learned = float("nan")
+    if not (np.isfinite(constant) and np.isfinite(learned)):
+        learned = float(np.fmax(learned, _by_accuracy(result)))
     finite = not bool(not_finite(result)[-1])
     return Progress(steps, start, end, constant, learned, finite)

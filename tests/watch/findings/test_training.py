@@ -40,9 +40,19 @@ def test_what_a_training_learned_is_the_removed_share_of_chance():
     state = progress(training(loss=falling(2.4, 0.23))[1])
     assert state.learned == pytest.approx(0.9, abs=0.01)
     assert not state.little
-    unknown = progress(training({"loss": "my_own"}, loss=falling(10.0, 5.0))[1])
+    unknown = progress(training({"loss": "my_own", "probe_label_shares": ()}, loss=falling(10.0, 5.0))[1])
     assert unknown.learned == pytest.approx(0.5, abs=0.05)
     assert progress(training(loss=np.full(20, 2.3))[1]).nothing is False  # too few steps to say so
+
+
+def test_regularizers_hide_what_was_learned_so_the_accuracy_decides():
+    """Nine tenths right, where always naming one of ten classes gets a tenth."""
+    facts = dataclasses.replace(FACTS, penalty=5.0)
+    assert progress(training(facts, loss=np.full(STEPS, 4.0))[1]).learned == pytest.approx(0.8 / 0.9)
+    guessing = training(facts, loss=np.full(STEPS, 4.0), probe_accuracy=0.1)[1]
+    assert progress(guessing).nothing
+    assert math.isnan(progress(training(facts, loss=np.full(STEPS, 4.0), probe_accuracy=np.nan)[1]).learned)
+    assert progress(training(dataclasses.replace(FACTS, penalty=0.01), loss=STUCK)[1]).nothing
 
 
 ONES = np.ones(LAYERS)
@@ -251,6 +261,7 @@ def test_nothing_learned_separates_its_causes():
     assert "gradient is small" in cause(gradient_norm=1e-5)
     assert "too short" in cause(update_norm=1e-6)
     assert "updates are long" in cause(update_norm=0.8)
+    assert "sorted" in cause(facts=dataclasses.replace(FACTS, target_distinct=1))
 
 
 def test_regression_has_learned_nothing_at_the_variance_of_its_targets():
