@@ -2,60 +2,97 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from dlhw.present.numbers import format_number
 from dlhw.watch.diagnosis import Diagnosis
 from dlhw.watch.findings import sources
 from dlhw.watch.findings.recorded import one_median
-from dlhw.watch.spec import Array, Result, Settings
+from dlhw.watch.spec import Array, Integers, Result, Settings
 
+VALIDATION = "validation"
 WORSE = 1.2
-"""Validation loss at the end over its minimum."""
+"""Loss on held-out examples at the end over its minimum."""
+SLIGHTLY = 1.05
+"""A rise that is only a note."""
 NOISE = 3.0
 """The rise has to exceed so many times the usual change from one epoch to the next."""
 AFTER = 3
-"""Epochs after the minimum in which the loss stayed above it."""
+"""Epochs after the minimum in which the loss stayed above it; of probes, which are further and further apart, one less."""
 APART = 1.25
 """Keras's loss of an epoch over the loss at its end: the weights improved while the mean was taken."""
 END = 0.1
 """The end of an epoch is its last tenth of batches."""
 
 
+@dataclass(frozen=True)
+class Curves:
+    """Training loss and loss on held-out examples at the same moments."""
+
+    epochs: Integers
+    steps: Integers
+    training: Array
+    held_out: Array
+    name: str
+
+
 def overfitting(settings: Settings, result: Result) -> list[Diagnosis]:
-    """A validation loss that rises from some epoch on, beyond its noise, while the training loss goes on to fall."""
-    training, validation = (_log(result, name) for name in ("loss", "val_loss"))
-    if not (np.isfinite(validation).all() and np.isfinite(training).all()) or len(validation) <= AFTER:
+    """A loss on held-out examples that rises from some epoch on, beyond its noise, while the training loss falls."""
+    for curves, after in ((_of_history(result), AFTER), (_of_probe(result), AFTER - 1)):
+        if curves is not None:
+            return _overfitting(curves, after)
+    return []
+
+
+def _overfitting(curves: Curves, after: int) -> list[Diagnosis]:
+    held_out, training = curves.held_out, curves.training
+    if len(held_out) <= after or not (np.isfinite(held_out).all() and np.isfinite(training).all()):
         return []
-    best = int(np.argmin(validation))
-    later = validation[best + 1 :]
-    if len(later) < AFTER or validation[best] <= 0 or training[-1] >= training[best]:
+    best = int(np.argmin(held_out))
+    if len(held_out) - 1 - best < after or held_out[best] <= 0 or training[-1] >= training[best]:
         return []
-    late = float(np.median(validation[-AFTER:]))
-    noise = float(np.median(np.abs(np.diff(validation, 2)))) / np.sqrt(6) if len(validation) > AFTER else 0.0
-    if late - validation[best] <= NOISE * noise or late <= (1 + (WORSE - 1) / 4) * validation[best]:
+    lowest, late = float(held_out[best]), float(np.median(held_out[-after:]))
+    noise = float(np.median(np.abs(np.diff(held_out, 2)))) / np.sqrt(6) if curves.name == VALIDATION else 0.0
+    if late - lowest <= NOISE * noise or late <= SLIGHTLY * lowest:
         return []
+    epoch = int(curves.epochs[best])
     text = (
-        f"Overfitting from epoch {best + 1}: the validation loss rises from {format_number(float(validation[best]))} "
-        f"to {format_number(late)}, while the training loss falls from {format_number(float(training[best]))} to "
+        f"Overfitting from epoch {epoch}: the {curves.name} loss rises from {format_number(lowest)} to "
+        f"{format_number(late)}, while the training loss falls from {format_number(float(training[best]))} to "
         f"{format_number(float(training[-1]))}."
     )
     return [
         Diagnosis(
             "overfitting",
             text,
-            severity="warning" if late > WORSE * validation[best] else "note",
-            step=int(result.epoch_step[best]) if best < len(result.epoch_step) else -1,
-            evidence={
-                "epoch": float(best + 1),
-                "lowest": float(validation[best]),
-                "late": late,
-                "noise": noise,
-            },
+            severity="warning" if late > WORSE * lowest else "note",
+            step=int(curves.steps[best]),
+            evidence={"epoch": float(epoch), "lowest": lowest, "late": late, "noise": noise},
             remedy="Stop at the minimum (EarlyStopping with restore_best_weights), or use more data or regularization.",
             source=sources.PRECHELT,
         )
     ]
+
+
+def _of_history(result: Result) -> Curves | None:
+    """Return the losses that Keras computed after every epoch; None without `validation_data`."""
+    training, validation = _log(result, "loss"), _log(result, "val_loss")
+    if not len(validation) or not len(training):
+        return None
+    return Curves(np.arange(1, len(validation) + 1), result.epoch_step, training, validation, VALIDATION)
+
+
+def _of_probe(result: Result) -> Curves | None:
+    """Return the losses on the probe, and those of the batches before each of them; None for several optimizers."""
+    known = np.isfinite(result.probe_loss) & (result.probe_step > 0)
+    if len(result.optimizers) > 1 or not known.any() or not len(result.step):
+        return None
+    batches = max(1, int(result.probe_step[known][0] * END))
+    steps = result.probe_step[known]
+    training = [one_median(result.loss[(result.step >= s - batches) & (result.step < s)]) for s in steps]
+    return Curves(result.probe_epoch[known], steps, np.array(training), result.probe_loss[known], "probe's")
 
 
 def running_mean(settings: Settings, result: Result) -> list[Diagnosis]:

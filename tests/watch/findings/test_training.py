@@ -296,6 +296,17 @@ def test_overfitting(validation, severity):
         assert found[0].step == 5 * STEPS // EPOCHS
 
 
+@pytest.mark.parametrize(
+    ("probe_loss", "severity"),
+    [([2.4, 2, 1, 1.2, 1.5, 1.6], "warning"), ([2.4, 2, 1, 1, 1, 0.9], None), ([2.4, 2, 1.5, 1.2, 1, 1.5], None)],
+)
+def test_overfitting_is_seen_on_the_probe_where_there_is_no_validation(probe_loss, severity):
+    found = curves.overfitting(*training(probe_loss=np.array(probe_loss), history_names=("loss", "mae")))
+    assert [f.severity for f in found] == ([severity] if severity else [])
+    if severity:
+        assert "epoch 2" in found[0].text
+
+
 def test_overfitting_needs_a_training_loss_that_falls():
     rising = history(V) | {"history": np.stack([np.linspace(0.1, 2, EPOCHS), V], axis=1)}
     assert judged(curves.overfitting, **rising) == []
