@@ -20,7 +20,7 @@ SLIGHTLY = 1.05
 NOISE = 3.0
 """The rise has to exceed so many times the usual change from one epoch to the next."""
 AFTER = 3
-"""Epochs after the minimum in which the loss stayed above it; of probes, which are further and further apart, one less."""
+"""Epochs after the minimum in which the loss stayed above it; of probes, which are ever further apart, one less."""
 APART = 1.25
 """Keras's loss of an epoch over the loss at its end: the weights improved while the mean was taken."""
 END = 0.1
