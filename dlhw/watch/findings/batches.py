@@ -33,6 +33,7 @@ def noise_scale(settings: Settings, result: Result) -> list[Diagnosis]:
             "noise-scale",
             text,
             severity="warning" if harms else "note",
+            place="batch",
             evidence={"noise_scale": noise, "batch": batch, "ratio": float(np.divide(noise, batch))},
             remedy="A larger batch takes longer steps in the same direction; otherwise lower the rate towards the end.",
             source=sources.MCCANDLISH,

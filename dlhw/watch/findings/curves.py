@@ -68,6 +68,7 @@ def _overfitting(curves: Curves, after: int) -> list[Diagnosis]:
             "overfitting",
             text,
             severity="warning" if late > WORSE * lowest else "note",
+            place="generalization",
             step=int(curves.steps[best]),
             evidence={"epoch": float(epoch), "lowest": lowest, "late": late, "noise": noise},
             remedy="Stop at the minimum (EarlyStopping with restore_best_weights), or use more data or regularization.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlhw.watch.findings.recorded import BINARY, CATEGORICAL, SPARSE, SQUARED, not_finite, one_median
+from dlhw.watch.findings.recorded import BINARY, CATEGORICAL, SPARSE, SQUARED, losses_not_finite, one_median
 from dlhw.watch.spec import Facts, Result
 
 NOTHING = 0.03
@@ -99,5 +99,5 @@ def progress(result: Result) -> Progress:
         learned = float("nan")
     if not (np.isfinite(constant) and np.isfinite(learned)):
         learned = float(np.fmax(learned, _by_accuracy(result)))
-    finite = not bool(not_finite(result)[-1])
+    finite = not bool(losses_not_finite(result)[-1])
     return Progress(steps, start, end, constant, learned, finite)

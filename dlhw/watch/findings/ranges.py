@@ -56,6 +56,7 @@ def targets_out_of_reach(settings: Settings, result: Result) -> list[Diagnosis]:
             "output-and-loss",
             text,
             severity=severity,
+            place="loss",
             layer=facts.output_layer,
             evidence={
                 "target_low": facts.target_low,
@@ -93,6 +94,7 @@ def broadcast_targets(settings: Settings, result: Result) -> list[Diagnosis]:
             "broadcast-targets",
             text,
             severity=severity,
+            place="loss",
             layer=facts.output_layer,
             evidence={"output_axes": float(len(facts.output_shape)), "target_axes": float(len(facts.target_shape))},
             remedy=remedy,

@@ -49,6 +49,7 @@ def rate_above_edge(settings: Settings, result: Result) -> list[Diagnosis]:
             "rate-above-edge",
             text,
             severity="severe",
+            place="optimizer",
             step=int(result.probe_step[first]),
             evidence={
                 "sharpness": float(result.sharpness[first]),
@@ -80,6 +81,7 @@ def rate_below_edge(settings: Settings, result: Result) -> list[Diagnosis]:
             "rate-below-edge",
             text,
             severity="warning",
+            place="optimizer",
             evidence={"largest_ratio": float(under.max()), "start": state.start, "end": state.end},
             remedy="Raise the learning rate tenfold, as long as the loss goes on to fall.",
             source=sources.LEWKOWYCZ,

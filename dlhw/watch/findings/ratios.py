@@ -63,5 +63,12 @@ def _finding(
 ) -> Diagnosis:
     evidence = {f"ratio {name}": float(r) for name, r in zip(result.layers, ratios, strict=True) if np.isfinite(r)}
     return Diagnosis(
-        code, text, severity=severity, layer=layer, evidence=evidence, remedy=remedy, source=sources.CS231N
+        code,
+        text,
+        severity=severity,
+        layer=layer,
+        place="optimizer",
+        evidence=evidence,
+        remedy=remedy,
+        source=sources.CS231N,
     )

@@ -29,6 +29,7 @@ def judged(judge, facts=FACTS, /, losses=None, **changes):
 
 
 OUTPUT = "dense_3"
+SEVERAL = {"target_shape": (-1, 10), "target_high": 1.0, "target_one_hot": "no"}  # labels an example
 MISMATCHES = [
     (FACTS, {"output_shape": (-1, 1), "target_high": 0.0}, "severe"),  # softmax over one unit
     (BINARY, {"output_activation": "softmax"}, "severe"),
@@ -44,6 +45,8 @@ MISMATCHES = [
     (BINARY, {"output_shape": (-1, 10), "output_activation": "softmax", "target_one_hot": "yes"}, "warning"),
     (BINARY, {"output_shape": (-1, 10), "target_one_hot": "yes"}, "warning"),
     (FACTS, {"output_activation": "sigmoid"}, "warning"),  # exclusive classes
+    (FACTS, {**SEVERAL, "loss": "categorical_crossentropy"}, "warning"),
+    (FACTS, {**SEVERAL, "loss": "mean_squared_error"}, "warning"),
     (BINARY, {"loss": "mean_squared_error"}, "warning"),
     (FACTS, {"loss": "mean_squared_error", "target_one_hot": "yes", "target_high": 1.0}, "warning"),
 ]
@@ -74,18 +77,21 @@ def test_outputs_that_fit_the_loss(facts, changes):
     assert judged(outputs.output_and_loss, facts, **changes) == []
 
 
-def test_two_softmaxes_are_a_warning_unless_the_loss_shows_that_keras_undid_one():
+def test_two_softmaxes_are_a_warning_that_says_whether_keras_undid_one():
     """The lowest loss of probabilities that are taken as logits: one class at 1, the others at 0."""
     scores = np.eye(10)[0]
     lowest = float(np.log(np.exp(scores).sum()) - scores[0])
     above, below = falling(2.3, 1.02 * lowest), falling(2.3, 0.9 * lowest)
-    assert judged(outputs.output_and_loss, from_logits="yes", losses=above) == [("warning", OUTPUT)]
-    assert judged(outputs.output_and_loss, from_logits="yes", losses=below) == [("note", OUTPUT)]
+    facts = dataclasses.replace(FACTS, from_logits="yes")
+    for losses, words in ((above, "cannot fall below"), (below, "Keras took the values before")):
+        finding = outputs.output_and_loss(*training(facts, loss=losses))[0]
+        assert finding.severity == "warning"
+        assert words in finding.text
     shares = (0.7, 0.3)  # of zeros and ones: a zero costs log 2 at an output of 0, a one log(1 + 1/e) at 1
     lowest = 0.7 * math.log(2) + 0.3 * math.log(1 + math.exp(-1))
-    for end, severity in ((1.01 * lowest, "warning"), (0.9 * lowest, "note")):
-        changes = {"from_logits": "yes", "probe_label_shares": shares, "losses": falling(1.0, end)}
-        assert judged(outputs.output_and_loss, BINARY, **changes) == [(severity, OUTPUT)]
+    facts = dataclasses.replace(BINARY, from_logits="yes", probe_label_shares=shares)
+    for end, words in ((1.01 * lowest, "cannot fall below"), (0.9 * lowest, "Keras took the values before")):
+        assert words in outputs.output_and_loss(*training(facts, loss=falling(1.0, end)))[0].text
 
 
 @pytest.mark.parametrize(

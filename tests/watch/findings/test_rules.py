@@ -85,6 +85,13 @@ def test_a_note_does_not_hide_a_severe_finding():
     assert codes(diagnose(*training(dead_share=0.6, zero_share=zero))) == ["no-gradient"]
 
 
+def test_a_cause_is_as_severe_as_what_follows_from_it():
+    pixels = {"input_mean": 33.0, "input_std": 79.0, "probe_mean": 33.0, "probe_std": 79.0}
+    assert [f.severity for f in diagnose(*training(pixels)) if f.code == "inputs-unscaled"] == ["warning"]
+    stuck = diagnose(*training(pixels, loss=np.full(200, 2.3)))
+    assert [(f.code, f.severity) for f in stuck if f.severity != "note"] == [("inputs-unscaled", "severe")]
+
+
 def test_every_finding_says_what_where_and_what_to_do():
     worst = [
         training({"target_high": 12.0, "input_std": 80.0, "dropout": (0.9,), "constant_layers": ("dense_0",)}),

@@ -63,9 +63,9 @@ VANISHING = np.array([1e-7, 1e-5, 1e-3, 1e-1])
     ("norms", "loss", "expected"),
     [
         (ONES, STUCK, []),
-        (VANISHING, STUCK, [("severe", "dense_1")]),  # dense_2 has 1e-2 of the largest
-        (VANISHING, SLOW, [("warning", "dense_1")]),
-        (VANISHING, falling(), [("note", "dense_1")]),
+        (VANISHING, STUCK, [("severe", "dense_0")]),
+        (VANISHING, SLOW, [("warning", "dense_0")]),
+        (VANISHING, falling(), [("note", "dense_0")]),
         (np.array([1.1e-3, 1, 1, 1]), STUCK, []),
         (np.array([0.9e-3, 1, 1, 1]), STUCK, [("severe", "dense_0")]),
         (np.array([1, 1e-4, 1, 1]), STUCK, []),  # not from the input on
@@ -74,6 +74,12 @@ VANISHING = np.array([1e-7, 1e-5, 1e-3, 1e-1])
 )
 def test_gradient_vanishes(norms, loss, expected):
     assert judged(gradients.gradient_vanishes, gradient_norm=norms, loss=loss) == expected
+
+
+def test_the_layer_from_which_on_the_gradient_is_small_is_named():
+    """dense_2 has a hundredth of the gradient of the last layer, dense_1 a ten thousandth."""
+    text = gradients.gradient_vanishes(*training(gradient_norm=VANISHING, loss=STUCK))[0].text
+    assert "from dense_1 on" in text
 
 
 def test_the_gradient_of_a_layer_is_compared_by_the_size_of_its_entries():
@@ -206,7 +212,28 @@ def test_a_loss_that_was_not_recorded_and_skipped_steps_are_not_infinite():
     assert judged(finite.loss_not_finite, loss=unknown, nonfinite_share=0.2) != []
     skipped = np.zeros((STEPS, LAYERS))
     skipped[3] = 1.0  # the scale of the loss in half precision is searched for
-    assert judged(finite.loss_not_finite, nonfinite_share=skipped) == []
+    updated = np.arange(STEPS) != 3
+    assert judged(finite.loss_not_finite, nonfinite_share=skipped, updated=updated) == []
+
+
+def test_missing_inputs_that_relu_hides_are_seen_in_the_gradient_of_the_first_layer():
+    share = np.zeros((STEPS, LAYERS))
+    share[7:, 0] = 0.03  # one feature of thirty
+    finding = finite.loss_not_finite(*training(nonfinite_share=share))[0]
+    assert (finding.layer, finding.place, finding.step) == ("dense_0", "data", 7)
+
+
+def test_the_place_of_a_loss_that_is_not_finite():
+    ended = np.where(np.arange(STEPS) < 100, 2.0, np.nan)
+
+    def place(facts=FACTS, loss=ended, **changes):
+        return finite.loss_not_finite(*training(facts, loss=loss, **changes))[0].place
+
+    assert place() == "data"
+    assert place(dataclasses.replace(FACTS, loss="my_own")) == "loss"
+    assert place(update_norm=20.0) == "optimizer"
+    grown = np.where(np.arange(STEPS) < 100, np.exp(np.arange(STEPS) / 20), np.nan)
+    assert place(loss=grown) == "optimizer"
 
 
 @pytest.mark.parametrize("above", [1.3, 1.6])
@@ -262,6 +289,21 @@ def test_nothing_learned_separates_its_causes():
     assert "too short" in cause(update_norm=1e-6)
     assert "updates are long" in cause(update_norm=0.8)
     assert "sorted" in cause(facts=dataclasses.replace(FACTS, target_distinct=1))
+    assert "no activation" in cause(facts=dataclasses.replace(FACTS, hidden_activations=()))
+
+
+def test_what_was_learned_by_heart_is_nothing_either():
+    """The training loss falls to nothing, but the probe's never below chance: labels have no relation to inputs."""
+    at_chance = {"probe_loss": np.array([2.31, 2.31, 2.3, 2.4, 2.9, 3.5]), "probe_accuracy": 0.1}
+    case = training(**at_chance)
+    case = dataclasses.replace(case[0], probe=400), case[1]
+    finding = learning.nothing_learned(*case)[0]
+    assert (finding.severity, finding.place) == ("severe", "data")
+    assert "for no others" in finding.text
+    once_better = at_chance | {"probe_loss": np.array([2.31, 2.31, 1.9, 2.4, 2.9, 3.5])}
+    assert judged(learning.nothing_learned, **once_better) == []
+    sure_but_right = dataclasses.replace(training(**at_chance)[1], probe_accuracy=np.full(6, 0.4))
+    assert learning.nothing_learned(case[0], sure_but_right) == []
 
 
 def test_regression_has_learned_nothing_at_the_variance_of_its_targets():
