@@ -6,6 +6,8 @@ Would miss: mistakes that are less blatant than those of a lecture.
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -23,16 +25,15 @@ def data(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return (centres[y] + rng.normal(0, 0.7, (len(y), FEATURES))).astype("float32"), y
 
 
-def watched(layers, optimizer, loss="sparse_categorical_crossentropy", *, scale=1.0, shuffle_labels=False, epochs=10):
+def watched(layers, optimizer, loss="sparse_categorical_crossentropy", *, shuffle_labels=False, epochs=10):
     """Train on 1024 examples, with 256 others as the probe."""
     keras.utils.set_random_seed(0)
     x, y = data()
-    x *= scale
     if shuffle_labels:
         y = np.random.default_rng(2).permutation(y)
     model = keras.Sequential([keras.Input((FEATURES,)), *layers])
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
-    watch = dlhw.Watch(probe=(x[1024:], y[1024:]))
+    watch = dlhw.Watch(probe=(x[1024:], y[1024:]), measures=("loss", "units", "sharpness"))
     model.fit(x[:1024], y[:1024], epochs=epochs, batch_size=32, verbose=0, callbacks=[watch])
     return watch, model
 
@@ -50,48 +51,53 @@ def deep(activation, initializer):
     return [*hidden, dense(CLASSES, "softmax", "output")]
 
 
+@functools.cache
+def corrected():
+    """The same program for three of the mistakes."""
+    return watched(small(), keras.optimizers.SGD(0.1))
+
+
 def from_logits():
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 MISTAKES = {
     "logits where probabilities are expected": (
-        lambda: watched(small(None), keras.optimizers.Adam(0.01)),
-        lambda: watched(small(None), keras.optimizers.Adam(0.01), from_logits()),
+        lambda: watched(small(None), keras.optimizers.SGD(0.1)),
+        lambda: watched(small(None), keras.optimizers.SGD(0.1), from_logits()),
         ("output-and-loss", "output"),
     ),
     "all weights start at zero": (
         lambda: watched(small(kernel_initializer="zeros"), keras.optimizers.SGD(0.1)),
-        lambda: watched(small(), keras.optimizers.SGD(0.1)),
+        corrected,
         ("constant-weights", "hidden"),
     ),
     "the learning rate is too high": (
         lambda: watched(small(), keras.optimizers.SGD(30.0)),
-        lambda: watched(small(), keras.optimizers.SGD(0.1)),
-        ("rate-above-edge", ""),
+        corrected,
+        ("rate-above-edge", "optimizer"),
     ),
-    "ten layers of sigmoids": (
+    "eight hidden layers of sigmoids": (
         lambda: watched(deep("sigmoid", "glorot_uniform"), keras.optimizers.SGD(0.1)),
         lambda: watched(deep("relu", "he_normal"), keras.optimizers.SGD(0.02)),
-        ("gradient-vanishes", "hidden_"),
+        ("gradient-vanishes", "hidden_0"),
     ),
     "labels were shuffled without their inputs": (
         lambda: watched(small(), keras.optimizers.SGD(0.01), shuffle_labels=True),
-        lambda: watched(small(), keras.optimizers.SGD(0.01)),
-        ("nothing-learned", ""),
+        corrected,
+        ("nothing-learned", "data"),
     ),
 }
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_the_mistake_is_diagnosed(name):
-    wrong, _, (code, layer) = MISTAKES[name]
+    wrong, _, (code, where) = MISTAKES[name]
     watch, _ = wrong()
     first = watch.findings[0]
     assert first.code == code, [str(finding) for finding in watch.findings]
     assert first.severity in ("severe", "warning")
-    assert first.layer.startswith(layer)
-    assert bool(first.layer) == bool(layer)
+    assert first.layer.rpartition("/")[-1] == where or first.place == where
 
 
 @pytest.mark.parametrize("name", MISTAKES)

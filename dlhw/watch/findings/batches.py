@@ -11,8 +11,9 @@ from dlhw.watch.findings.progress import progress
 from dlhw.watch.findings.recorded import one_median
 from dlhw.watch.spec import Result, Settings
 
-NOISY = 100.0
-"""Noise scale over batch size at which the mean gradient is a hundredth of the variance of a batch's."""
+NOISY = 1000.0
+"""Noise scale over batch size: it takes a thousand steps to average the noise out. Below it, small batches cost steps and
+save examples."""
 TINY = 2
 """Batches of one or two examples."""
 

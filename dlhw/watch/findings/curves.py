@@ -23,6 +23,8 @@ AFTER = 3
 """Epochs after the minimum in which the loss stayed above it; of probes, which are ever further apart, one less."""
 APART = 1.25
 """Keras's loss of an epoch over the loss at its end: the weights improved while the mean was taken."""
+SEVERAL = 1 / 3
+"""Share of the epochs in which it misleads; in the first one it does so in nearly every training."""
 END = 0.1
 """The end of an epoch is its last tenth of batches."""
 
@@ -97,11 +99,11 @@ def _of_probe(result: Result) -> Curves | None:
 
 
 def running_mean(settings: Settings, result: Result) -> list[Diagnosis]:
-    """An epoch whose training loss in Keras's logs is above its validation loss only because it is a mean."""
+    """Epochs whose training loss in Keras's logs is above their validation loss only because it is a mean."""
     shown, validation = _log(result, "loss"), _log(result, "val_loss")
     if len(result.optimizers) > 1 or not len(shown) or not len(validation):
         return []
-    begin = 0
+    begin, misleading = 0, []
     for epoch, (stop, mean) in enumerate(zip(result.epoch_step, shown, strict=True)):
         losses = result.loss[(result.step >= begin) & (result.step < stop)]
         begin = int(stop)
@@ -109,8 +111,8 @@ def running_mean(settings: Settings, result: Result) -> list[Diagnosis]:
             continue
         reached = one_median(losses[-max(3, round(END * len(losses))) :])
         if reached > 0 and mean > APART * reached and mean > validation[epoch]:
-            return [_running(epoch, float(mean), reached, float(validation[epoch]), int(stop))]
-    return []
+            misleading.append(_running(epoch, float(mean), reached, float(validation[epoch]), int(stop)))
+    return misleading[-1:] if len(misleading) >= max(2, SEVERAL * len(shown)) else []
 
 
 def _running(epoch: int, mean: float, reached: float, validation: float, step: int) -> Diagnosis:

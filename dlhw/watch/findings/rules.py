@@ -13,7 +13,6 @@ from dlhw.watch.spec import Result, Settings
 Judgement = Callable[[Settings, Result], list[Diagnosis]]
 
 RULES: tuple[Judgement, ...] = (
-    finite.loss_not_finite,
     outputs.output_and_loss,
     ranges.targets_out_of_reach,
     ranges.broadcast_targets,
@@ -23,6 +22,7 @@ RULES: tuple[Judgement, ...] = (
     scales.probe_differs,
     learning.dropout_extreme,
     rates.rate_above_edge,
+    finite.loss_not_finite,
     activations.dead_units,
     activations.saturated_units,
     gradients.gradient_vanishes,

@@ -363,6 +363,8 @@ def test_running_mean_lags_behind_where_the_loss_falls_within_an_epoch():
     assert finding.evidence["mean"] == 2.5
     assert finding.evidence["reached"] == pytest.approx(np.median(steep[17:20]))
     assert judged(curves.running_mean, loss=steep, history=np.tile([2.5, 2.6], (EPOCHS, 1))) == []
+    only_first = np.concatenate([steep[:20], np.full(STEPS - 20, 1.0)])
+    assert judged(curves.running_mean, loss=only_first, history=np.repeat([[2.5, 2], [1, 2]], [1, 9], axis=0)) == []
     assert judged(curves.running_mean, loss=np.full(STEPS, 2.4), **columns) == []
     assert judged(curves.running_mean, loss=steep, history_names=("loss", "mae"), **columns) == []
 
@@ -370,10 +372,10 @@ def test_running_mean_lags_behind_where_the_loss_falls_within_an_epoch():
 @pytest.mark.parametrize(
     ("scale", "batch", "loss", "severity"),
     [
-        (6300.0, 64, STUCK, None),
-        (6500.0, 64, STUCK, "note"),
-        (300.0, 1, STUCK, "warning"),
-        (300.0, 1, falling(), "note"),
+        (63000.0, 64, STUCK, None),
+        (65000.0, 64, STUCK, "note"),
+        (3000.0, 1, STUCK, "warning"),
+        (3000.0, 1, falling(), "note"),
         (np.nan, 1, STUCK, None),
     ],
 )
