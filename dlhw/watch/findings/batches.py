@@ -12,8 +12,7 @@ from dlhw.watch.findings.recorded import one_median
 from dlhw.watch.spec import Result, Settings
 
 NOISY = 1000.0
-"""Noise scale over batch size: it takes a thousand steps to average the noise out. Below it, small batches cost steps and
-save examples."""
+"""Noise scale over batch size: a thousand steps average the noise out. Below it, small batches save examples."""
 TINY = 2
 """Batches of one or two examples."""
 
