@@ -21,6 +21,13 @@ NOISE = 3.0
 """The rise has to exceed so many times the usual change from one epoch to the next."""
 AFTER = 3
 """Epochs after the minimum in which the loss stayed above it; of probes, which are ever further apart, one less."""
+GAP = 0.1
+"""Training accuracy above the held-out one."""
+LOST = 0.01
+"""Accuracy that was lost since its best epoch, and at least so many standard errors:"""
+RESOLVED = 2.0
+FEW = 100
+"""Held-out examples that are assumed where their number is not known."""
 APART = 1.25
 """Keras's loss of an epoch over the loss at its end: the weights improved while the mean was taken."""
 SEVERAL = 1 / 3
@@ -38,17 +45,19 @@ class Curves:
     training: Array
     held_out: Array
     name: str
+    accuracy: Array  # on the held-out examples; empty: not known
+    gap: float = float("nan")  # of the accuracies at the end, training above held-out
 
 
 def overfitting(settings: Settings, result: Result) -> list[Diagnosis]:
     """A loss on held-out examples that rises from some epoch on, beyond its noise, while the training loss falls."""
     for curves, after in ((_of_history(result), AFTER), (_of_probe(result), AFTER - 1)):
         if curves is not None:
-            return _overfitting(curves, after)
+            return _overfitting(settings, curves, after)
     return []
 
 
-def _overfitting(curves: Curves, after: int) -> list[Diagnosis]:
+def _overfitting(settings: Settings, curves: Curves, after: int) -> list[Diagnosis]:
     held_out, training = curves.held_out, curves.training
     if len(held_out) <= after or not (np.isfinite(held_out).all() and np.isfinite(training).all()):
         return []
@@ -69,7 +78,7 @@ def _overfitting(curves: Curves, after: int) -> list[Diagnosis]:
         Diagnosis(
             "overfitting",
             text,
-            severity="warning" if late > WORSE * lowest else "note",
+            severity="warning" if late > WORSE * lowest and _harms(settings, curves) else "note",
             place="generalization",
             step=int(curves.steps[best]),
             evidence={"epoch": float(epoch), "lowest": lowest, "late": late, "noise": noise},
@@ -79,12 +88,24 @@ def _overfitting(curves: Curves, after: int) -> list[Diagnosis]:
     ]
 
 
+def _harms(settings: Settings, curves: Curves) -> bool:
+    """Whether the accuracy falls too, or is far below that of training; otherwise, outputs are only too sure."""
+    known = curves.accuracy[np.isfinite(curves.accuracy)]
+    if not known.size:
+        return True
+    best, last = float(known.max()), float(np.median(known[-AFTER:]))
+    error = np.sqrt(best * (1 - best) / max(settings.probe, FEW))
+    return bool(best - last > max(RESOLVED * error, LOST) or curves.gap > GAP)
+
+
 def _of_history(result: Result) -> Curves | None:
     """Return the losses that Keras computed after every epoch; None without `validation_data`."""
     training, validation = _log(result, "loss"), _log(result, "val_loss")
     if not len(validation) or not len(training):
         return None
-    return Curves(np.arange(1, len(validation) + 1), result.epoch_step, training, validation, VALIDATION)
+    return Curves(
+        np.arange(1, len(validation) + 1), result.epoch_step, training, validation, VALIDATION, *_accuracies(result)
+    )
 
 
 def _of_probe(result: Result) -> Curves | None:
@@ -95,7 +116,17 @@ def _of_probe(result: Result) -> Curves | None:
     batches = max(1, int(result.probe_step[known][0] * END))
     steps = result.probe_step[known]
     training = [one_median(result.loss[(result.step >= s - batches) & (result.step < s)]) for s in steps]
-    return Curves(result.probe_epoch[known], steps, np.array(training), result.probe_loss[known], "probe's")
+    accuracy = result.probe_accuracy[known]
+    return Curves(result.probe_epoch[known], steps, np.array(training), result.probe_loss[known], "probe's", accuracy)
+
+
+def _accuracies(result: Result) -> tuple[Array, float]:
+    """Return the accuracy on the validation data by epoch, and how far that of training is above it at the end."""
+    for name in result.history_names:
+        if name.startswith("val_") and (name.endswith("accuracy") or name == "val_acc"):
+            accuracy, training = _log(result, name), _log(result, name.removeprefix("val_"))
+            return accuracy, float(training[-1] - accuracy[-1]) if len(training) else float("nan")
+    return np.empty(0), float("nan")
 
 
 def running_mean(settings: Settings, result: Result) -> list[Diagnosis]:

@@ -67,7 +67,7 @@ def gradient_explodes(settings: Settings, result: Result) -> list[Diagnosis]:
             f"The gradient explodes towards the input: in layer {use[0]} it is {format_number(growth)} times that in "
             f"{use[-1]}."
         )
-        return [_explosion(result, text, layer, 0, {"ratio": float(growth)}, _severity(state))]
+        return [_explosion(result, text, layer, 0, {"ratio": float(growth)}, _severity(state), "")]
     whole = np.sqrt(np.nansum(np.square(result.gradient_norm, dtype=float), axis=1))
     valid = np.isfinite(whole) & ~losses_not_finite(result)
     if valid.sum() < FEW_LAYERS or not state.rose:
@@ -81,7 +81,11 @@ def gradient_explodes(settings: Settings, result: Result) -> list[Diagnosis]:
         f"The gradient explodes: its norm grows from {format_number(first)} to {format_number(float(whole[peak]))} at "
         f"batch {int(result.step[peak]):,}, most in layer {layer}, while the loss rises."
     )
-    return [_explosion(result, text, layer, peak, {"first": first, "largest": float(whole[peak])}, _severity(state))]
+    return [
+        _explosion(
+            result, text, layer, peak, {"first": first, "largest": float(whole[peak])}, _severity(state), "optimizer"
+        )
+    ]
 
 
 def no_gradient(settings: Settings, result: Result) -> list[Diagnosis]:
@@ -132,13 +136,14 @@ def _severity(state: Progress) -> Severity:
 
 
 def _explosion(
-    result: Result, text: str, layer: str, row: int, evidence: dict[str, float], severity: Severity
+    result: Result, text: str, layer: str, row: int, evidence: dict[str, float], severity: Severity, where: str
 ) -> Diagnosis:
     return Diagnosis(
         "gradient-explodes",
         text,
         severity=severity,
         layer=layer,
+        place=where,
         step=int(result.step[row]),
         evidence=evidence,
         remedy="Clip the gradient (`clipnorm=1`), lower the learning rate, and use He or Glorot initialization.",

@@ -10,7 +10,7 @@ import numpy as np
 from dlhw.present.numbers import format_number
 from dlhw.watch.diagnosis import Diagnosis
 from dlhw.watch.findings import sources
-from dlhw.watch.findings.progress import FEWEST, NOTHING, Progress, progress
+from dlhw.watch.findings.progress import FEWEST, NOTHING, Progress, chance, progress
 from dlhw.watch.findings.ratios import LOW
 from dlhw.watch.findings.recorded import classes, listed, median, one_median, ratio, update_ratios
 from dlhw.watch.spec import Result, Settings
@@ -116,6 +116,12 @@ def _by_numbers(result: Result, relative: float, update: float) -> Cause:
         )
     if update < LOW:
         return Cause("the updates are too short to change the weights", "optimizer", "Raise the learning rate.")
+    if facts.penalty > chance(facts):
+        text = f"regularizers added {format_number(facts.penalty)} to the loss at the start, and pull all weights to 0"
+        return Cause(text, "loss", "Lower the strength of the regularizers, or remove them.")
+    if progress(result).falling:
+        text = "the loss still falls evenly, so the training is too short or its updates are"
+        return Cause(text, "optimizer", "Raise the learning rate, or train for more epochs.")
     if relative < SMALL_GRADIENT:
         return Cause(
             f"the gradient is small (norm times weight norm over loss: {format_number(relative)})",

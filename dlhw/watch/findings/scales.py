@@ -13,7 +13,7 @@ from dlhw.watch.spec import Facts, Result, Settings
 
 LARGE_INPUT = 10.0
 """Root mean square of inputs; standardized ones have 1, and initializers assume that (Glorot, He)."""
-SMALL_INPUT = 0.005
+SMALL_INPUT = 0.002
 """Such as pixels that were divided by 255 twice: 0.3 / 255 = 0.001. Sparse inputs, such as word counts, lie above."""
 LARGE_TARGET = 100.0
 """Largest target, at which gradients of a squared error are a hundred times those of unit targets."""

@@ -22,11 +22,11 @@ def dead_units(settings: Settings, result: Result) -> list[Diagnosis]:
     index, share, probe = _worst(result, result.dead_share)
     if index < 0 or share < MANY_DEAD:
         return []
-    little = progress(result).little
+    state = progress(result)
     severity: Severity = "note"
     if share >= ALL_DEAD:
-        severity = "severe" if little else "warning"
-    elif little:
+        severity = "severe" if state.little else "warning"
+    elif state.partly:
         severity = "warning"
     layer, count = result.unit_layers[index], int(result.unit_counts[index])
     began = float(result.dead_share[0, index])
@@ -35,9 +35,13 @@ def dead_units(settings: Settings, result: Result) -> list[Diagnosis]:
         f"{int(result.probe_epoch[probe])}: 0 on every example of the probe, so they get no gradient."
     )
     remedy = "Lower the learning rate and scale the inputs; leaky_relu, elu or gelu cannot die."
+    place = "optimizer"
     if began >= MANY_DEAD:
+        place = ""
         remedy = "They are dead from the start: check initializers, biases and the scale of the inputs."
-    return [_finding("dead-units", text, severity, result, index, probe, {"dead": share, "at_start": began}, remedy)]
+    return [
+        _finding("dead-units", text, severity, result, index, probe, {"dead": share, "at_start": began}, remedy, place)
+    ]
 
 
 def saturated_units(settings: Settings, result: Result) -> list[Diagnosis]:
@@ -54,7 +58,7 @@ def saturated_units(settings: Settings, result: Result) -> list[Diagnosis]:
     )
     remedy = "Scale the inputs and use Glorot initialization." if began >= SATURATED else "Lower the learning rate."
     evidence = {"saturated": share, "at_start": began}
-    return [_finding("saturated-units", text, severity, result, index, probe, evidence, f"{remedy} Or use relu.")]
+    return [_finding("saturated-units", text, severity, result, index, probe, evidence, f"{remedy} Or use relu.", "")]
 
 
 def _worst(result: Result, shares: Array) -> tuple[int, float, int]:
@@ -76,12 +80,14 @@ def _finding(
     probe: int,
     evidence: dict[str, float],
     remedy: str,
+    place: str,
 ) -> Diagnosis:
     return Diagnosis(
         code,
         text,
         severity=severity,
         layer=result.unit_layers[index],
+        place=place,
         step=int(result.probe_step[probe]),
         evidence=evidence,
         remedy=remedy,

@@ -168,9 +168,33 @@ def test_update_ratio_high(length, loss, severity):
     assert judged(ratios.update_ratio_high, update_norm=update, loss=loss) == expected
 
 
+def test_first_updates_that_replace_the_weights_count_as_well():
+    """Too high a rate of Adam makes the weights large within a few steps, after which the ratio is small."""
+    for first, loss, expected in (
+        (2.1, STUCK, "severe"),
+        (2.1, falling(2.4, 1.3), "warning"),
+        (2.1, falling(), "note"),
+    ):
+        update = np.full((STEPS, LAYERS), 0.01)
+        update[:5, 2] = 2.1
+        assert judged(ratios.update_ratio_high, update_norm=update, loss=loss) == [(expected, "dense_2")]
+
+
+def test_a_loss_that_still_falls_evenly_shows_that_updates_are_short():
+    noisy = np.linspace(2.35, 2.25, STEPS) + np.random.default_rng(0).normal(0, 0.01, STEPS)
+    assert progress(training(loss=noisy)[1]).falling
+    assert not progress(training(loss=STUCK)[1]).falling
+    assert not progress(training(loss=STUCK + noisy[::-1] - noisy)[1]).falling
+    plateau = np.concatenate([np.linspace(2.35, 2.25, 100), np.full(100, 2.25)])
+    assert not progress(training(loss=plateau)[1]).falling
+    assert judged(ratios.update_ratio_low, update_norm=1.9e-3, loss=noisy) == [("warning", "")]
+    assert judged(ratios.update_ratio_low, update_norm=2.1e-3, loss=noisy) == []
+    assert "too short" in learning.nothing_learned(*training(loss=noisy))[0].text
+
+
 def test_first_updates_and_steps_without_update_are_not_counted():
     update = np.full((STEPS, LAYERS), 0.01)
-    update[: STEPS // 10] = 5.0
+    update[: STEPS // 10] = 1.9
     assert judged(ratios.update_ratio_high, update_norm=update, loss=STUCK) == []
     updated = np.arange(STEPS) % 2 == 0
     update = np.where(updated[:, None], 1e-3, 0.0) * np.ones(LAYERS)
@@ -237,9 +261,9 @@ def test_the_place_of_a_loss_that_is_not_finite():
 
 
 @pytest.mark.parametrize("above", [1.3, 1.6])
-@pytest.mark.parametrize("loss", [np.linspace(2.3, 4.0, STEPS), falling()], ids=["rises", "falls"])
+@pytest.mark.parametrize("loss", [np.linspace(2.3, 4.0, STEPS), STUCK, falling()], ids=["rises", "stays", "falls"])
 def test_rate_above_edge(above, loss):
-    expected = [("severe", "")] if above > 1.5 and loss[-1] > loss[0] else []
+    expected = [("severe", "")] if above > 1.5 and loss[-1] >= loss[0] else []
     assert judged(rates.rate_above_edge, sharpness=20.0 * above, loss=loss) == expected
 
 
@@ -289,6 +313,7 @@ def test_nothing_learned_separates_its_causes():
     assert "too short" in cause(update_norm=1e-6)
     assert "updates are long" in cause(update_norm=0.8)
     assert "sorted" in cause(facts=dataclasses.replace(FACTS, target_distinct=1))
+    assert "regularizers" in cause(facts=dataclasses.replace(FACTS, penalty=5.0), probe_accuracy=0.1)
     assert "no activation" in cause(facts=dataclasses.replace(FACTS, hidden_activations=()))
 
 
@@ -343,10 +368,22 @@ def test_overfitting(validation, severity):
     [([2.4, 2, 1, 1.2, 1.5, 1.6], "warning"), ([2.4, 2, 1, 1, 1, 0.9], None), ([2.4, 2, 1.5, 1.2, 1, 1.5], None)],
 )
 def test_overfitting_is_seen_on_the_probe_where_there_is_no_validation(probe_loss, severity):
-    found = curves.overfitting(*training(probe_loss=np.array(probe_loss), history_names=("loss", "mae")))
+    columns = {"history_names": ("loss", "mae"), "probe_accuracy": np.array([0.1, 0.5, 0.8, 0.7, 0.6, 0.5])}
+    found = curves.overfitting(*training(probe_loss=np.array(probe_loss), **columns))
     assert [f.severity for f in found] == ([severity] if severity else [])
     if severity:
         assert "epoch 2" in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("held_out", "in_training", "severity"),
+    [(0.9, 0.95, "note"), (0.7, 0.95, "warning"), (np.linspace(0.9, 0.6, EPOCHS), 0.6, "warning")],
+)
+def test_a_loss_that_rises_while_accuracies_stay_is_a_note(held_out, in_training, severity):
+    columns = [np.linspace(2, 0.1, EPOCHS), V, *(np.broadcast_to(a, EPOCHS) for a in (in_training, held_out))]
+    names = ("loss", "val_loss", "accuracy", "val_accuracy")
+    found = curves.overfitting(*training(history=np.stack(columns, axis=1), history_names=names))
+    assert [f.severity for f in found] == [severity]
 
 
 def test_overfitting_needs_a_training_loss_that_falls():
