@@ -12,7 +12,7 @@ from dlhw.watch.diagnosis import Diagnosis
 from dlhw.watch.findings import sources
 from dlhw.watch.findings.progress import FEWEST, NOTHING, Progress, chance, progress
 from dlhw.watch.findings.ratios import LOW
-from dlhw.watch.findings.recorded import classes, listed, median, one_median, ratio, update_ratios
+from dlhw.watch.findings.recorded import bare, classes, hidden, listed, median, one_median, ratio, update_ratios
 from dlhw.watch.spec import Result, Settings
 
 SMALL_GRADIENT = 1e-2
@@ -134,7 +134,7 @@ def _by_numbers(result: Result, relative: float, update: float) -> Cause:
             "optimizer",
             "Lower the learning rate tenfold; if that does not help, check that labels belong to their inputs.",
         )
-    if len(result.layers) > 1 and not facts.hidden_activations and {*facts.layer_kinds} <= LINEAR and facts.layer_kinds:
+    if len(result.layers) > 1 and not hidden(result).any() and {*facts.layer_kinds} <= LINEAR and facts.layer_kinds:
         return Cause(
             "the hidden layers have no activation, so the whole net is linear",
             "",
@@ -150,7 +150,7 @@ def constant_weights(settings: Settings, result: Result) -> list[Diagnosis]:
 
     The last layer may start at a constant: its units differ by their targets, as in logistic regression.
     """
-    constant = [name for name in result.facts.constant_layers if name.rpartition("/")[-1] not in _last(result)]
+    constant = [name for name in result.facts.constant_layers if bare(name) not in _last(result)]
     if not constant:
         return []
     text = (
@@ -172,7 +172,7 @@ def constant_weights(settings: Settings, result: Result) -> list[Diagnosis]:
 
 def _last(result: Result) -> tuple[str, ...]:
     """Names of the last layer, without those of the models that it is in."""
-    return tuple(name.rpartition("/")[-1] for name in (result.facts.output_layer, *result.layers[-1:]))
+    return tuple(bare(name) for name in (result.facts.output_layer, *result.layers[-1:]))
 
 
 def dropout_extreme(settings: Settings, result: Result) -> list[Diagnosis]:

@@ -83,6 +83,17 @@ def updates_not_finite(result: Result) -> Flags:
     return np.asarray(np.any(np.nan_to_num(result.nonfinite_share) > 0, axis=1) & result.updated, bool)
 
 
+def bare(name: str) -> str:
+    """Return the name of a layer without those of the models that it is in."""
+    return name.rpartition("/")[-1]
+
+
+def hidden(result: Result) -> Flags:
+    """Whether a layer with an activation is not the output, (U,)."""
+    output = bare(result.facts.output_layer)
+    return np.array([bare(name) != output for name in result.unit_layers], bool)
+
+
 def place(step: int) -> str:
     """Return `at batch 12`."""
     return f"at batch {step:,}"

@@ -7,6 +7,7 @@ import numpy as np
 from dlhw.watch.diagnosis import Diagnosis, Severity
 from dlhw.watch.findings import sources
 from dlhw.watch.findings.progress import progress
+from dlhw.watch.findings.recorded import hidden
 from dlhw.watch.spec import Array, Result, Settings
 
 ALL_DEAD = 0.99
@@ -46,7 +47,8 @@ def dead_units(settings: Settings, result: Result) -> list[Diagnosis]:
 
 def saturated_units(settings: Settings, result: Result) -> list[Diagnosis]:
     """Outputs of sigmoid, tanh and their like in the flat parts of the function."""
-    index, share, probe = _worst(result, result.saturated_share)
+    # a classifier that is sure of its outputs saturates them
+    index, share, probe = _worst(result, np.where(hidden(result), result.saturated_share, np.nan))
     if index < 0 or share < SATURATED:
         return []
     began = float(result.saturated_share[0, index])

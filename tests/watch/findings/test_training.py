@@ -152,6 +152,14 @@ def test_saturated_units(share, loss, severity):
     assert judged(units.saturated_units, saturated_share=saturated, loss=loss) == expected
 
 
+def test_an_output_may_saturate():
+    """A sigmoid that is sure of its classes."""
+    share = np.full((6, LAYERS - 1), 0.9)
+    assert judged(units.saturated_units, saturated_share=share, loss=STUCK) == [("warning", "dense_0")]
+    case = {"unit_layers": ("mlp/dense_3",), "unit_counts": np.array([1]), "saturated_share": share[:, :1]}
+    assert judged(units.saturated_units, **case, loss=STUCK) == []
+
+
 @pytest.mark.parametrize(
     ("length", "loss", "severity"),
     [
@@ -170,11 +178,7 @@ def test_update_ratio_high(length, loss, severity):
 
 def test_first_updates_that_replace_the_weights_count_as_well():
     """Too high a rate of Adam makes the weights large within a few steps, after which the ratio is small."""
-    for first, loss, expected in (
-        (2.1, STUCK, "severe"),
-        (2.1, falling(2.4, 1.3), "warning"),
-        (2.1, falling(), "note"),
-    ):
+    for loss, expected in ((STUCK, "severe"), (falling(2.4, 1.3), "warning"), (falling(), "note")):
         update = np.full((STEPS, LAYERS), 0.01)
         update[:5, 2] = 2.1
         assert judged(ratios.update_ratio_high, update_norm=update, loss=loss) == [(expected, "dense_2")]
@@ -314,7 +318,8 @@ def test_nothing_learned_separates_its_causes():
     assert "updates are long" in cause(update_norm=0.8)
     assert "sorted" in cause(facts=dataclasses.replace(FACTS, target_distinct=1))
     assert "regularizers" in cause(facts=dataclasses.replace(FACTS, penalty=5.0), probe_accuracy=0.1)
-    assert "no activation" in cause(facts=dataclasses.replace(FACTS, hidden_activations=()))
+    linear = {"unit_layers": ("mlp/dense_3",), "unit_counts": np.array([10]), "dead_share": np.zeros((6, 1))}
+    assert "no activation" in cause(**linear, saturated_share=np.zeros((6, 1)))
 
 
 def test_what_was_learned_by_heart_is_nothing_either():
