@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -75,7 +76,8 @@ def _traced(model: keras.Model, data: ProbeData | None) -> Trace | None:
     x = random_inputs(model) if data is None else data.tried()[0]
     if x is None:
         return None
-    with untouched(model):
+    with untouched(model), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return traced(model, x)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dlhw._tf.compiled import Programs, sharing
 from dlhw._tf.inputs import first_line
 from dlhw._tf.types import Data
-from dlhw.errors import DlhwWarning, UserError, require
+from dlhw.errors import UserError, require
 from dlhw.measure.hessians import hessian
 from dlhw.measure.input_gradients import sensitivity
 from dlhw.measure.noise_scale import gradient_noise_scale
@@ -123,7 +123,8 @@ class Prober:
         if not self.model.built:
             self.note("The probe is not measured: the model is built while it trains; build it or call it once before.")
             return
-        with untouched(self.model):
+        with untouched(self.model), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             x, y = data.tried()
             try:
                 outputs = check_call(self.model, x)
@@ -157,7 +158,7 @@ class Prober:
             "weights": lambda: setattr(row, "weights", self._weights()),
         }
         with untouched(self.model), sharing(self._programs), warnings.catch_warnings():
-            warnings.simplefilter("ignore", DlhwWarning)  # what they say is for the findings
+            warnings.simplefilter("ignore")  # what they say is for the findings
             for name, step in steps.items():
                 if name in self.measures or (name == "loss" and "units" in self.measures):
                     self._attempt(name, step)
@@ -171,7 +172,8 @@ class Prober:
         except Exception as error:
             if name not in self._noted:
                 self._noted.add(name)
-                self.note(f"Not measured on the probe: {name}. {type(error).__name__}: {first_line(error)}")
+                kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+                self.note(f"Not measured on the probe: {name}, because: {kind}{first_line(error)}")
 
     def _find_units(self, x: Any) -> None:
         self.units = Units(self.model, x, self.note)

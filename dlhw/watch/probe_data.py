@@ -12,6 +12,7 @@ import tensorflow as tf
 from dlhw._tf.inputs import chunks, first_line, float_dtype, input_tensors, length, take
 from dlhw._tf.types import Data, Tensor
 from dlhw.errors import UserError, require
+from dlhw.models.state import layers_of
 from dlhw.watch.losses_of_model import compute_loss, is_standard
 
 CHUNK = 128
@@ -34,7 +35,7 @@ class ProbeData:
     """
 
     def __init__(self, model: keras.Model, x: Data, y: Data) -> None:
-        x = _named("inputs", lambda: input_tensors(model, x))
+        x = _as_the_model_takes(model, _named("inputs", lambda: input_tensors(model, x)))
         y = None if y is None else _named("targets", lambda: _targets(model, y))
         self.n = _named("inputs", lambda: length(x))
         if y is not None:
@@ -63,10 +64,9 @@ class ProbeData:
     def chunks(self) -> Iterator[tuple[Any, Any]]:
         """Yield the examples in chunks; of a model with a fixed batch size only full ones."""
         size = self.fixed or CHUNK
-        data = (self.x,) if self.y is None else (self.x, self.y)
-        for part in chunks(data, size):
-            if self.fixed is None or length(part) == size:
-                yield part[0], None if self.y is None else part[1]
+        for start in range(0, self.n if self.fixed is None else self.n // size * size, size):
+            rows = np.arange(start, min(start + size, self.n))
+            yield take(self.x, rows), None if self.y is None else take(self.y, rows)
 
 
 def check_call(model: keras.Model, x: Any) -> Any:
@@ -98,6 +98,14 @@ def check_targets(model: keras.Model, x: Any, y: Any, outputs: Any) -> None:
             f"the targets of the probe, of shape {_shapes(y)}, do not go with the outputs, of shape "
             f"{_shapes(outputs)}, and the loss: {first_line(error)}"
         ) from None
+
+
+def _as_the_model_takes(model: keras.Model, x: Any) -> Any:
+    """Return whole numbers as floats where the model makes floats of them itself, such as pixels from 0 to 255."""
+    inputs: list[Any] = list(getattr(model, "inputs", None) or [])
+    floats = len(inputs) == 1 and tf.as_dtype(inputs[0].dtype).is_floating
+    embeds = any(isinstance(layer, keras.layers.Embedding) for layer in layers_of(model))
+    return tf.cast(x, float_dtype(model)) if floats and not embeds and tf.is_tensor(x) and x.dtype.is_integer else x
 
 
 def _targets(model: keras.Model, y: Any) -> Any:

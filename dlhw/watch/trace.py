@@ -22,7 +22,7 @@ class Trace:
     calls: tuple[tuple[Any, Any], ...]  # layer and output; the output is None where it is no tensor with a value
     outputs: tuple[Any, ...]  # of the model
     units: tuple[UnitLayer, ...]  # the layers with an activation that were called, in the order of their first calls
-    compiled: tuple[UnitLayer, ...]  # those that are called inside of a function that the model compiles itself
+    missed: tuple[UnitLayer, ...]  # those that are not, or in a function that the model compiles itself
 
     def ends(self) -> list[int]:
         """Return which calls give the outputs of the model: those of the same values, and the last."""
@@ -61,12 +61,11 @@ def traced(model: keras.Model, x: Tensor) -> Trace:
     with intercepted(list(dict.fromkeys([*leaves_of(model), *recurrent, *units])), wrap):
         outputs = model(x, training=False)
     called = list(dict.fromkeys(id(layer) for layer, output in calls if is_counted(output)))
-    hidden = {id(layer) for layer, output in calls if tf.is_tensor(output) and not hasattr(output, "numpy")}
     return Trace(
         tuple((layer, output if hasattr(output, "numpy") else None) for layer, output in calls),
         tuple(tf.nest.flatten(outputs)),
         tuple(candidates[key] for key in called if key in candidates),
-        tuple(unit for key, unit in candidates.items() if key in hidden and key not in called),
+        tuple(unit for key, unit in candidates.items() if key not in called),
     )
 
 

@@ -90,8 +90,11 @@ class Units:
         self.outputs = trace.output_units()
         counts = {id(layer): output for layer, output in trace.calls}
         self.counts = tuple(int(counts[id(unit.layer)].shape[unit.axis]) for unit in self.layers)
-        for unit in trace.compiled:
-            note(f"The units of {unit.name} are not counted: the model calls it in a function that it compiles itself.")
+        for unit in trace.missed:
+            note(
+                f"The units of {unit.name} are not counted: the model does not call it, or only in a function that it "
+                "compiles itself."
+            )
 
     @classmethod
     def none(cls, model: keras.Model) -> Units:

@@ -8,6 +8,8 @@ generator of random numbers bit for bit, and the training that follows. Would mi
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -166,7 +168,7 @@ def test_several_inputs_and_outputs_have_the_loss_of_evaluate_and_the_others_are
     assert row.dead[0] == np.mean((np.maximum(np.hstack([X, 2 * X]) @ h_kernel(model), 0) == 0).all(0))
     assert np.isnan(row.saturated).all()  # q is an output
     assert np.isnan([row.sensitivity, row.sharpness, row.noise_scale]).all()
-    assert sorted(note.split(": ")[1].split(".")[0] for note in probe.notes) == ["noise", "sensitivity", "sharpness"]
+    assert sorted(note.split(": ")[1].split(",")[0] for note in probe.notes) == ["noise", "sensitivity", "sharpness"]
     count = len(probe.notes)
     probe.measure()
     assert len(probe.notes) == count  # once
@@ -357,6 +359,90 @@ def test_a_layer_that_fails_is_left_as_it_was():
     assert np.isnan([row.loss, row.sharpness, *row.dead]).all()
     assert row.dead.shape == row.saturated.shape == (2,)
     assert all("call" not in vars(one) for one in model.layers)
+
+
+def test_layers_in_a_function_that_the_model_compiles_are_noted():
+    class Compiled(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = L.Dense(4, "relu"), L.Dense(3, "softmax")
+
+        @tf.function
+        def call(self, x):
+            return self.two(self.one(x))
+
+    model = Compiled()
+    model(X)
+    probe = prober(compiled(model), measures=("loss", "units"))
+    assert probe.unit_layers == ()
+    assert len(probe.notes) == 2
+    assert all("compiles itself" in note for note in probe.notes)
+    loss = model.evaluate(X, LABELS, batch_size=150, verbose=0)
+    assert probe.measure().loss == pytest.approx(loss, rel=1e-5)
+
+
+def test_whole_numbers_are_taken_as_the_model_takes_them():
+    model = noisy()
+    x = RNG.integers(0, 9, (150, 5)).astype("uint8")
+    row = prober(model, x, measures=("sensitivity",)).measure()
+    loss = "sparse_categorical_crossentropy"
+    assert row.sensitivity == pytest.approx(measure.sensitivity(model, loss, x.astype("f"), LABELS).mean, rel=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_other_precisions(policy):
+    dtype = keras.DTypePolicy(policy)
+    inputs = keras.Input((5,), dtype="float64" if policy == "float64" else "float32")
+    model = keras.Model(inputs, L.Dense(3, "softmax", dtype=dtype)(L.Dense(8, "relu", dtype=dtype)(inputs)))
+    compiled(model)
+    before = [w.tobytes() for w in model.get_weights()]
+    probe = prober(model)
+    row = probe.measure()
+    assert row.loss == pytest.approx(model.evaluate(X, LABELS, batch_size=150, verbose=0), rel=2e-3)
+    kernel, bias = (np.asarray(w, float) for w in model.get_weights()[:2])
+    h = np.maximum(X @ kernel + bias, 0)
+    assert row.dead[0] == np.mean((h == 0).all(0))
+    assert [w.tobytes() for w in model.get_weights()] == before
+    assert np.isfinite(row.sharpness) or any("sharpness" in note for note in probe.notes)
+
+
+@pytest.mark.slow
+def test_replicas_are_measured_and_train_on_as_before():
+    """In a process of its own: the number of devices is set before TensorFlow starts."""
+    done = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == ["same", "finite"]
+
+
+REPLICAS = """
+import dlhw, keras, numpy as np, tensorflow as tf
+devices = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+from dlhw.watch.probe import Prober
+from dlhw.watch.spec import MEASURES
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(64, 5)).astype("f"), rng.integers(0, 3, 64)
+class Measure(keras.callbacks.Callback):
+    rows, notes = [], []
+    def on_epoch_end(self, epoch, logs=None):
+        prober = Prober(self.model, x, y, MEASURES, {}, self.notes.append)
+        prober.check()
+        self.rows.append(prober.measure())
+results = []
+for callbacks in ([], [Measure()]):
+    keras.utils.set_random_seed(0)
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        layers = keras.layers
+        parts = [layers.Dense(8, "relu"), layers.BatchNormalization(), layers.Dropout(0.5), layers.Dense(3, "softmax")]
+        model = keras.Sequential([keras.Input((5,)), *parts])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(x, y, epochs=2, batch_size=16, verbose=0, callbacks=callbacks).history
+    results.append((history, [w.tobytes() for w in model.get_weights()]))
+print("same" if results[0] == results[1] else "other")
+row = Measure.rows[-1]
+numbers = [row.loss, row.accuracy, row.sensitivity, row.sharpness, row.noise_scale, row.dead[0]]
+print("finite" if np.isfinite(numbers).all() and not Measure.notes else Measure.notes)
+"""
 
 
 def test_weights_of_large_models_are_not_stored():
