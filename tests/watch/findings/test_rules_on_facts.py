@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from made import FACTS, REGRESSION, codes, falling, training
+from made_trainings import FACTS, REGRESSION, codes, falling, training
 
 from dlhw.watch.findings import diagnose, learning, outputs, ranges, scales
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import FACTS, LAYERS, REGRESSION, codes, falling, training
+from made_trainings import FACTS, LAYERS, REGRESSION, codes, falling, training
 
 from dlhw.watch.diagnosis import SEVERITIES
 from dlhw.watch.findings import diagnose

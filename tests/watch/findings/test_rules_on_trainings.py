@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from made import EPOCHS, FACTS, LAYERS, REGRESSION, STEPS, falling, training
+from made_trainings import EPOCHS, FACTS, LAYERS, REGRESSION, STEPS, falling, training
 
 from dlhw.watch.findings import batches, curves, finite, gradients, learning, rates, ratios, units
 from dlhw.watch.findings.progress import chance, progress
