@@ -344,6 +344,8 @@ def test_what_was_learned_by_heart_is_nothing_either():
     finding = learning.nothing_learned(*case)[0]
     assert (finding.severity, finding.place) == ("severe", "data")
     assert "for no others" in finding.text
+    in_order = dataclasses.replace(FACTS, target_distinct=1)
+    assert "sorted" in learning.nothing_learned(case[0], training(in_order, **at_chance)[1])[0].text
     once_better = at_chance | {"probe_loss": np.array([2.31, 2.31, 1.9, 2.4, 2.9, 3.5])}
     assert judged(learning.nothing_learned, **once_better) == []
     sure_but_right = dataclasses.replace(training(**at_chance)[1], probe_accuracy=np.full(6, 0.4))
