@@ -75,9 +75,9 @@ def _by_heart(settings: Settings, result: Result, state: Progress) -> list[Diagn
     lowest = float(losses[1:].min())
     if lowest < (1 - NOTHING) * state.chance:
         return []
-    if shares and accuracies.size:
+    if shares:  # outputs that are right but too sure have a high loss
         error = math.sqrt(max(shares) * (1 - max(shares)) / max(settings.probe, 1))
-        if accuracies[1:].size and accuracies[1:].max() > max(shares) + RESOLVED * error:
+        if len(accuracies) < 2 or accuracies[1:].max() > max(shares) + RESOLVED * error:
             return []
     cause = _sorted(result)
     if cause is not None:
