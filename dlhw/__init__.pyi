@@ -14,3 +14,4 @@ from .runs.run import Run as Run
 from .runs.run import load as load
 from .runs.runner import run as run
 from .version import __version__ as __version__
+from .watch.callback import Watch as Watch

@@ -67,6 +67,15 @@ class Facts:
     probe_target_variance: float = float("nan")  # of targets that are not class labels
     constant_layers: tuple[str, ...] = ()  # whose kernel has one value at the start
     dropout: tuple[float, ...] = ()  # rates of all Dropout layers
+    layer_kinds: tuple[str, ...] = ()  # classes of Result.layers: Dense, Conv2D, BatchNormalization, ...
+    layer_sizes: tuple[int, ...] = ()  # trainable weights of Result.layers
+    first_layers: tuple[str, ...] = ()  # classes that the inputs pass, up to the first that has weights or scales
+    output_layer: str = ""  # name of the layer that computes the output
+    penalty: float = float("nan")  # sum of the losses of regularizers before training
+    input_nonfinite: float = float("nan")  # share of entries that are not finite; low to std are of the others
+    target_nonfinite: float = float("nan")
+    target_distinct: int = 0  # values among the targets of the first batch; 0: not known
+    target_one_hot: str = ""  # yes: rows of zeros and a single one; no
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,96 @@
+"""What one update says of every trainable variable: norms of its gradient, its change and its value, and shares.
+
+All are scalars of the graph in which the update is computed, so that nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from dlhw._tf.types import Tensor, Tensors
+
+STATISTICS = ("raw", "applied", "update", "weight", "zeros", "nonfinite")
+"""The parts of a row in their order, one number of every variable each: four norms, and two numbers of entries."""
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A gradient as a tensor of its nonzero part, and the number of entries of the whole."""
+
+    values: Tensor
+    size: int
+
+
+def as_gradient(gradient: Tensor | None, shape: Sequence[int], dtype: tf.DType, *, static: bool) -> Gradient | None:
+    """Return a gradient whose entries add up once; None stays None.
+
+    Args:
+        gradient: a tensor, or the slices of an embedding, in which a row may occur several times.
+        shape: of the variable.
+        dtype: in which it is measured.
+        static: whether all shapes must be known to the compiler; then the rows that slices lack are filled with zeros.
+    """
+    if gradient is None:
+        return None
+    size = 1
+    for n in shape:
+        size *= int(n)
+    if isinstance(gradient, tf.IndexedSlices):
+        if static:
+            gradient = tf.convert_to_tensor(gradient)
+        else:
+            rows, index = tf.unique(gradient.indices)
+            gradient = tf.math.unsorted_segment_sum(gradient.values, index, tf.size(rows))
+    return Gradient(tf.cast(gradient, dtype), size)
+
+
+def squared_norm(tensor: Tensor) -> Tensor:
+    """Return the sum of the squared entries, in one operation without an intermediate tensor."""
+    return 2.0 * tf.nn.l2_loss(tensor)
+
+
+def nonzero_count(tensor: Tensor) -> Tensor:
+    """Return the number of entries that are not zero, in the dtype of the tensor."""
+    return tf.reduce_sum(tf.cast(tf.cast(tensor, tf.bool), tensor.dtype))
+
+
+def gradient_norms(gradients: Sequence[Gradient | None], dtype: tf.DType) -> tuple[Tensor, Tensor]:
+    """Return the norm of every gradient, and its number of entries that are not finite, (n,) both.
+
+    The squares are added in `dtype`, and again in float64 where their sum is not finite: an entry that is not finite is
+    told apart from a sum that is too large.
+    """
+    zero = tf.zeros([], dtype)
+    squares = tf.stack([zero if g is None else squared_norm(g.values) for g in gradients])
+
+    def exact() -> tuple[Tensor, Tensor]:
+        wide = [None if g is None else tf.cast(g.values, tf.float64) for g in gradients]
+        norms = [zero if g is None else tf.cast(tf.norm(g), dtype) for g in wide]
+        finite = [zero if g is None else tf.cast(tf.math.is_finite(g.values), dtype) for g in gradients]
+        counts = [
+            zero if g is None else tf.cast(tf.size(f), dtype) - tf.reduce_sum(f)
+            for g, f in zip(gradients, finite, strict=True)
+        ]
+        return tf.stack(norms), tf.stack(counts)
+
+    is_finite = tf.math.is_finite(tf.reduce_sum(squares))
+    return tf.cond(is_finite, lambda: (tf.sqrt(squares), tf.zeros_like(squares)), exact)
+
+
+def zero_counts(gradients: Sequence[Gradient | None], sizes: Sequence[int], dtype: tf.DType) -> Tensor:
+    """Return the number of entries of every gradient that are zero, (n,); all of one that is None."""
+    counts = [
+        tf.constant(float(size), dtype) if g is None else tf.constant(float(size), dtype) - nonzero_count(g.values)
+        for g, size in zip(gradients, sizes, strict=True)
+    ]
+    return tf.stack(counts)
+
+
+def change_norms(before: Tensors, after: Tensors, dtype: tf.DType) -> tuple[Tensor, Tensor]:
+    """Return the norm of the change of every variable, and of its value before, (n,) both."""
+    pairs = [(tf.cast(a, dtype), tf.cast(b, dtype)) for a, b in zip(before, after, strict=True)]
+    changes = tf.stack([squared_norm(b - a) for a, b in pairs])
+    return tf.sqrt(changes), tf.sqrt(tf.stack([squared_norm(a) for a, _ in pairs]))

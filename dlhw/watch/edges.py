@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def edge(optimizer):
+    return float("nan")

@@ -1,0 +1,84 @@
+"""All rules, and which finding explains which: consequences are not reported beside their cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dlhw.watch.diagnosis import SEVERITIES, Diagnosis
+from dlhw.watch.findings import batches, curves, finite, gradients, learning, outputs, ranges, rates, ratios, scales
+from dlhw.watch.findings import units as activations
+from dlhw.watch.spec import Result, Settings
+
+Judgement = Callable[[Settings, Result], list[Diagnosis]]
+
+RULES: tuple[Judgement, ...] = (
+    finite.loss_not_finite,
+    outputs.output_and_loss,
+    ranges.targets_out_of_reach,
+    ranges.broadcast_targets,
+    learning.constant_weights,
+    scales.inputs_unscaled,
+    scales.targets_unscaled,
+    scales.probe_differs,
+    learning.dropout_extreme,
+    rates.rate_above_edge,
+    activations.dead_units,
+    activations.saturated_units,
+    gradients.gradient_vanishes,
+    gradients.gradient_explodes,
+    gradients.no_gradient,
+    ratios.update_ratio_high,
+    ratios.update_ratio_low,
+    rates.rate_below_edge,
+    learning.nothing_learned,
+    curves.overfitting,
+    batches.noise_scale,
+    curves.running_mean,
+)
+"""In the order in which findings of one severity are shown: causes before what follows from them."""
+
+SYMPTOMS = (
+    *("nothing-learned", "gradient-vanishes", "gradient-explodes", "no-gradient", "update-ratio-low"),
+    *("update-ratio-high", "rate-below-edge", "dead-units", "saturated-units"),
+)
+EXPLAINS: dict[str, tuple[str, ...]] = {
+    "output-and-loss": SYMPTOMS,
+    "broadcast-targets": SYMPTOMS,
+    "constant-weights": SYMPTOMS,
+    "loss-not-finite": (*SYMPTOMS, "targets-unscaled", "noise-scale"),
+    "rate-above-edge": ("update-ratio-high", "gradient-explodes", "nothing-learned", "dead-units", "saturated-units"),
+    "inputs-unscaled": ("saturated-units", "gradient-explodes"),
+    "dead-units": ("no-gradient", "gradient-vanishes", "nothing-learned", "update-ratio-low", "rate-below-edge"),
+    "saturated-units": ("gradient-vanishes", "nothing-learned"),
+    "gradient-vanishes": ("nothing-learned", "update-ratio-low", "rate-below-edge"),
+    "gradient-explodes": ("update-ratio-high", "nothing-learned"),
+    "no-gradient": ("nothing-learned", "gradient-vanishes", "update-ratio-low", "rate-below-edge"),
+    "update-ratio-low": ("nothing-learned", "rate-below-edge"),
+    "rate-below-edge": ("nothing-learned",),
+    "update-ratio-high": ("nothing-learned",),
+}
+"""Findings that follow from another. A finding is dropped only for one that is at least as severe."""
+
+
+def diagnose(settings: Settings, result: Result) -> tuple[Diagnosis, ...]:
+    """Return what the numbers of a training say, most severe first; nothing where nothing is wrong.
+
+    Args:
+        settings: of the watched training.
+        result: what was recorded; that of a training which still runs is judged by what there is.
+
+    Returns:
+        The findings, without those that follow from another one.
+
+    Example:
+        >>> diagnose(watch.settings, watch.result)
+    """
+    everything = [finding for judge in RULES for finding in judge(settings, result)]
+    causes = [finding for finding in everything if not any(_explains(cause, finding) for cause in everything)]
+    return tuple(sorted(causes, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def _explains(cause: Diagnosis, finding: Diagnosis) -> bool:
+    """Whether a finding follows from another one that is at least as severe."""
+    severe_enough = SEVERITIES.index(cause.severity) <= SEVERITIES.index(finding.severity)
+    return severe_enough and finding.code in EXPLAINS.get(cause.code, ())

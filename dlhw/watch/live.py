@@ -1,0 +1,6 @@
+"""stub"""
+
+
+class Display:
+    def __init__(self, live): ...
+    def show(self, settings, result, *, final=False): ...

@@ -1,0 +1,131 @@
+"""What the training step of a model knows: the number of its batch, its loss and its first examples.
+
+`train_step` and `compute_loss` are replaced on the instance of the model while it trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlhw._tf.types import Tensor
+from dlhw.watch import first_batch
+from dlhw.watch.ring import first_replica, local_variable, read
+
+
+class Step:
+    """The step of a model that is being traced or run.
+
+    Args:
+        model: that trains.
+        note: called with a sentence on what cannot be recorded.
+    """
+
+    active = False
+
+    def __init__(self, model: keras.Model, note: Callable[[str], None]) -> None:
+        self.model, self.note = model, note
+        self.strategy: tf.distribute.Strategy = model.distribute_strategy
+        self.jit_compile = bool(model.jit_compile) and not model.run_eagerly
+        self.loss: Tensor | None = None
+        self.data: Any = None
+        self.output_shape: tuple[int, ...] = ()
+        self.target_shape: tuple[int, ...] = ()
+        self.batch_axes: tuple[int | None, ...] = ()
+        with self.strategy.scope():
+            self.batches = local_variable(np.int64(0))
+            self.first = local_variable(np.full(len(first_batch.NAMES), np.nan, np.float32))
+        self._hooked: list[str] = []
+
+    def install(self) -> None:
+        """Replace the methods of the model."""
+        model = self.model
+        train_step, compute_loss = model.train_step, model.compute_loss
+
+        def tapped_step(data: Any) -> Any:
+            self.loss, self.data, self.active = None, data, True
+            try:
+                return train_step(data)
+            finally:
+                self._end()
+
+        def tapped_loss(*arguments: Any, **named: Any) -> Any:
+            loss = compute_loss(*arguments, **named)
+            if self.active and self.loss is None:  # the first of a step is taken at its weights
+                self.loss = loss
+                self._note_shapes(*arguments, **named)
+            return loss
+
+        for name, function in (("train_step", tapped_step), ("compute_loss", tapped_loss)):
+            model.__dict__[name] = function  # not by setattr, by which Keras would track it
+            self._hooked.append(name)
+
+    def remove(self) -> None:
+        """Give the model its own methods back."""
+        for name in self._hooked:
+            self.model.__dict__.pop(name, None)
+        self._hooked.clear()
+
+    def _end(self) -> None:
+        try:
+            self._note_first_batch()
+            tf.raw_ops.AssignVariableOp(resource=self.batches.handle, value=self.batch() + 1)
+        except Exception as error:
+            self.note(f"Batches are not counted ({type(error).__name__}: {str(error).splitlines()[0]}).")
+        self.loss, self.data, self.active = None, None, False
+
+    def batch(self) -> Tensor:
+        """Return the number of the batch of this step, from 0."""
+        return read(self.batches)
+
+    def loss_and_examples(self) -> tuple[Tensor, Tensor]:
+        """Return the loss of the whole batch, and its number of examples; nan where they are not known."""
+        unknown = tf.constant(np.nan, tf.float32)
+        leaves = [a for a in keras.tree.flatten(self.data) if a is not None and a.shape.rank]
+        examples = tf.cast(tf.shape(leaves[0])[0], tf.float32) if leaves else unknown
+        loss = unknown if self.loss is None else tf.cast(self.loss, tf.float64 if self._wide else tf.float32)
+        if self.loss is None:
+            self.note("The loss of a batch is not known: `train_step` does not call `compute_loss`.")
+        if self.strategy.num_replicas_in_sync == 1:
+            return loss, examples
+        context = tf.distribute.get_replica_context()
+        return tuple(context.all_reduce(tf.distribute.ReduceOp.SUM, [loss, examples]))
+
+    @property
+    def _wide(self) -> bool:
+        return self.loss is not None and self.loss.dtype == tf.float64
+
+    def _note_shapes(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> None:
+        """Store the shapes of one target and one output, where a model has one."""
+        if hasattr(y, "shape") and hasattr(y_pred, "shape"):
+            self.target_shape, self.output_shape = (_shape(a) for a in (y, y_pred))
+
+    def _note_first_batch(self) -> None:
+        """Store what the inputs and targets of the first batch are."""
+        data = self.data
+
+        def store() -> Tensor:
+            tf.raw_ops.AssignVariableOp(resource=self.first.handle, value=first_batch.statistics(data))
+            return tf.constant(0)
+
+        tf.cond(tf.equal(self.batch(), 0), store, lambda: tf.constant(0))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is known of the first batch, as fields of :class:`dlhw.watch.spec.Facts`."""
+        shapes = {"target_shape": self.target_shape}
+        if self.output_shape:
+            shapes["output_shape"] = self.output_shape
+        return shapes | first_batch.as_facts(first_replica(self.first).numpy())
+
+    def batch_count(self) -> int:
+        """Return how many batches have been seen."""
+        return int(first_replica(self.batches).numpy())
+
+
+def _shape(a: Tensor) -> tuple[int, ...]:
+    """Return a shape whose batch axis, and others that vary, is -1."""
+    return (-1, *(-1 if n is None else int(n) for n in a.shape[1:]))
