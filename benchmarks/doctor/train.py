@@ -6,11 +6,13 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from benchmarks.doctor.program import Program, Training
 
@@ -33,6 +35,8 @@ def fit(training: Training, callbacks: Sequence[Any] = ()) -> dict[str, float]:
 
 def built(program: Program) -> Training:
     """Build a program from its seed, with no layer of another program in the way."""
+    with suppress(RuntimeError):  # set already
+        tf.config.threading.set_intra_op_parallelism_threads(1)  # the nets are small
     keras.utils.clear_session()
     keras.utils.set_random_seed(program.seed)
     return program.build(program.seed)

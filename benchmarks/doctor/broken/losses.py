@@ -101,7 +101,7 @@ def logit_as_probability(seed: int) -> Training:
 
 @broken(
     KIND,
-    "A softmax whose probabilities the loss takes as logits.",
+    "A softmax whose probabilities the loss takes as logits; Keras on TensorFlow undoes it, and warns.",
     FIT,
     "loss output",
     "https://stackabuse.com/what-is-fromlogitstrue-in-keras-tensorflow-loss-functions",
@@ -122,7 +122,7 @@ def probabilities_as_logits(seed: int) -> Training:
 
 @broken(
     KIND,
-    "A sigmoid whose probability the loss takes as a logit.",
+    "A sigmoid whose probability the loss takes as a logit; Keras on TensorFlow undoes it, and warns.",
     FIT,
     "loss output",
     "https://stackabuse.com/what-is-fromlogitstrue-in-keras-tensorflow-loss-functions",
@@ -134,8 +134,11 @@ def probability_as_logit(seed: int) -> Training:
     return Training(model, d.x, d.y, d.probe, 20, 32, d.validation)
 
 
-def squares(y_true, y_pred):
-    return ops.mean(ops.square(y_true - y_pred))
+class Squares(keras.losses.Loss):
+    """A squared error that takes targets and outputs as they come, unlike the losses of Keras."""
+
+    def call(self, y_true, y_pred):
+        return ops.mean(ops.square(y_true - y_pred))
 
 
 @broken(
@@ -148,7 +151,7 @@ def squares(y_true, y_pred):
 def every_pair(seed: int) -> Training:
     d = data.curve("sine")
     model = dense(1, (32, 32), 1, None, hidden="tanh")
-    model.compile("adam", squares)
+    model.compile("adam", Squares())
     y, y_val = d.y.ravel(), d.y_val.ravel()
     return Training(model, d.x, y, (d.x_val, y_val), 30, 32, {"validation_data": (d.x_val, y_val)})
 

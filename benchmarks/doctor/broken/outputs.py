@@ -11,7 +11,10 @@ from benchmarks.doctor.program import Training
 
 KIND = "activation of the output"
 CONSTANT = "output-and-loss nothing-learned no-gradient"
-"""True of a softmax over one unit: it is 1 whatever the input, and no gradient passes."""
+"""True of a softmax over one unit: it is 1 whatever the input, and no gradient passes.
+
+Keras on TensorFlow takes the logits below it in a binary cross-entropy, so that the loss falls; the output stays 1.
+"""
 
 
 @broken(KIND, "Softmax over one unit is 1 for every input.", CONSTANT, "output", DEEP_LOCALIZE.format(34311586))

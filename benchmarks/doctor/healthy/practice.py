@@ -151,4 +151,4 @@ def full_batches(seed, choice):
     model = stack((2,), *hidden(2, 16, "tanh"), L.Dense(1, "sigmoid"))
     rate = keras.optimizers.SGD(0.5) if choice == "sgd" else keras.optimizers.SGD(0.2, momentum=0.9)
     model.compile(rate, "binary_crossentropy", metrics=["accuracy"])
-    return Training(model, d.x, d.y, d.probe, 400, 600, d.validation)
+    return Training(model, d.x, d.y, d.probe, 400, 600, {"validation_freq": 20, **d.validation})
