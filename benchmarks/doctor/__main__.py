@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--half", choices=catalogue.HALVES, help="judge one half only")
     parser.add_argument("--details", action="store_true", help="name the programs that were judged wrong")
     parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
+    chosen = parser.parse_intermixed_args()
     every = catalogue.programs()
     halves = catalogue.halves(every)
     programs = [p for p in every if not chosen.names or any(part in p.name for part in chosen.names)]
@@ -33,7 +33,9 @@ def main() -> None:
     if chosen.action == "train":
         from benchmarks.doctor.train import train_all
 
-        train_all(programs, chosen.cache, chosen.again, lambda line: print(line, flush=True))
+        train_all(
+            sorted(programs, key=lambda p: p.seed), chosen.cache, chosen.again, lambda line: print(line, flush=True)
+        )
         return
     from benchmarks.doctor import judge, tables
 

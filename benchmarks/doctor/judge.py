@@ -17,6 +17,11 @@ ALARMS = ("severe", "warning")
 """Severities that count as saying that something is wrong."""
 
 
+def places(finding: Diagnosis) -> set[str]:
+    """Return the places that a finding names: its layer, without the models around it, and what its code implies."""
+    return {finding.layer.rpartition("/")[-1], PLACES.get(finding.code, "")} - {""}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the rules say of one program."""
@@ -45,14 +50,13 @@ class Verdict:
     def located(self) -> bool:
         """Whether a true finding names the layer, or the place, where the fault is."""
         truth = self.program.truth
-        return truth is not None and any({f.layer, PLACES.get(f.code, "")} & {*truth.places} for f in self.right)
+        return truth is not None and any(places(f) & {*truth.places} for f in self.right)
 
 
 def verdict(program: Program, half: str, cache: Path) -> Verdict | None:
     """Judge a stored run; None where there is none, or a healthy one missed its criterion."""
-    from dlhw.watch.findings import diagnose
-
     import dlhw
+    from dlhw.watch.findings import diagnose
 
     folder = cache / program.name
     if not (folder / OUTCOME).exists():

@@ -45,15 +45,19 @@ def built(program: Program) -> Training:
 def train(program: Program, folder: Path) -> dict[str, Any]:
     """Train a program under Watch into folder/run and folder/outcome.json, replacing what is there."""
     import dlhw
+    from dlhw.watch import saving
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     training = built(program)
     began = time.perf_counter()
-    scores = fit(training, [dlhw.Watch(folder / RUN, probe=training.probe)])
+    watch = dlhw.Watch(probe=training.probe)
+    scores = fit(training, [watch])
+    seconds = round(time.perf_counter() - began, 2)
+    saving.save(folder / RUN, watch.settings, watch.result, saving.environment(seconds))
     outcome = {"name": program.name, "seed": program.seed, "scores": scores}
     outcome["healthy"] = program.criterion is not None and program.criterion.holds(scores)
-    outcome["seconds"] = round(time.perf_counter() - began, 2)
+    outcome["seconds"] = seconds
     (folder / OUTCOME).write_text(json.dumps(outcome), encoding="utf-8")
     return outcome
 

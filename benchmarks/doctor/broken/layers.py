@@ -198,7 +198,7 @@ def rounded_activations(seed: int) -> Training:
 
 @broken(
     "size of net and data",
-    "A net of 70,000 weights, thirty noisy examples a class and 300 epochs.",
+    "A net of 71,000 weights, sixty-four noisy examples and sixty epochs.",
     "overfitting",
     "generalization",
     "Overfitting, a check of UMLAUT",
@@ -209,4 +209,4 @@ def learnt_by_heart(seed: int) -> Training:
     d = data.split(x, x[:, 0] + 1.5 * rng.normal(size=160) > 0, scale=False, share=0.6)
     model = dense(20, (256, 256), 1, "sigmoid")
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-    return Training(model, d.x, d.y, d.probe, 120, 16, d.validation)
+    return Training(model, d.x, d.y, d.probe, 60, 16, d.validation)

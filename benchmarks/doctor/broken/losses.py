@@ -31,7 +31,7 @@ def digits_by_squares(seed: int) -> Training:
 
 @broken(
     KIND,
-    "A softmax and a categorical loss, although every example may have several labels.",
+    "A softmax and a squared error, although every example may have several labels.",
     FIT,
     "output loss",
     DEEP_LOCALIZE.format(38648195),

@@ -31,7 +31,7 @@ def square_at_a_high_rate(seed: int) -> Training:
     return Training(model, d.x, d.y, d.probe, 40, 32)
 
 
-@broken(KIND, "A convolutional net at rate 0.1 with momentum 0.9.", HIGH, "optimizer", DEEP_FD.format(37624102))
+@broken(KIND, "A convolutional net at rate 0.3 with momentum 0.9.", HIGH, "optimizer", DEEP_FD.format(37624102))
 def convolutions_at_a_high_rate(seed: int) -> Training:
     d = data.one_hot(data.images(), 10)
     layers = keras.layers
@@ -41,13 +41,15 @@ def convolutions_at_a_high_rate(seed: int) -> Training:
     model.add(layers.Flatten())
     model.add(layers.Dense(128, "relu", name="dense_1"))
     model.add(layers.Dense(10, "softmax", name="output"))
-    model.compile(keras.optimizers.SGD(0.3, momentum=0.9, nesterov=True), "categorical_crossentropy", ["accuracy"])
+    model.compile(
+        keras.optimizers.SGD(0.3, momentum=0.9, nesterov=True), "categorical_crossentropy", metrics=["accuracy"]
+    )
     return Training(model, d.x, d.y, d.probe, 6, 32, d.validation)
 
 
 @broken(
     KIND,
-    "Adam with a rate of 0.1 in a regression by a deep net.",
+    "Adam with a rate of 0.3 in a regression by a deep net.",
     HIGH,
     "optimizer",
     "ShyamPoovaiah/FacialKeypointsDetection (DeepLocalize, GitHub 3)",
