@@ -6,7 +6,7 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,10 +120,10 @@ def tables(summary: Summary, width: int) -> list[Table]:
     return grids
 
 
-def print_summary(console: Console, summary: Summary) -> None:
-    """Print the findings, then the table and its notes."""
+def print_summary(console: Console, summary: Summary, spelled: Callable[[str], str] = with_flags) -> None:
+    """Print the findings, each as `spelled` gives it, then the table and its notes."""
     for sentence in summary.sentences:
-        console.print(as_text(with_flags(sentence)))
+        console.print(as_text(spelled(sentence)))
     for grid in tables(summary, console.width):
         console.print(grid)
     for note in summary.notes:

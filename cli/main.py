@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import compare, experiment, report, signals, stored, tools
+from cli import compare, experiment, report, signals, stored, tools, watch
 from dlhw.errors import SYSTEM_REFUSES, DlhwWarning, RunError, UserError
 from dlhw.runs import experiment as registry
 from dlhw.runs.flags import with_flags
@@ -143,6 +143,7 @@ _TOOLS: dict[str, Callable[..., None]] = {
     "list": stored.list_runs,
     "show": stored.show,
     "draw": stored.draw,
+    "watch": watch.watch,
     "report": report.report,
     "compare": compare.compare,
 }

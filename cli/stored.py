@@ -14,7 +14,6 @@ from cli import options
 from cli.options import Csv, Json, Out
 from dlhw.errors import UserError, require
 from dlhw.runs import experiment as registry
-from dlhw.runs.flags import label, with_flags
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a run, such as artifacts/simulate/default, or of runs.")
@@ -31,7 +30,8 @@ def list_runs(out: Out = Path("artifacts"), json: Json = False) -> None:
 
     is_there = out.is_dir() or out == Path("artifacts")  # which a first run makes
     require(is_there, f"`out` {out} is not a folder")
-    folders = sorted(out.glob("*/*"))
+    below = [p for pattern in ("*", "*/*") for p in out.glob(pattern)]  # a watched training is where the user says
+    folders = sorted(p for p in below if not p.name.startswith("."))
     runs = [p for p in folders if holds_run(p)]
     questions = {name: registry.question(name) for name in registry.names()}
     if json:
@@ -80,7 +80,7 @@ def _headline(path: Path) -> str:
     took = ("" if is_known else "about ") + format_duration(run.wall_seconds)
     words = [run.environment.get("date"), run.environment["device"], took]
     finding = next(iter(run.summary().sentences), "")
-    return f"{', '.join(w for w in words if w)}. {with_flags(finding)}".strip()
+    return f"{', '.join(w for w in words if w)}. {run.definition.spelled(finding)}".strip()
 
 
 def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
@@ -112,10 +112,11 @@ def show(run: RunFolder, json: Json = False, csv: Csv = False) -> None:
     for path in paths:
         loaded = load(path)
         environment = loaded.environment
+        label = loaded.definition.label
         settings = {label(field): shown(loaded.settings, field) for field in dataclasses.fields(loaded.settings)}
         out.print(console.pairs(f"Settings of {path}", settings))
         out.print(console.pairs("Made with", {**environment["versions"], "device": environment["device"]}))
-        console.print_summary(out, loaded.summary())
+        console.print_summary(out, loaded.summary(), loaded.definition.spelled)
 
 
 def draw(

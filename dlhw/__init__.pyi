@@ -7,6 +7,7 @@ from . import present as present
 from . import report as report
 from . import runs as runs
 from . import training as training
+from . import watch as watch
 from .errors import RunError as RunError
 from .errors import UserError as UserError
 from .runs.context import Context as Context

@@ -47,9 +47,9 @@ def as_gradient(gradient: Tensor | None, shape: Sequence[int], dtype: tf.DType, 
     return Gradient(tf.cast(gradient, dtype), size)
 
 
-def squared_norm(tensor: Tensor) -> Tensor:
-    """Return the sum of the squared entries, in one operation without an intermediate tensor."""
-    return 2.0 * tf.nn.l2_loss(tensor)
+def squared_norms(tensors: Sequence[Tensor | None], dtype: tf.DType) -> Tensor:
+    """Return the sums of the squared entries, (n,); 0 for None. One operation each, without an intermediate tensor."""
+    return 2.0 * tf.stack([tf.zeros([], dtype) if t is None else tf.nn.l2_loss(t) for t in tensors])
 
 
 def nonzero_count(tensor: Tensor) -> Tensor:
@@ -57,14 +57,24 @@ def nonzero_count(tensor: Tensor) -> Tensor:
     return tf.reduce_sum(tf.cast(tf.cast(tensor, tf.bool), tensor.dtype))
 
 
-def gradient_norms(gradients: Sequence[Gradient | None], dtype: tf.DType) -> tuple[Tensor, Tensor]:
+def gradient_norms(
+    gradients: Sequence[Gradient | None], dtype: tf.DType, *, exact_counts: bool = True
+) -> tuple[Tensor, Tensor]:
     """Return the norm of every gradient, and its number of entries that are not finite, (n,) both.
 
     The squares are added in `dtype`, and again in float64 where their sum is not finite: an entry that is not finite is
     told apart from a sum that is too large.
+
+    Args:
+        gradients: of the variables.
+        dtype: of the numbers.
+        exact_counts: False saves the branch: where a norm is not finite, the number of entries is nan, not known.
     """
     zero = tf.zeros([], dtype)
-    squares = tf.stack([zero if g is None else squared_norm(g.values) for g in gradients])
+    squares = squared_norms([None if g is None else g.values for g in gradients], dtype)
+    if not exact_counts:
+        norms = tf.sqrt(squares)
+        return norms, norms - norms  # 0, or nan
 
     def exact() -> tuple[Tensor, Tensor]:
         wide = [None if g is None else tf.cast(g.values, tf.float64) for g in gradients]
@@ -82,15 +92,13 @@ def gradient_norms(gradients: Sequence[Gradient | None], dtype: tf.DType) -> tup
 
 def zero_counts(gradients: Sequence[Gradient | None], sizes: Sequence[int], dtype: tf.DType) -> Tensor:
     """Return the number of entries of every gradient that are zero, (n,); all of one that is None."""
-    counts = [
-        tf.constant(float(size), dtype) if g is None else tf.constant(float(size), dtype) - nonzero_count(g.values)
-        for g, size in zip(gradients, sizes, strict=True)
-    ]
-    return tf.stack(counts)
+    zero = tf.zeros([], dtype)
+    nonzero = tf.stack([zero if g is None else nonzero_count(g.values) for g in gradients])
+    return tf.constant(list(sizes), dtype) - nonzero
 
 
 def change_norms(before: Tensors, after: Tensors, dtype: tf.DType) -> tuple[Tensor, Tensor]:
     """Return the norm of the change of every variable, and of its value before, (n,) both."""
-    pairs = [(tf.cast(a, dtype), tf.cast(b, dtype)) for a, b in zip(before, after, strict=True)]
-    changes = tf.stack([squared_norm(b - a) for a, b in pairs])
-    return tf.sqrt(changes), tf.sqrt(tf.stack([squared_norm(a) for a, _ in pairs]))
+    first, last = ([tf.cast(t, dtype) for t in tensors] for tensors in (before, after))
+    changes = squared_norms([b - a for a, b in zip(first, last, strict=True)], dtype)
+    return tf.sqrt(changes), tf.sqrt(squared_norms(first, dtype))

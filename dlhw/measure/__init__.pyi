@@ -38,6 +38,8 @@ from .model_tools import layer_parts as layer_parts
 from .model_tools import restore_weights as restore_weights
 from .newton import descend as descend
 from .newton import newton as newton
+from .noise_scale import NoiseScale as NoiseScale
+from .noise_scale import gradient_noise_scale as gradient_noise_scale
 from .norms import Norms as Norms
 from .objective import Objective as Objective
 from .objective import Value as Value

@@ -138,6 +138,20 @@ class Objective:
         loss, gradient = self._sum("gradient")
         return float(loss / self.denominator), np.asarray(gradient / self.denominator)
 
+    def group_gradients(self, size: int) -> Iterator[Array]:
+        """Yield the gradient of every group of neighbouring examples, scaled so that their mean is that of f.
+
+        Args:
+            size: examples of a group; it divides the number of all.
+
+        Yields:
+            Gradients, (P,).
+        """
+        require(self.n % size == 0, f"`size` {size} does not divide the {self.n} examples")
+        scale = self.n / size / self.denominator
+        for group in chunks(self.data, size):
+            yield scale * np.sum([gradient for _, gradient in self._parts("gradient", data=group)], axis=0)
+
     def product(self, vector: Array) -> Array:
         """Multiply the Hessian of f with a vector, by differentiating gradient times vector (Pearlmutter 1994).
 
@@ -191,13 +205,14 @@ class Objective:
             ) from None
         return total
 
-    def _parts(self, name: str, *more: Tensor) -> Iterator[list[Array]]:
-        """Yield the results of a function for each chunk, from the same states of the model every time."""
+    def _parts(self, name: str, *more: Tensor, data: Tensor = None) -> Iterator[list[Array]]:
+        """Yield the results of a function for each chunk of data (None: all), from the same states of the model."""
+        data = self.data if data is None else data
         before = [v.numpy() for v in self.probe.moving]
         forward, function = self._compiled(name)
         in_pieces = forward.xla and self.batch_size == BATCH
-        size = examples_per_call(self.n, self.data[0]) if in_pieces else self.batch_size
-        for k, (x, y) in enumerate(chunks(self.data, size)):
+        size = examples_per_call(length(data), data[0]) if in_pieces else self.batch_size
+        for k, (x, y) in enumerate(chunks(data, size)):
             try:
                 parts = function(x, y, *more)
             except FAILURES as error:
@@ -205,7 +220,7 @@ class Objective:
                     raise
                 plain = Forward(self.model)  # such as for a loss that XLA does not have
                 self._functions[name, current_layout()] = plain, self.functions.compiled(name, plain)
-                yield from self._parts(name, *more)
+                yield from self._parts(name, *more, data=data)
                 return
             yield [np.asarray(a, np.float64) for a in (parts if isinstance(parts, (tuple, list)) else [parts])]
             for variable, value in zip(self.probe.moving, before, strict=True):

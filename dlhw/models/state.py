@@ -79,14 +79,17 @@ def intercepted(
     layers: Sequence[keras.layers.Layer], wrap: Callable[[keras.layers.Layer, Any], Callable[..., Any]]
 ) -> Iterator[None]:
     """Run the calls of `layers` through `wrap(layer, call) -> call`, whatever model they belong to."""
+    own = [(layer, vars(layer).get("call")) for layer in layers]  # None: the method of the class
     try:
         for layer in layers:
             # Past Keras's own __setattr__, which would track the function as a part of the layer.
             object.__setattr__(layer, "call", wrap(layer, layer.call))
         yield
     finally:
-        for layer in layers:
-            if "call" in vars(layer):
+        for layer, call in own:
+            if call is not None:
+                object.__setattr__(layer, "call", call)
+            elif "call" in vars(layer):
                 object.__delattr__(layer, "call")
 
 

@@ -118,7 +118,8 @@ def _stored(folders: Sequence[Path], only: Sequence[str]) -> Runs:
     runs: Runs = {}
     for path in (path for folder in folders for path in presets.stored_runs(folder, only)):
         run = load(path)
-        if not any(run.experiment == r.experiment and run.settings == r.settings for r in runs.values()):
+        same = (r for r in runs.values() if run.experiment == r.experiment and run.settings == r.settings)
+        if run.definition.recorded or not any(same):  # settings do not tell the programs of users apart
             runs[path.resolve()] = run
     return runs
 

@@ -131,7 +131,7 @@ def _plain(inline: Token) -> str:
 def _experiment(heading: str, where: str) -> str:
     """Return the name of the experiment that a heading means."""
     known: dict[str, str] = {}
-    sections = {name: registry.get(name).section for name in registry.names()}
+    sections = {name: registry.get(name).section for name in [*registry.names(), *registry.RECORDED]}
     for name, section in sections.items():
         places = (section.order, f"{section.order} {section.title}") if " " in section.order else ()
         for words in (section.title, name, *places):

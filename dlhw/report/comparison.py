@@ -15,7 +15,6 @@ from dlhw.present.findings import Finding
 from dlhw.present.numbers import NONE, format_median_range
 from dlhw.present.section import ComparisonCurves, Curve
 from dlhw.present.tables import Summary
-from dlhw.runs.flags import label
 from dlhw.runs.run import Run
 from dlhw.runs.settings import text
 
@@ -85,7 +84,7 @@ def _table(
     names: Sequence[str],
 ) -> Summary:
     rows: list[tuple[str, ...]] = [
-        (label(f), *(text(getattr(run.settings, f.name)) for run in runs)) for f in differing
+        (runs[0].definition.label(f), *(text(getattr(run.settings, f.name)) for run in runs)) for f in differing
     ]
     for wanted in dict.fromkeys(curve.label for run in curves for curve in run.curves):
         same = [[curve for curve in run.curves if curve.label == wanted] for run in curves]

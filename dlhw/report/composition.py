@@ -14,7 +14,7 @@ from dlhw.report.contents import TITLE, Comment, Report, ReportRun, ReportSectio
 from dlhw.report.pictures import picture, thumbnail
 from dlhw.report.provenance import made_with, sum_of_durations
 from dlhw.report.settings_table import rows
-from dlhw.runs.flags import option_words, with_flags
+from dlhw.runs.flags import option_words
 from dlhw.runs.run import Run
 from dlhw.runs.settings import changed
 from dlhw.version import __version__
@@ -80,7 +80,8 @@ def _section(runs: Sequence[tuple[Run, Path | None]], comment: Comment | None) -
     parts = []
     for k, (run, path) in enumerate(runs, start=1):
         several = len(runs) > 1
-        parts.append(_part(run, f"{name}-{k}" if several else name, presets.heading(run) if several else "", path))
+        words = path.name if path is not None and experiment.recorded else presets.heading(run)
+        parts.append(_part(run, f"{name}-{k}" if several else name, words if several else "", path))
     pictures = [one for part in parts for one in part.pictures]
     return ReportSection(
         anchor=name,
@@ -102,10 +103,10 @@ def _part(run: Run, anchor: str, heading: str, path: Path | None) -> ReportRun:
     return ReportRun(
         anchor=anchor,
         heading=heading,
-        command=command(run),
+        command=command(run, path),
         pictures=tuple(picture(section, anchor, name, fig, charts.get(name)) for name, fig in figures),
         table=transposed_if_narrower(without_empty_counts(summary)),
-        findings=tuple(dataclasses.replace(f, text=with_flags(f.text)) for f in summary.findings),
+        findings=tuple(dataclasses.replace(f, text=run.definition.spelled(f.text)) for f in summary.findings),
         settings=tuple(rows(run)),
         duration=sum_of_durations([run]),
         numbers=summary.numbers,
@@ -115,6 +116,13 @@ def _part(run: Run, anchor: str, heading: str, path: Path | None) -> ReportRun:
     )
 
 
-def command(run: Run) -> str:
-    """Return the command line that gives the run."""
+def command(run: Run, path: Path | None = None) -> str:
+    """Return the command line that gives the run, or shows it where it was recorded from a program of a user.
+
+    Args:
+        run: the run.
+        path: of its folder.
+    """
+    if run.definition.recorded:
+        return shlex.join(["dlhw", run.experiment, "FOLDER" if path is None else path.name])
     return shlex.join(["dlhw", run.experiment, *option_words(run.settings, changed(run.settings))])

@@ -59,6 +59,8 @@ def of_preset(
     )
     known = not data or data in datasets.DATASETS
     require(known, f"`data` {data!r} is unknown; use {', '.join(datasets.DATASETS)}")
+    trained = [name for name in only if name in registry.names()]
+    require(len(trained) == len(only), "`only`: watched trainings are recorded by dlhw.Watch; name `from_runs`")
     wanted: list[Wanted] = []
     left_out: list[str] = []
     for name in presets.in_order(only or registry.names()):

@@ -12,6 +12,7 @@ from dlhw.choices import PRESETS, Preset
 from dlhw.errors import require
 from dlhw.present.section import SectionRun
 from dlhw.runs import experiment as registry
+from dlhw.runs import store
 from dlhw.runs.flags import option_words
 from dlhw.runs.record_file import holds_run
 from dlhw.runs.run import Run
@@ -150,13 +151,17 @@ def runs_in_order(runs: dict[Path, Run]) -> dict[Path, Run]:
 def stored_runs(folder: Path, only: Sequence[str] = ()) -> list[Path]:
     """Return the run folders under `folder`, in the order of the assignment, default runs first.
 
+    Runs that programs of users recorded lie where these say: in `folder`, or one or two folders below it.
+
     Raises:
         UserError: if there is none.
     """
     require(folder.is_dir(), f"`from_runs` {folder} is not a folder; give one that holds runs, such as artifacts")
     folders = []
-    for name in in_order(only or registry.names()):
+    for name in in_order([name for name in only or registry.names() if name not in registry.RECORDED]):
         runs = [path for path in (folder / name).glob("*") if holds_run(path)]
         folders += sorted(runs, key=lambda path: (path.name != "default", path.name))
+    recorded = [name for name in registry.RECORDED if not only or name in only]
+    folders += store.runs_of(folder, recorded)
     require(bool(folders), f"`from_runs` {folder} holds no run of {', '.join(only) or 'any experiment'}")
     return folders

@@ -6,7 +6,7 @@ import dataclasses
 
 from dlhw.report.contents import SettingRow
 from dlhw.runs import settings as settings_
-from dlhw.runs.flags import is_pair, label, with_flags
+from dlhw.runs.flags import is_pair
 from dlhw.runs.run import Run
 from dlhw.runs.settings import default_values, text
 
@@ -15,7 +15,7 @@ YES_NO = {"True": "yes", "False": "no"}
 
 def rows(run: Run) -> list[SettingRow]:
     """Return the settings that have an effect in this run."""
-    settings, section = run.settings, run.definition.section
+    settings, section, label = run.settings, run.definition.section, run.definition.label
     unused = settings.unused() if hasattr(settings, "unused") else ()
     defaults = default_values(settings)
     table = []
@@ -23,8 +23,12 @@ def rows(run: Run) -> list[SettingRow]:
         value, default = getattr(settings, field.name), defaults[field.name]
         between = " " if is_pair(settings, field.name) else ", "
         shown = field.metadata.get("shown") if value == default else None
-        usual = "" if value == default else (YES_NO.get(str(default)) or text(default, between) or "none")
+        usual = (
+            ""
+            if value == default or run.definition.recorded
+            else (YES_NO.get(str(default)) or text(default, between) or "none")
+        )
         words = shown or YES_NO.get(str(value)) or settings_.shown(settings, field, between) or "none"
         fixed = field.name in section.assignment_settings and value == field.default
-        table.append(SettingRow(label(field), words, usual, with_flags(field.metadata["help"]), fixed))
+        table.append(SettingRow(label(field), words, usual, run.definition.spelled(field.metadata["help"]), fixed))
     return table

@@ -1,8 +1,12 @@
-"""An experiment as a value, and the registry: every module of `dlhw.experiments` is an experiment."""
+"""An experiment as a value, and the registry: every module of `dlhw.experiments` is an experiment.
+
+Runs of :data:`RECORDED` are stored, read, drawn and compared like those of experiments, and no command makes them.
+"""
 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import difflib
 import functools
 import importlib
@@ -13,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dlhw.errors import UserError, require
+from dlhw.runs import flags
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +31,8 @@ S = TypeVar("S")  # Settings
 R = TypeVar("R")  # Result
 
 FOLDER = Path(__file__).parents[1] / "experiments"
+RECORDED: Mapping[str, str] = {"watch": "dlhw.watch.experiment"}
+"""Runs that programs of users record: name -> module, which defines what an experiment defines."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,19 @@ class Experiment(Generic[S, R]):
         """The first line of the description."""
         return self.description.split("\n", 1)[0]
 
+    @property
+    def recorded(self) -> bool:
+        """Whether its runs are recorded from programs of users, and no command makes them."""
+        return self.name in RECORDED
+
+    def label(self, field: dataclasses.Field[Any]) -> str:
+        """Return what a setting is called: its option; in words where no command has it."""
+        return field.name.replace("_", " ") if self.recorded else flags.label(field)
+
+    def spelled(self, text: str) -> str:
+        """Return a sentence as it is shown, with the options of the command in place of the arguments that it names."""
+        return text if self.recorded else flags.with_flags(text)
+
     def dataset(self, settings: S) -> str:
         """Return the image data set that a run with these settings reads, or ""."""
         return str(getattr(settings, "dataset", ""))
@@ -123,10 +143,11 @@ def get(name: str) -> Experiment[Any, Any]:
     """Return the experiment called `name`; UserError with the closest name if there is none."""
     close = difflib.get_close_matches(name, names(), n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    require(name in names(), f"unknown experiment {name!r}; {hint}available: {', '.join(names())}")
+    require(name in RECORDED or name in names(), f"unknown experiment {name!r}; {hint}available: {', '.join(names())}")
     return _load(name)
 
 
 @functools.cache
 def _load(name: str) -> Experiment[Any, Any]:
-    return Experiment.of(importlib.import_module(f"dlhw.experiments.{name.replace('-', '_')}"), name)
+    module = RECORDED.get(name) or f"dlhw.experiments.{name.replace('-', '_')}"
+    return Experiment.of(importlib.import_module(module), name)

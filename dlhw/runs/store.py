@@ -199,15 +199,29 @@ def complete(path: Path) -> None:
     publish.complete(path, RECORD)
 
 
-def runs_in(path: Path) -> list[Path]:
-    """Return `path` if it is a run, else the runs one or two folders below it; UserError if there are none."""
+def _below(path: Path) -> list[Path]:
+    """Return `path` if it is a run, else the runs one or two folders below it."""
     try:
         if holds_run(path):
             return [path]
         below = (p for pattern in ("*", "*/*") for p in path.glob(pattern))
-        folders = sorted(p for p in below if not p.name.startswith(".") and p.name != "parts" and holds_run(p))
+        return sorted(p for p in below if not p.name.startswith(".") and p.name != "parts" and holds_run(p))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
+
+
+def runs_of(path: Path, names: Collection[str]) -> list[Path]:
+    """Return those of the runs in a folder that belong to some experiments; what cannot be read belongs to none."""
+    folders = []
+    for folder in _below(path):
+        with suppress(UserError):
+            folders += [folder] if read_record(folder)["experiment"] in names else []
+    return folders
+
+
+def runs_in(path: Path) -> list[Path]:
+    """Return `path` if it is a run, else the runs one or two folders below it; UserError if there are none."""
+    folders = _below(path)
     if not folders:
         read_record(path)  # says what is wrong
     return folders

@@ -7,6 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from dlhw.watch.step import Step
+
+TrainFunction = Callable[[Any], Any]
 OUT_OF_DATA = (StopIteration, tf.errors.OutOfRangeError)
 
 
@@ -17,7 +20,10 @@ class Guard:
     every step too, and waits for none.
 
     Args:
-        function: the compiled step.
+        step: of the model.
+        full: the compiled step that measures everything.
+        light: the same without updates, weights and zeros, which cost several passes over the weights.
+        update_every: calls between two of `full`.
         before: what the model had in its place.
         steps: calls between two reads.
         read: fetches rows.
@@ -26,26 +32,30 @@ class Guard:
 
     def __init__(
         self,
-        function: Callable[[Any], Any],
-        before: Callable[[Any], Any] | None,
+        step: Step,
+        full: TrainFunction,
+        light: TrainFunction,
+        update_every: int,
+        before: TrainFunction | None,
         steps: int,
         read: Callable[[], None],
         interrupt: Callable[[], None],
     ) -> None:
-        self.function, self.before, self.steps, self.read, self.interrupt = function, before, steps, read, interrupt
+        self.step, self.full, self.light, self.update_every = step, full, light, update_every
+        self.before, self.steps, self.read, self.interrupt = before, steps, read, interrupt
         self.calls = 0
 
     def __call__(self, iterator: Any) -> Any:
         """Take the next steps."""
+        self.step.detailed = self.calls % self.update_every == 0  # which is read while a step is traced
         try:
-            logs = self.function(iterator)
+            logs = (self.full if self.step.detailed else self.light)(iterator)
         except OUT_OF_DATA:
             raise
         except BaseException:
             self.interrupt()
             raise
         self.calls += 1
-        if self.calls >= self.steps:
-            self.calls = 0
+        if self.calls % self.steps == 0:
             self.read()
         return logs

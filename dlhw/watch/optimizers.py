@@ -24,7 +24,8 @@ def optimizers_of(model: keras.Model) -> list[tuple[str, keras.optimizers.Optimi
     found_optimizers: dict[int, tuple[str, keras.optimizers.Optimizer]] = {}
     if isinstance(model.optimizer, keras.optimizers.Optimizer):
         found_optimizers[id(model.optimizer)] = ("optimizer", model.optimizer)
-    for name, value in vars(model).items():
+    # Under names of its own that begin with _self_, TensorFlow holds everything once more.
+    for name, value in [(n, v) for n, v in vars(model).items() if not n.startswith("_self_")]:
         for held in _flat(value):
             inner = {id(o): o for _, o in found_optimizers.values()}
             if isinstance(held, keras.optimizers.Optimizer) and id(held) not in inner:

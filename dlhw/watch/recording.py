@@ -14,6 +14,8 @@ Array = NDArray[np.floating]
 LEADING = 4  # loss, learning rate, examples, whether the weights moved
 NORMS = ("gradient_norm", "applied_norm", "update_norm", "weight_norm")
 SHARES = ("zero_share", "nonfinite_share")
+ABSENT = -1.0
+"""In place of a number of entries that are not finite: the variable took no part in the update."""
 MOST_NUMBERS = 40_000_000
 """Numbers that are stored at most; of a longer training every second row is dropped, again and again."""
 
@@ -68,7 +70,7 @@ class OptimizerRows:
     def _by_layer(self, columns: Array) -> Array:
         """Return norms and shares of layers: norms add up as squares, shares by entries."""
         rows, sizes = np.zeros((*columns.shape[:2], len(self.layers))), np.asarray(self.sizes, np.float64)
-        present = np.logical_not(np.isnan(columns[:, -1]))  # a variable that took no part is nan throughout
+        present = columns[:, -1] != ABSENT
         n = len(NORMS)
         with np.errstate(over="ignore", invalid="ignore"):
             for k in range(len(self.layers)):

@@ -68,6 +68,7 @@ class Session:
         self.ended = ""
         self.nonfinite_layer = ""
         self.guard: Guard | None = None
+        self._compiled: tuple[Any, Any, Any] | None = None  # the step of the model, and those in its place
         self._began: float | None = None
 
     def note(self, sentence: str) -> None:
@@ -93,17 +94,26 @@ class Session:
                 continue
             tap = next((t for t in self.taps if t.optimizer is optimizer), None)
             if tap is None:
-                tap = OptimizerTap(name, optimizer, self.step, self.note, 4 * rows, self.options.update_every)
+                tap = OptimizerTap(name, optimizer, self.step, self.note, 4 * rows)
                 self.taps.append(tap)
-            if several:
-                tap.prepare(self.model.trainable_variables)
+            tap.prepare_if_built()
             tap.install()
-        before = self.model.train_function
-        self.model.make_train_function(force=True)
-        self.guard = Guard(self.model.train_function, before, rows, self.read, self.interrupt)
-        self.model.train_function = self.guard
+        self._replace_train_function(rows)
         if not self.probes:
             self.measure_probe()
+
+    def _replace_train_function(self, rows: int) -> None:
+        """Put a guard in the place of the compiled step; one traced by an earlier `fit` does not know the hooks."""
+        model, before = self.model, self.model.train_function
+        if self._compiled is None or self._compiled[0] is not before:
+            functions = []
+            for _ in range(2):  # with and without details
+                model.make_train_function(force=True)
+                functions.append(model.train_function)
+            self._compiled = before, *functions
+        _, full, light = self._compiled
+        self.guard = Guard(self.step, full, light, self.options.update_every, before, rows, self.read, self.interrupt)
+        model.train_function = self.guard
 
     def read(self) -> None:
         """Fetch the rows that were written since the last time."""

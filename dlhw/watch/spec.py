@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.runs.settings import option
+from dlhw.runs.settings import check, option
 
 Array = NDArray[np.floating]
 Integers = NDArray[np.integer]
@@ -37,6 +37,7 @@ class Settings:
     functions: tuple[str, ...] = option((), "Names of functions of the user that are measured on the probe.")
 
     def __post_init__(self) -> None:
+        check(self)
         unknown = [name for name in self.measures if name not in MEASURES]
         require(not unknown, f"`measures` {', '.join(unknown)!r} unknown; use {', '.join(MEASURES)}")
         require(self.every >= 0, f"`every` {self.every} must be 0 (epochs 0, 1, 2, 4, 8, ...) or more")

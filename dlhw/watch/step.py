@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,14 @@ from dlhw.watch import first_batch
 from dlhw.watch.ring import first_replica, local_variable, read
 
 
+class _Now(threading.local):
+    """What is known of the step that is being traced or run; every replica has a thread of its own."""
+
+    active = False
+    loss: Tensor | None = None
+    data: Any = None
+
+
 class Step:
     """The step of a model that is being traced or run.
 
@@ -25,14 +34,13 @@ class Step:
         note: called with a sentence on what cannot be recorded.
     """
 
-    active = False
+    detailed = True  # whether it measures updates, weights and zeros
 
     def __init__(self, model: keras.Model, note: Callable[[str], None]) -> None:
         self.model, self.note = model, note
         self.strategy: tf.distribute.Strategy = model.distribute_strategy
         self.jit_compile = bool(model.jit_compile) and not model.run_eagerly
-        self.loss: Tensor | None = None
-        self.data: Any = None
+        self.now = _Now()
         self.output_shape: tuple[int, ...] = ()
         self.target_shape: tuple[int, ...] = ()
         self.batch_axes: tuple[int | None, ...] = ()
@@ -47,7 +55,7 @@ class Step:
         train_step, compute_loss = model.train_step, model.compute_loss
 
         def tapped_step(data: Any) -> Any:
-            self.loss, self.data, self.active = None, data, True
+            self.now.loss, self.now.data, self.now.active = None, data, True
             try:
                 return train_step(data)
             finally:
@@ -55,8 +63,8 @@ class Step:
 
         def tapped_loss(*arguments: Any, **named: Any) -> Any:
             loss = compute_loss(*arguments, **named)
-            if self.active and self.loss is None:  # the first of a step is taken at its weights
-                self.loss = loss
+            if self.now.active and self.now.loss is None:  # the first of a step is taken at its weights
+                self.now.loss = loss
                 self._note_shapes(*arguments, **named)
             return loss
 
@@ -72,11 +80,17 @@ class Step:
 
     def _end(self) -> None:
         try:
-            self._note_first_batch()
+            if self.detailed:
+                self._note_first_batch()
             tf.raw_ops.AssignVariableOp(resource=self.batches.handle, value=self.batch() + 1)
         except Exception as error:
             self.note(f"Batches are not counted ({type(error).__name__}: {str(error).splitlines()[0]}).")
-        self.loss, self.data, self.active = None, None, False
+        self.now.loss, self.now.data, self.now.active = None, None, False
+
+    @property
+    def active(self) -> bool:
+        """Whether a training step is being traced or run, in this thread."""
+        return self.now.active
 
     def batch(self) -> Tensor:
         """Return the number of the batch of this step, from 0."""
@@ -85,19 +99,17 @@ class Step:
     def loss_and_examples(self) -> tuple[Tensor, Tensor]:
         """Return the loss of the whole batch, and its number of examples; nan where they are not known."""
         unknown = tf.constant(np.nan, tf.float32)
-        leaves = [a for a in keras.tree.flatten(self.data) if a is not None and a.shape.rank]
+        known = self.now.loss
+        leaves = [a for a in keras.tree.flatten(self.now.data) if a is not None and a.shape.rank]
         examples = tf.cast(tf.shape(leaves[0])[0], tf.float32) if leaves else unknown
-        loss = unknown if self.loss is None else tf.cast(self.loss, tf.float64 if self._wide else tf.float32)
-        if self.loss is None:
+        dtype = tf.float64 if known is not None and known.dtype == tf.float64 else tf.float32
+        loss = unknown if known is None else tf.cast(known, dtype)
+        if known is None:
             self.note("The loss of a batch is not known: `train_step` does not call `compute_loss`.")
         if self.strategy.num_replicas_in_sync == 1:
             return loss, examples
         context = tf.distribute.get_replica_context()
         return tuple(context.all_reduce(tf.distribute.ReduceOp.SUM, [loss, examples]))
-
-    @property
-    def _wide(self) -> bool:
-        return self.loss is not None and self.loss.dtype == tf.float64
 
     def _note_shapes(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> None:
         """Store the shapes of one target and one output, where a model has one."""
@@ -106,7 +118,7 @@ class Step:
 
     def _note_first_batch(self) -> None:
         """Store what the inputs and targets of the first batch are."""
-        data = self.data
+        data = self.now.data
 
         def store() -> Tensor:
             tf.raw_ops.AssignVariableOp(resource=self.first.handle, value=first_batch.statistics(data))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dlhw._tf import step_statistics as statistics
 from dlhw._tf.step_statistics import STATISTICS, Gradient
 from dlhw._tf.types import Tensor
+from dlhw.watch.recording import ABSENT
 from dlhw.watch.ring import Ring, local_variable, read
 from dlhw.watch.step import Step
 
@@ -35,7 +36,6 @@ class OptimizerTap:
         step: what the training step that is being traced knows.
         note: called with a sentence on what cannot be recorded.
         rows: how many are held until they are read.
-        update_every: calls of `apply` between two measurements of updates, weights and zeros.
     """
 
     def __init__(
@@ -45,11 +45,10 @@ class OptimizerTap:
         step: Step,
         note: Callable[[str], None],
         rows: int,
-        update_every: int,
     ) -> None:
         self.name, self.optimizer, self.step, self.note = name, optimizer, step, note
         self.inner: keras.optimizers.Optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        self.rows, self.update_every = rows, update_every
+        self.rows = rows
         self.variables: list[keras.Variable] = []
         self.ring: Ring | None = None
         self.applied: tf.Variable | None = None
@@ -66,6 +65,11 @@ class OptimizerTap:
         self.ring = Ring(self.rows, width, self.dtype, self.step.strategy)
         with tf.init_scope(), self.step.strategy.scope():
             self.applied = local_variable(np.zeros(n, self.dtype.as_numpy_dtype)) if self._applies_another else None
+
+    def prepare_if_built(self) -> None:
+        """Make the ring before the first step, where the optimizer knows its variables."""
+        if self.inner.built:
+            self.prepare(self.inner._trainable_variables)
 
     @property
     def _applies_another(self) -> bool:
@@ -122,31 +126,15 @@ class OptimizerTap:
         """Read what an update changes; returns variables, their values, and the state of the optimizer."""
         if variables is None:
             variables = self.inner._trainable_variables
-        detailed = self._is_detailed()
         tensors = [v.value if isinstance(v, keras.Variable) else v for v in variables]
-        values = self._values_if(detailed, tensors)
+        values = [tf.identity(t.read_value()) for t in tensors] if self.step.detailed else []
         scale = self._loss_scale()
         iterations = tf.convert_to_tensor(self.optimizer.iterations) + 0
         rate = tf.convert_to_tensor(self.optimizer.learning_rate) + 0.0
         if self.applied is not None:
             zeros = tf.zeros(self.applied.shape, self.applied.dtype)
             tf.raw_ops.AssignVariableOp(resource=self.applied.handle, value=zeros)
-        return list(variables), tensors, values, scale, iterations, rate, detailed
-
-    def _is_detailed(self) -> Tensor | None:
-        """Return whether this step measures updates; None: every step does."""
-        if self.update_every == 1 or self.ring is None:
-            return None
-        return tf.equal(tf.math.floormod(read(self.ring.count), self.update_every), 0)
-
-    def _values_if(self, detailed: Tensor | None, tensors: Sequence[tf.Variable]) -> list[Tensor]:
-        """Return copies of variables, where they are needed."""
-        if detailed is None:
-            return [tf.identity(t.read_value()) for t in tensors]
-        # The compiler wants one shape of both branches; elsewhere nothing is copied.
-        empty = [t.shape if self.step.jit_compile else [0] * len(t.shape) for t in tensors]
-        zeros = [tf.zeros(shape, t.dtype) for shape, t in zip(empty, tensors, strict=True)]
-        return list(tf.cond(detailed, lambda: [tf.identity(t.read_value()) for t in tensors], lambda: zeros))
+        return list(variables), tensors, values, scale, iterations, rate
 
     def _loss_scale(self) -> Tensor | None:
         if self.inner is not self.optimizer:
@@ -164,7 +152,7 @@ class OptimizerTap:
             return
         jit = self.step.jit_compile
         dense = statistics.as_gradient(gradient, variable.shape, self.dtype, static=jit)
-        norm = statistics.gradient_norms([dense], self.dtype)[0]
+        norm, _ = statistics.gradient_norms([dense], self.dtype, exact_counts=self.step.detailed)
         handle = _first_component(self.applied)[0].handle
         tf.raw_ops.ResourceScatterUpdate(resource=handle, indices=[index], updates=norm)
 
@@ -177,7 +165,6 @@ class OptimizerTap:
         scale: Tensor | None,
         iterations: Tensor,
         rate: Tensor,
-        detailed: Tensor | None,
     ) -> None:
         """Write the row of an update that has been made."""
         if self.ring is None:
@@ -186,18 +173,16 @@ class OptimizerTap:
         if ring is None:  # which `prepare` has made
             return
         gradients = self._raw(grads, tensors)
-        sizes = [int(np.prod(t.shape)) for t in tensors]
-        norms, nonfinite = statistics.gradient_norms(gradients, dtype)
+        norms, nonfinite = statistics.gradient_norms(gradients, dtype, exact_counts=self.step.detailed)
         if scale is not None:
             norms = norms / tf.cast(scale, dtype)
         updated = self._updated(iterations)
-
-        def details() -> tuple[Tensor, ...]:
-            after = [t.read_value() for t in tensors]
-            return *statistics.change_norms(values, after, dtype), statistics.zero_counts(gradients, sizes, dtype)
-
-        unknown = (tf.fill([len(sizes)], tf.constant(np.nan, dtype)),) * 3
-        changes, weights, zeros = details() if detailed is None else tf.cond(detailed, details, lambda: unknown)
+        if self.step.detailed:
+            sizes = [int(np.prod(t.shape)) for t in tensors]
+            changes, weights = statistics.change_norms(values, [t.read_value() for t in tensors], dtype)
+            zeros = statistics.zero_counts(gradients, sizes, dtype)
+        else:
+            changes = weights = zeros = tf.constant(np.nan, dtype, [len(tensors)])
         at = self._positions(variables)
         if self.applied is not None:
             applied = tf.gather(read(self.applied), at)
@@ -205,10 +190,11 @@ class OptimizerTap:
             applied = tf.where(updated, norms, tf.zeros_like(norms))
         columns = tf.stack([norms, applied, changes, weights, zeros, nonfinite])
         if at != list(range(len(self.variables))):
-            absent = tf.fill([len(STATISTICS), len(self.variables)], tf.constant(np.nan, dtype))
-            columns = tf.transpose(
-                tf.tensor_scatter_nd_update(tf.transpose(absent), [[k] for k in at], tf.transpose(columns))
-            )
+            # Of variables that take no part, the last statistic is ABSENT.
+            absent = np.full((len(self.variables), len(STATISTICS)), np.nan)
+            absent[:, -1] = ABSENT
+            rows = tf.tensor_scatter_nd_update(tf.constant(absent, dtype), [[k] for k in at], tf.transpose(columns))
+            columns = tf.transpose(rows)
         loss, examples = self.step.loss_and_examples()
         leading = tf.stack([tf.cast(v, dtype) for v in (loss, rate, examples, updated)])
         ring.write(tf.concat([leading, tf.reshape(columns, [-1])], 0), self.step.batch())

@@ -31,9 +31,16 @@ def plane(model):
     return measure.random_plane(measure.flat(model), model)
 
 
+def noise(scale):
+    return np.array([scale.trace, scale.squared_norm])
+
+
 INSTRUMENTS = {
     "batch_mean_sensitivity": lambda m, x, y, b: measure.batch_mean_sensitivity(m, "mse", x, y, batch_size=4).each,
     "gap_standard_error": lambda m, x, y, b: measure.gap_standard_error(m, "mse", (x, y), (x[:5], y[:5])),
+    "gradient_noise_scale": lambda m, x, y, b: noise(
+        measure.gradient_noise_scale(m, "mse", x, y, small=3, batch_size=b)
+    ),
     "gradient_norm": lambda m, x, y, b: np.append(*measure.gradient_norm(m, "mse", x, y, batch_size=b)[::-1]),
     "hessian": lambda m, x, y, b: measure.hessian(m, "mse", x, y, batch_size=b) @ np.ones(len(measure.flat(m))),
     "hessian_matrix": lambda m, x, y, b: measure.hessian_matrix(m, "mse", x, y, batch_size=b),

@@ -1,0 +1,47 @@
+"""Every kind of training in every main mode: bit for bit what it is without the callback, and the numbers of an oracle.
+
+The oracle is in oracle.py. Kinds that draw random numbers (dropout, noise) draw others in an eager loop than inside of
+a compiled step; of these only the equality of the two trainings is asserted. Half precision: see `tolerance` in
+layers.py. Would miss: what needs real GPUs, a network, or a model too large for one batch a millisecond.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.watch.cell import KINDS, check
+from tests.watch.modes import FURTHER, MAIN
+
+FAST = {
+    ("functional", "jit"), ("embedding", "graph"), ("convolutions and batch norm", "graph"), ("SAM", "eager"),
+    ("GAN with two optimizers", "graph"), ("mixed_float16", "graph"), ("several outputs", "steps_per_execution"),
+}  # fmt: skip
+FAST_FURTHER = {"accumulation", "two replicas with clipping", "AdamW with EMA and clipping"}
+BROAD = ("functional", "convolutions and batch norm", "embedding")
+
+
+def cells(rows, columns, fast):
+    return [
+        pytest.param(a, b, id=f"{a}-{b}", marks=[] if fast(a, b) else [pytest.mark.slow]) for a in rows for b in columns
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize(("name", "mode"), cells(KINDS, MAIN, lambda a, b: (a, b) in FAST))
+def test_every_kind_in_the_main_modes(name, mode):
+    check(name, mode)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), cells(BROAD, FURTHER, lambda a, b: a == "functional" and b in FAST_FURTHER)
+)
+def test_what_optimizers_and_replicas_do_beside_the_rule(name, mode):
+    watch = check(name, mode)
+    if "clip" in mode:
+        result = watch.result
+        assert (result.applied_norm < 0.9 * result.gradient_norm).any(), "nothing was clipped"
+
+
+def test_there_are_enough_kinds_and_modes():
+    assert len(KINDS) >= 20
+    assert len(MAIN) >= 4
