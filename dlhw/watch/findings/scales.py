@@ -13,7 +13,7 @@ from dlhw.watch.spec import Facts, Result, Settings
 
 LARGE_INPUT = 10.0
 """Root mean square of inputs; standardized ones have 1, and initializers assume that (Glorot, He)."""
-SMALL_INPUT = 0.005
+SMALL_INPUT = 0.002
 """Such as pixels that were divided by 255 twice: 0.3 / 255 = 0.001. Sparse inputs, such as word counts, lie above."""
 LARGE_TARGET = 100.0
 """Largest target, at which gradients of a squared error are a hundred times those of unit targets."""
@@ -48,6 +48,7 @@ def inputs_unscaled(settings: Settings, result: Result) -> list[Diagnosis]:
             "inputs-unscaled",
             text,
             severity="warning",
+            place="data",
             evidence=_evidence(facts, "input"),
             remedy="Standardize every feature by the training set (a Normalization layer), or divide pixels by 255.",
             source=sources.LECUN,
@@ -71,6 +72,7 @@ def targets_unscaled(settings: Settings, result: Result) -> list[Diagnosis]:
             "targets-unscaled",
             text,
             severity="warning" if state.little or math.isnan(state.learned) else "note",
+            place="data",
             layer=facts.output_layer,
             evidence={"target_low": facts.target_low, "target_high": facts.target_high},
             remedy="Standardize the targets by the training set, and scale predictions back.",
@@ -99,6 +101,7 @@ def probe_differs(settings: Settings, result: Result) -> list[Diagnosis]:
             "probe-differs",
             text,
             severity="warning",
+            place="data",
             evidence={**_evidence(facts, "input"), **_evidence(facts, "probe")},
             remedy="Apply the preparation of the training inputs, with its constants, to all other inputs.",
             source=sources.SANITY,
