@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.doctor.program import PLACES, Program
+from benchmarks.doctor.program import Program
 from benchmarks.doctor.train import OUTCOME, RUN
 from dlhw.watch.diagnosis import Diagnosis
 
@@ -18,8 +18,8 @@ ALARMS = ("severe", "warning")
 
 
 def places(finding: Diagnosis) -> set[str]:
-    """Return the places that a finding names: its layer, without the models around it, and what its code implies."""
-    return {finding.layer.rpartition("/")[-1], PLACES.get(finding.code, "")} - {""}
+    """Return the places that a finding names: its layer, without the models around it, and its place."""
+    return {finding.layer.rpartition("/")[-1], finding.place} - {""}
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,7 @@ def as_dict(verdicts: Sequence[Verdict]) -> dict[str, Any]:
                         "code": f.code,
                         "severity": f.severity,
                         "layer": f.layer,
+                        "place": f.place,
                         "step": f.step,
                         "text": f.text,
                         "evidence": dict(f.evidence),

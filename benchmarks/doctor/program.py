@@ -30,21 +30,8 @@ CODES = (
     "no-gradient",
 )
 """Codes of findings that a truth may accept."""
-PLACES = {
-    "rate-above-edge": "optimizer",
-    "rate-below-edge": "optimizer",
-    "update-ratio-high": "optimizer",
-    "update-ratio-low": "optimizer",
-    "output-and-loss": "loss",
-    "broadcast-targets": "loss",
-    "inputs-unscaled": "data",
-    "targets-unscaled": "data",
-    "probe-differs": "data",
-    "noise-scale": "batch",
-    "dropout-extreme": "dropout",
-    "overfitting": "generalization",
-}
-"""The place that a code names by itself, beside the layer of the finding."""
+PLACES = ("data", "loss", "optimizer", "batch", "dropout", "generalization")
+"""Where a fault may be, beside in a layer."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.doctor.judge import Verdict, as_dict
+from benchmarks.doctor.judge import Verdict, as_dict, places
 
 
 def share(part: int, whole: int) -> str:
@@ -46,7 +46,7 @@ def text(verdicts: Sequence[Verdict], details: bool) -> str:
 
 def _detail(v: Verdict) -> str:
     """Return one line on a program that was judged wrong; "" if it was judged right."""
-    raised = ", ".join(f"{f.code}@{f.layer}" if f.layer else f.code for f in v.findings) or "nothing"
+    raised = ", ".join(" at ".join([f.code, *sorted(places(f))]) for f in v.findings) or "nothing"
     truth = v.program.truth
     if truth is None:
         return f"false alarm, {v.half}, {v.program.name}: {raised}" if v.findings else ""
