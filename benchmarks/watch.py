@@ -105,7 +105,9 @@ def main() -> None:
                 if not arguments.json:
                     low, high = rows[-1]["quartiles"]
                     ratio = f"{rows[-1]['ratio']:.3f} ({low:.3f} to {high:.3f})"
-                    print(f"{net:22} {optimizer:5} {name:8} {row['ms a step']:7.3f} ms a step, ratio {ratio}", flush=True)
+                    print(
+                        f"{net:22} {optimizer:5} {name:8} {row['ms a step']:7.3f} ms a step, ratio {ratio}", flush=True
+                    )
     if arguments.json:
         print(json.dumps(rows, indent=1))
 

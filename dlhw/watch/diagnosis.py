@@ -18,8 +18,8 @@ class Diagnosis(Finding):
 
     severity: Severity = "warning"
     layer: str = ""  # name of the layer that it concerns first; "": the whole training
-    place: str = ""  # data, loss, optimizer, batch, dropout, generalization; "": the layer, or not known
     step: int = -1  # batch at which it was first seen; -1: before training, or no single one
     evidence: Mapping[str, float] = field(default_factory=dict)  # the numbers that the rule compared
     remedy: str = ""  # what to change, one sentence
     source: str = ""  # paper, book or page of the documentation behind the rule
+    place: str = ""  # data, loss, optimizer, batch, dropout, generalization; "": the layer, or not known

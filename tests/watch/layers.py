@@ -84,7 +84,11 @@ def regularizers():
 
 @add("constraint")
 def constraint():
-    return Case(chain(L.Dense(6, "tanh", kernel_constraint=keras.constraints.MaxNorm(0.5)), L.Dense(2)), floats(4), floats(2, seed=1))
+    return Case(
+        chain(L.Dense(6, "tanh", kernel_constraint=keras.constraints.MaxNorm(0.5)), L.Dense(2)),
+        floats(4),
+        floats(2, seed=1),
+    )
 
 
 class TwoWeights(L.Layer):

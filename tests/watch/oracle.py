@@ -102,7 +102,10 @@ def clipped(gradients: list[Gradient | None], options: dict[str, Any]) -> list[G
         new = [g.with_values(g.values * min(1.0, options["clipnorm"] / np.linalg.norm(g.values))) for g in known]
     elif "global_clipnorm" in options:
         whole = np.sqrt(sum(float(np.sum(g.values.astype(np.float64) ** 2)) for g in known))
-        new = [g.with_values((g.values * min(1.0, options["global_clipnorm"] / whole)).astype(g.values.dtype)) for g in known]
+        new = [
+            g.with_values((g.values * min(1.0, options["global_clipnorm"] / whole)).astype(g.values.dtype))
+            for g in known
+        ]
     elif "clipvalue" in options:
         new = [g.with_values(np.clip(g.values, -options["clipvalue"], options["clipvalue"])) for g in known]
     else:
@@ -152,7 +155,8 @@ class Rule:
             return held[0]
         columns = zip(*held, strict=True)
         return [
-            None if c[0] is None else Gradient(sum(g.dense() for g in c) / self.every, None, c[0].shape) for c in columns
+            None if c[0] is None else Gradient(sum(g.dense() for g in c) / self.every, None, c[0].shape)
+            for c in columns
         ]
 
 
@@ -179,7 +183,9 @@ def replay(case: Any, mode: Any, rules: list[Any], batches: list[Any], epochs: i
         else:
             calls = case.calls(case, model, x, y, weight)
         for call in calls:
-            gradients = [[as_numpy(g, v, scale) for g, v in zip(own, call.variables, strict=True)] for own in call.gradients]
+            gradients = [
+                [as_numpy(g, v, scale) for g, v in zip(own, call.variables, strict=True)] for own in call.gradients
+            ]
             before = [v.numpy() for v in call.variables]
             finite = all(np.isfinite(g.values).all() for own in gradients for g in own if g is not None)
             skipped = case.scaled and not finite

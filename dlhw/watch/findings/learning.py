@@ -12,7 +12,7 @@ from dlhw.watch.diagnosis import Diagnosis
 from dlhw.watch.findings import sources
 from dlhw.watch.findings.progress import FEWEST, NOTHING, Progress, chance, progress
 from dlhw.watch.findings.ratios import LOW
-from dlhw.watch.findings.recorded import bare, classes, hidden, listed, median, one_median, ratio, update_ratios
+from dlhw.watch.findings.recorded import hidden, median, one_median, ratio, update_ratios
 from dlhw.watch.spec import Result, Settings
 
 SMALL_GRADIENT = 1e-2
@@ -23,8 +23,6 @@ RESOLVED = 3.0
 LINEAR = {"Dense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D"}
 """Layers that are linear without an activation."""
 ORDER = "Check that inputs and labels are in the same order (not one shuffled alone), and fit 20 examples first."
-EXTREME = 0.8
-"""Share of inputs that Dropout drops; up to 0.5 is usual, and more than 0.8 leaves less than a fifth of a layer."""
 SEVERAL = 16
 """Examples of a batch that have one class by chance in one of 32,000 batches, with two equal classes."""
 TOO_LONG = 0.05
@@ -143,52 +141,3 @@ def _by_numbers(result: Result, relative: float, update: float) -> Cause:
         )
     text = "gradients and updates are of ordinary size, so the labels may have nothing to do with the inputs"
     return Cause(text, "data", ORDER)
-
-
-def constant_weights(settings: Settings, result: Result) -> list[Diagnosis]:
-    """Kernels of one value at the start: all units of the layer compute the same and get the same gradient for ever.
-
-    The last layer may start at a constant: its units differ by their targets, as in logistic regression.
-    """
-    constant = [name for name in result.facts.constant_layers if bare(name) not in _last(result)]
-    if not constant:
-        return []
-    text = (
-        f"All weights of {'layers' if len(constant) > 1 else 'layer'} {listed(constant)} start at the same value, so "
-        "its units stay copies of one another."
-    )
-    return [
-        Diagnosis(
-            "constant-weights",
-            text,
-            severity="severe",
-            layer=constant[0],
-            evidence={"layers": float(len(constant))},
-            remedy="Initialize kernels at random (`glorot_uniform`, `he_normal`); only biases start at 0.",
-            source=sources.GOODFELLOW,
-        )
-    ]
-
-
-def _last(result: Result) -> tuple[str, ...]:
-    """Names of the last layer, without those of the models that it is in."""
-    return tuple(bare(name) for name in (result.facts.output_layer, *result.layers[-1:]))
-
-
-def dropout_extreme(settings: Settings, result: Result) -> list[Diagnosis]:
-    """Dropout that drops nearly everything: since TensorFlow 2 the rate is the share that is dropped."""
-    highest = max(result.facts.dropout, default=0.0)
-    if highest < EXTREME:
-        return []
-    text = f"A Dropout layer drops {100 * highest:.0f} % of its inputs in every step."
-    return [
-        Diagnosis(
-            "dropout-extreme",
-            text,
-            severity="warning",
-            place="dropout",
-            evidence={"rate": highest, "outputs": float(classes(result.facts))},
-            remedy="Use a rate of 0.1 to 0.5: the rate is the share that is dropped, not the share that stays.",
-            source=sources.SRIVASTAVA,
-        )
-    ]

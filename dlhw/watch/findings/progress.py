@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlhw.watch.findings.recorded import BINARY, CATEGORICAL, SPARSE, SQUARED, losses_not_finite, one_median
+from dlhw.watch.findings.recorded import (
+    BINARY,
+    CATEGORICAL,
+    MEAN_ABSOLUTE,
+    SPARSE,
+    SQUARED,
+    losses_not_finite,
+    one_median,
+)
 from dlhw.watch.spec import Array, Facts, Result
 
 NOTHING = 0.03
@@ -72,13 +80,18 @@ def chance(facts: Facts) -> float:
     """Return the loss of the best constant output; nan where it is not known.
 
     Cross entropy: the entropy of the shares of the classes, which is ln K for K equal classes. Squared error: the
-    variance of the targets.
+    variance of the targets. Absolute error: their mean distance from the median, by the ratio of a normal distribution.
+    Weights of examples change all of these.
     """
+    if facts.weighted == "yes":
+        return float("nan")
     if facts.loss in (*CATEGORICAL, *SPARSE, *BINARY) and "focal" not in facts.loss:
         shares = facts.probe_label_shares
         return entropy(shares) if len([p for p in shares if p > 0]) > 1 else float("nan")
-    if facts.loss in SQUARED:
-        return facts.probe_target_variance if facts.probe_target_variance > 0 else float("nan")
+    if facts.probe_target_variance > 0 and facts.loss in SQUARED:
+        return facts.probe_target_variance
+    if facts.probe_target_variance > 0 and facts.loss in MEAN_ABSOLUTE:
+        return math.sqrt(facts.probe_target_variance * 2 / math.pi)
     return float("nan")
 
 
@@ -102,9 +115,10 @@ def progress(result: Result) -> Progress:
     last = losses[-max(1, math.ceil(ENDS * rows)) :]
     end = one_median(last)
     measured = result.probe_loss[np.isfinite(result.probe_loss)]
-    if len(result.probe_epoch) and result.probe_epoch[0] == 0 and np.isfinite(result.probe_loss[0]):
+    same_loss = result.facts.weighted != "yes"  # of the probe, whose examples count the same
+    if same_loss and len(result.probe_epoch) and result.probe_epoch[0] == 0 and np.isfinite(result.probe_loss[0]):
         start = float(result.probe_loss[0])
-    if len(measured) > 1:
+    if same_loss and len(measured) > 1:
         end = float(np.nanmin([end, measured[-1]]))
     constant = chance(result.facts)
     against = constant if np.isfinite(constant) else start

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dlhw.watch.diagnosis import SEVERITIES, Diagnosis
-from dlhw.watch.findings import batches, curves, finite, gradients, learning, outputs, ranges, rates, ratios, scales
+from dlhw.watch.findings import (
+    batches,
+    curves,
+    finite,
+    gradients,
+    learning,
+    outputs,
+    ranges,
+    rates,
+    ratios,
+    scales,
+    starts,
+)
 from dlhw.watch.findings import units as activations
 from dlhw.watch.spec import Result, Settings
 
@@ -16,11 +28,11 @@ RULES: tuple[Judgement, ...] = (
     outputs.output_and_loss,
     ranges.targets_out_of_reach,
     ranges.broadcast_targets,
-    learning.constant_weights,
+    starts.constant_weights,
     scales.inputs_unscaled,
     scales.targets_unscaled,
     scales.probe_differs,
-    learning.dropout_extreme,
+    starts.dropout_extreme,
     rates.rate_above_edge,
     finite.loss_not_finite,
     activations.dead_units,

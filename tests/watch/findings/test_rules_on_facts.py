@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from made import FACTS, REGRESSION, codes, falling, training
+from made_trainings import FACTS, REGRESSION, codes, falling, training
 
-from dlhw.watch.findings import diagnose, learning, outputs, ranges, scales
+from dlhw.watch.findings import diagnose, outputs, ranges, scales, starts
 
 BINARY = dataclasses.replace(
     FACTS,
@@ -202,15 +202,39 @@ def test_probe_differs(mean, std, seen):
 
 
 @pytest.mark.parametrize(
-    ("layers", "where"), [((), []), (("dense_3",), []), (("dense_1", "dense_3"), [("severe", "dense_1")])]
+    ("layers", "where"),
+    [
+        ((), []),
+        (("dense_3",), []),
+        (("dense_1", "dense_3"), [("note", "dense_1")]),
+        (("dense_0", "dense_1"), [("severe", "dense_0")]),
+        (("mlp/dense_2", "mlp/dense_3"), [("severe", "dense_2")]),
+    ],
 )
-def test_constant_weights_matter_in_all_layers_but_the_last(layers, where):
-    assert judged(learning.constant_weights, constant_layers=layers) == where
+def test_constant_weights_matter_before_other_constant_weights(layers, where):
+    assert judged(starts.constant_weights, constant_layers=layers) == where
+    if where == [("note", "dense_1")]:
+        stuck = np.full(200, 2.3)
+        assert judged(starts.constant_weights, constant_layers=layers, losses=stuck) == [("warning", "dense_1")]
+
+
+@pytest.mark.parametrize(("first", "second", "copies"), [(0.3, 0.2, 1), (0.3, None, 3), (None, 0.2, 3)])
+def test_units_stay_copies_exactly_if_the_weights_behind_them_are_equal_too(first, second, copies):
+    """Gradient descent on a net x -> tanh(x A) B of three hidden units: how many differ after 50 steps."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 2)), rng.normal(size=(40, 1))
+    a = rng.normal(size=(2, 3)) if first is None else np.full((2, 3), first)
+    b = rng.normal(size=(3, 1)) if second is None else np.full((3, 1), second)
+    for _ in range(50):
+        h = np.tanh(x @ a)
+        error = (h @ b - y) / len(x)
+        a, b = a - 0.1 * x.T @ (error @ b.T * (1 - h**2)), b - 0.1 * h.T @ error
+    assert len({tuple(column.round(9)) for column in a.T}) == copies
 
 
 @pytest.mark.parametrize(("rates", "seen"), [((), False), ((0.5, 0.75), False), ((0.2, 0.8), True)])
 def test_dropout_extreme(rates, seen):
-    assert bool(judged(learning.dropout_extreme, dropout=rates)) is seen
+    assert bool(judged(starts.dropout_extreme, dropout=rates)) is seen
 
 
 def test_none_of_the_fitting_outputs_raises_any_alarm():

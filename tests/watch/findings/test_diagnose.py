@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import FACTS, LAYERS, REGRESSION, codes, falling, training
+from made_trainings import FACTS, LAYERS, REGRESSION, codes, falling, training
 
 from dlhw.watch.diagnosis import SEVERITIES
 from dlhw.watch.findings import diagnose
@@ -74,7 +74,7 @@ def test_the_most_severe_finding_comes_first():
 
 def test_consequences_are_not_reported_beside_their_cause():
     flat = np.full(200, 2.3)
-    assert codes(diagnose(*training({"constant_layers": ("dense_0",)}, loss=flat))) == ["constant-weights"]
+    assert codes(diagnose(*training({"constant_layers": ("dense_0", "dense_1")}, loss=flat))) == ["constant-weights"]
     assert codes(diagnose(*training(dead_share=1.0, zero_share=1.0, loss=flat))) == ["dead-units"]
 
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from made import EPOCHS, FACTS, LAYERS, REGRESSION, STEPS, falling, training
+from made_trainings import EPOCHS, FACTS, LAYERS, REGRESSION, STEPS, falling, training
 
 from dlhw.watch.findings import batches, curves, finite, gradients, learning, rates, ratios, units
 from dlhw.watch.findings.progress import chance, progress
@@ -32,7 +32,11 @@ def test_chance_is_the_loss_of_the_best_constant_output():
     assert chance(dataclasses.replace(REGRESSION, probe_target_variance=float(y.var()))) == pytest.approx(
         min(errors), rel=1e-4
     )
+    distances = [np.mean(abs(y - c)) for c in np.linspace(-5, 5, 2001)]
+    absolute = dataclasses.replace(REGRESSION, loss="mean_absolute_error", probe_target_variance=float(y.var()))
+    assert chance(absolute) == pytest.approx(min(distances), rel=0.03)  # of these draws, not of the distribution
     assert math.isnan(chance(dataclasses.replace(FACTS, loss="my_own")))
+    assert math.isnan(chance(dataclasses.replace(FACTS, weighted="yes")))
     assert math.isnan(chance(dataclasses.replace(FACTS, probe_label_shares=(1.0,))))
 
 
@@ -43,6 +47,16 @@ def test_what_a_training_learned_is_the_removed_share_of_chance():
     unknown = progress(training({"loss": "my_own", "probe_label_shares": ()}, loss=falling(10.0, 5.0))[1])
     assert unknown.learned == pytest.approx(0.5, abs=0.05)
     assert progress(training(loss=np.full(20, 2.3))[1]).nothing is False  # too few steps to say so
+
+
+def test_weights_of_examples_make_the_loss_another_one_than_that_of_the_probe():
+    """A rare class that counts twenty times: losses are larger, and outputs are no shares of classes."""
+    facts = dataclasses.replace(FACTS, probe_label_shares=(0.95, 0.05))
+    case = {"loss": falling(1.4, 0.6), "probe_loss": np.array([0.7, 0.5, 0.4, 0.35, 0.3, 0.3])}
+    assert judged(learning.nothing_learned, facts, **case) == [("severe", "")]
+    weighted = dataclasses.replace(facts, weighted="yes")
+    assert judged(learning.nothing_learned, weighted, **case) == []
+    assert progress(training(weighted, **case)[1]).learned == pytest.approx(1 - 0.6 / 1.4, abs=0.03)
 
 
 def test_regularizers_hide_what_was_learned_so_the_accuracy_decides():
