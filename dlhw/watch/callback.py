@@ -13,9 +13,9 @@ from dlhw.errors import require
 from dlhw.runs import store
 from dlhw.watch import saving
 from dlhw.watch.diagnosis import Diagnosis
-from dlhw.watch.events import Events
+from dlhw.watch.display.events import Events
+from dlhw.watch.display.live import Display
 from dlhw.watch.findings import diagnose
-from dlhw.watch.live import Display
 from dlhw.watch.saver import Saver
 from dlhw.watch.session import Options, Session
 from dlhw.watch.spec import MEASURES, Result, Settings

@@ -10,16 +10,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlhw.watch import facts
-from dlhw.watch.edges import edge
-from dlhw.watch.guard import Guard
 from dlhw.watch.names import without_prefix
-from dlhw.watch.optimizers import described, optimizers_of
-from dlhw.watch.probe import Prober, ProbeRow, nonfinite_layer
-from dlhw.watch.recording import OptimizerRows, joined
+from dlhw.watch.probes import facts
+from dlhw.watch.probes.edges import edge
+from dlhw.watch.probes.probe import Prober, ProbeRow, nonfinite_layer
 from dlhw.watch.spec import Result, Settings
-from dlhw.watch.step import Step
-from dlhw.watch.tap import OptimizerTap
+from dlhw.watch.steps.guard import Guard
+from dlhw.watch.steps.optimizers import described, optimizers_of
+from dlhw.watch.steps.recording import OptimizerRows, joined
+from dlhw.watch.steps.step import Step
+from dlhw.watch.steps.tap import OptimizerTap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Session:
     def _begin_another(self, force: bool = False) -> None:
         """Stand in for `make_train_function`, with which every training begins.
 
-        A callback that raises ends a training without a word to the others, so the hooks are removed here at the latest.
+        A callback that raises ends a training without a word to the others, so hooks are removed here at the latest.
         """
         self.interrupt()
         self.model.make_train_function(force=force)

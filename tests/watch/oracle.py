@@ -18,6 +18,7 @@ import dlhw  # noqa: F401  (sets KERAS_BACKEND)
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
+import itertools
 
 SCALE = 2.0**15  # of a new LossScaleOptimizer
 NORMS = ("gradient_norm", "applied_norm", "update_norm", "weight_norm")
@@ -84,7 +85,7 @@ def standard_calls(case: Any, model: Any, x: Any, y: Any, weight: Any, scale: fl
     n = len(keras.tree.flatten(x)[0])
     bounds = [min(k * -(-n // replicas), n) for k in range(replicas + 1)]
     loss, gradients = 0.0, []
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds):
         cut = lambda a: None if a is None else a[low:high]  # noqa: B023, E731
         part_x, part_y, part_weight = (keras.tree.map_structure(cut, a) for a in (x, y, weight))
         with tf.GradientTape() as tape:

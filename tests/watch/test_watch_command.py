@@ -15,8 +15,9 @@ import re
 import pytest
 
 import dlhw as library
-from dlhw.watch import page, saving
+from dlhw.watch import saving
 from dlhw.watch.diagnosis import Diagnosis
+from dlhw.watch.display import page
 from tests.test_page_in_browser import CHROMIUM, in_browser
 from tests.watch.synthetic import ENVIRONMENT, training
 
@@ -39,7 +40,7 @@ def findings(monkeypatch):
     """Put findings in place of those of the rules: findings(SEVERE, NOTE)."""
 
     def put(*diagnoses):
-        monkeypatch.setattr("dlhw.watch.summary.diagnose", lambda settings, result: diagnoses)
+        monkeypatch.setattr("dlhw.watch.display.summary.diagnose", lambda settings, result: diagnoses)
 
     put()
     return put

@@ -19,8 +19,8 @@ from dlhw._tf import step_statistics as statistics
 from dlhw._tf.step_statistics import STATISTICS, Gradient
 from dlhw._tf.types import Tensor
 from dlhw.training.step_rows import ABSENT
-from dlhw.watch.ring import Ring, local_variable, read
-from dlhw.watch.step import Step
+from dlhw.watch.steps.ring import Ring, local_variable, read
+from dlhw.watch.steps.step import Step
 
 LEADING = ("loss", "learning_rate", "examples", "updated")
 """The first columns of a row; then come those of every variable, by statistic."""

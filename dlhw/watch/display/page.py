@@ -16,7 +16,11 @@ from dlhw.runs import store
 from dlhw.runs.run import Run
 from dlhw.storage import files
 from dlhw.watch.diagnosis import SEVERITIES, Diagnosis
-from dlhw.watch.saving import PAGE, WAIT
+
+PAGE = "watch"
+"""Name of the page in a run folder."""
+WAIT = 10.0
+"""Seconds to wait for a process that reads or draws the run."""
 
 DOCUMENTATION = "docs/watch.md"
 """Where the findings are explained, each under its code."""
