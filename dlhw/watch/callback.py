@@ -16,7 +16,7 @@ from dlhw.watch.diagnosis import Diagnosis
 from dlhw.watch.display.events import Events
 from dlhw.watch.display.live import Display
 from dlhw.watch.findings import diagnose
-from dlhw.watch.saver import Saver
+from dlhw.watch.pace import Pace
 from dlhw.watch.session import Options, Session
 from dlhw.watch.spec import MEASURES, Result, Settings
 
@@ -86,7 +86,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self.probe, self.functions, self.overwrite = probe, dict(functions), overwrite
         self.steps_per_read, self.update_every = steps_per_read, update_every
         self.display = Display(live)
-        self.saver = Saver()
+        self.storing, self.showing = Pace(), Pace()
         self.events = None if tensorboard is None else Events(Path(tensorboard))
         self.session: Session | None = None
         if self.folder is not None:
@@ -182,12 +182,17 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _publish(self, session: Session, *, final: bool = False) -> None:
         """Show and store what has been recorded; a full disk is a note, not the end of a training."""
+        is_shown = final or self.display.live or self.showing.is_due()
+        is_stored = self.folder is not None and (final or self.storing.is_due())
         try:
-            result = session.result()
-            self.display.show(session.settings, result, final=final)
-            if self.events is not None:
-                self.events.write(result)
-            if self.folder is not None and (final or self.saver.is_due()):
-                self.saver.save(self.folder, session.settings, result, final=final)
+            result = session.result() if is_shown or is_stored else None
+            if result is not None and is_shown:
+                with self.showing.timed():
+                    self.display.show(session.settings, result, final=final)
+                    if self.events is not None:
+                        self.events.write(result)
+            if result is not None and self.folder is not None and is_stored:
+                with self.storing.timed():
+                    saving.save(self.folder, session.settings, result, session.environment(), figures=final)
         except Exception as error:
             session.note(f"The training could not be stored or shown ({type(error).__name__}: {error}).")

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlhw.watch import saving
 from dlhw.watch.names import without_prefix
 from dlhw.watch.probes import facts
 from dlhw.watch.probes.edges import edge
@@ -203,6 +204,14 @@ class Session:
             ended=self.ended,
         )
         return without_prefix(result, f"{self.model.name}/")
+
+    def environment(self) -> dict[str, Any]:
+        """Return versions, devices and how long the training took, with its probes."""
+        strategy = self.step.strategy
+        devices = getattr(strategy.extended, "worker_devices", ())
+        seconds = self.seconds + sum(row.seconds for *_, row in self.probes)
+        several = strategy.num_replicas_in_sync > 1
+        return saving.environment(seconds, devices if several else (), "mirrored" if several else "none")
 
     def _probed(self) -> dict[str, Any]:
         """Return the fields of the result that hold probes."""
