@@ -24,6 +24,8 @@ LITTLE = 0.15
 """One that removed less than 15 % has learned little, or goes on so slowly that something is in its way."""
 PARTLY = 0.5
 """One that removed less than half of it works, but may be held back."""
+PROBES = 4
+"""Probes that have to fall one after the other: by chance they do so in one of 24 cases."""
 RUNNING = "running"
 STEADY = 3.0
 """Standard errors by which a slope differs from zero."""
@@ -137,8 +139,18 @@ def progress(result: Result) -> Progress:
     fall = _fall(losses)
     began = one_median(losses[: max(1, rows // 50)])
     falling = rows >= 2 * FEWEST and fall > 0 and fall > ONGOING * (began - end)
+    falling |= same_loss and steps >= FEWEST and _probe_falls(result)
     expected = learned + 2 * fall / against if result.ended == RUNNING else float("nan")
     return Progress(steps, start, end, constant, learned, finite, falling, expected)
+
+
+def _probe_falls(result: Result) -> bool:
+    """Whether every probe has a lower loss than the one before, and a good part of the fall is in the second half."""
+    losses = result.probe_loss
+    if len(losses) < PROBES or not np.isfinite(losses).all() or (np.diff(losses) >= 0).any():
+        return False
+    middle = float(np.interp(result.probe_step[-1] / 2, result.probe_step, losses))
+    return bool(middle - losses[-1] > max(ONGOING * (losses[0] - losses[-1]), SLIGHTLY * losses[0]))
 
 
 def _fall(losses: Array) -> float:

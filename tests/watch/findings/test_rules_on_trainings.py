@@ -216,6 +216,11 @@ def test_a_loss_that_still_falls_evenly_shows_that_updates_are_short():
     assert progress(training(loss=noisy)[1]).falling
     assert not progress(training(loss=STUCK)[1]).falling
     assert not progress(training(loss=STUCK + noisy[::-1] - noisy)[1]).falling
+    hidden = np.linspace(2.35, 2.25, STEPS) + np.random.default_rng(0).normal(0, 0.5, STEPS)
+    probes = np.interp([0, 1, 2, 4, 8, 10], [0, 10], [2.35, 2.25])
+    assert progress(training(loss=hidden, probe_loss=probes)[1]).falling
+    assert not progress(training(loss=hidden, probe_loss=probes[[0, 1, 3, 2, 4, 5]])[1]).falling
+    assert not progress(training(loss=hidden, probe_loss=np.array([2.35, 2.3, 2.29, 2.289, 2.288, 2.287]))[1]).falling
     plateau = np.concatenate([np.linspace(2.35, 2.25, 100), np.full(100, 2.25)])
     assert not progress(training(loss=plateau)[1]).falling
     assert judged(ratios.update_ratio_low, update_norm=1.9e-3, loss=noisy) == [("warning", "")]
