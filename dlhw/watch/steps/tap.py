@@ -19,8 +19,8 @@ from dlhw._tf import step_statistics as statistics
 from dlhw._tf.step_statistics import STATISTICS, Gradient
 from dlhw._tf.types import Tensor
 from dlhw.training.step_rows import ABSENT
-from dlhw.watch.ring import Ring, local_variable, read
-from dlhw.watch.step import Step
+from dlhw.watch.steps.ring import Ring, local_variable, read
+from dlhw.watch.steps.step import Step
 
 LEADING = ("loss", "learning_rate", "examples", "updated")
 """The first columns of a row; then come those of every variable, by statistic."""
@@ -52,6 +52,7 @@ class OptimizerTap:
         self.variables: list[keras.Variable] = []
         self.ring: Ring | None = None
         self.applied: tf.Variable | None = None
+        self.was_called = False
         self._hooked: list[tuple[keras.optimizers.Optimizer, str]] = []
 
     def prepare(self, variables: Sequence[keras.Variable]) -> None:
@@ -85,8 +86,8 @@ class OptimizerTap:
             if not self.step.active:
                 original(grads, trainable_variables)
                 return
-            gradients = list(grads)
-            variables = None if trainable_variables is None else list(trainable_variables)
+            self.was_called = True
+            gradients, variables = _held(grads), _held(trainable_variables)
             state = self._guarded(self._before, gradients, variables)
             original(gradients, variables)
             if state is not None:
@@ -221,6 +222,11 @@ class OptimizerTap:
     def read_new(self) -> tuple[NDArray[np.integer], NDArray[np.floating], int] | None:
         """Return batches and rows since the last call, and how many were lost; None before the first step."""
         return None if self.ring is None else self.ring.read_new()
+
+
+def _held(values: Sequence[Any] | None) -> Any:
+    """Return values that can be read twice; a list or tuple as it is, since Keras may store it."""
+    return values if values is None or isinstance(values, (list, tuple)) else list(values)
 
 
 def _first_component(variable: tf.Variable) -> Sequence[tf.Variable]:

@@ -45,7 +45,7 @@ class OptimizerRows:
 
         Args:
             batches: number of the batch of every row.
-            rows: (rows, 4 + 6 variables), see :mod:`dlhw.watch.tap`.
+            rows: (rows, 4 + 6 variables), see :mod:`dlhw.watch.steps.tap`.
             lost: rows that were overwritten before they could be read.
         """
         first = self.updates + lost
