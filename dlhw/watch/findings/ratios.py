@@ -77,10 +77,9 @@ def _first_ratios(result: Result) -> Array:
     ratios = update_ratios(result)
     ratios = ratios[np.isfinite(ratios).any(axis=1)]
     kinds = result.facts.layer_kinds
-    looked_up = np.array(
-        [kind == "Embedding" for kind in kinds] or [False]
-    )  # small at the start, and few rows at a time
-    return np.where(weighted(result) & ~looked_up, median(ratios[:FIRST]), np.nan)
+    looked_up = np.array([kind == "Embedding" for kind in kinds] or [False])  # weights are small, updates of few rows
+    constant = np.array([name in result.facts.constant_layers for name in result.layers], bool)  # such as zeros
+    return np.where(weighted(result) & ~looked_up & ~constant, median(ratios[:FIRST]), np.nan)
 
 
 def _finding(
