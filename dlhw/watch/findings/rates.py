@@ -75,7 +75,7 @@ def rate_below_edge(settings: Settings, result: Result) -> list[Diagnosis]:
     rate = _rate(result)
     text = (
         f"The learning rate {format_number(rate)} is far below the edge of stability: the sharpness never exceeds "
-        f"{format_number(float(under.max()))} times 2 / eta, and the loss fell only from {format_number(state.start)} "
+        f"{format_number(float(under.max()))} times the edge, and the loss fell only from {format_number(state.start)} "
         f"to {format_number(state.end)}."
     )
     return [

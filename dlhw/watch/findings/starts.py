@@ -31,7 +31,7 @@ def constant_weights(settings: Settings, result: Result) -> list[Diagnosis]:
     severity: Severity = "severe" if copies else "warning"
     shown = copies or single
     many = len(shown) > 1
-    consequence = "their units stay copies of one another" if copies else "their units start as copies of one another"
+    consequence = f"{'their' if many else 'its'} units {'stay' if copies else 'start as'} copies of one another"
     text = f"All weights of {'layers' if many else 'layer'} {listed(shown)} start at the same value: {consequence}."
     return [
         Diagnosis(

@@ -136,6 +136,9 @@ def test_no_gradient():
     assert judged(gradients.no_gradient, zero_share=zero) == []
     assert judged(gradients.no_gradient, zero_share=1.0, loss=STUCK) == [("severe", "dense_3")]
     assert judged(gradients.no_gradient, zero_share=np.nan) == []
+    facts = dataclasses.replace(FACTS, layer_kinds=("Dense", "BatchNormalization", "Dense", "Dense"))
+    for examples, place in ((1.0, "batch"), (32.0, "")):
+        assert gradients.no_gradient(*training(facts, zero_share=1.0, examples=examples))[0].place == place
 
 
 @pytest.mark.parametrize(
