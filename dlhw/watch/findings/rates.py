@@ -41,8 +41,8 @@ def rate_above_edge(settings: Settings, result: Result) -> list[Diagnosis]:
     )
     text = (
         f"The learning rate is above the edge of stability: at epoch {int(result.probe_epoch[first])} the sharpness is "
-        f"{format_number(float(result.sharpness[first]))}, {format_number(float(over[first]))} times 2 / eta, and the "
-        f"loss {went}."
+        f"{format_number(float(result.sharpness[first]))}, {format_number(float(over[first]))} times the edge "
+        f"{format_number(float(result.edge[first]))}, and the loss {went}."
     )
     rate = _rate(result)
     lower = f" to at most {format_number(rate / float(over[first]))}" if np.isfinite(rate) else ""
