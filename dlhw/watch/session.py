@@ -86,7 +86,7 @@ class Session:
     def begin(self) -> None:
         """Install the hooks, and measure the probe before the first epoch."""
         self.end()  # of a training that was interrupted outside of its steps
-        self.ended = ""
+        self.ended = "running"
         rows = max(self.options.steps_per_read, 2 * int(self.model.steps_per_execution))
         self.step.install()
         several = self.step.strategy.num_replicas_in_sync > 1
@@ -177,6 +177,8 @@ class Session:
 
     def end(self) -> None:
         """Give model and optimizers their own methods back."""
+        if self.ended == "running":
+            self.ended = ""
         if self.guard is not None:
             self.model.train_function = self.guard.before
         self.guard = None

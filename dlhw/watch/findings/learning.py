@@ -18,6 +18,8 @@ from dlhw.watch.spec import Result, Settings
 SMALL_GRADIENT = 1e-2
 """Gradient norm times weight norm over loss: the relative change of the loss, to first order, when the weights change
 by their own size. Trainings that learn have 0.1 to 100."""
+PROBES = 3
+"""After the first, the last of which is not the lowest: before, batch normalization may lag, or the loss still fall."""
 RESOLVED = 3.0
 """Standard errors above the largest class at which an accuracy on the probe is better than chance."""
 LINEAR = {"Dense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D"}
@@ -70,10 +72,10 @@ def _by_heart(settings: Settings, result: Result, state: Progress) -> list[Diagn
     """What was learned from the training examples never made the probe better than chance."""
     losses, accuracies = (a[np.isfinite(a)] for a in (result.probe_loss, result.probe_accuracy))
     shares = result.facts.probe_label_shares
-    if state.steps < FEWEST or len(losses) < 2:
+    if state.steps < FEWEST or len(losses) < PROBES + 1:
         return []
     lowest = float(losses[1:].min())
-    if lowest < (1 - NOTHING) * state.chance:
+    if lowest < (1 - NOTHING) * state.chance or losses[-1] <= lowest:
         return []
     if shares:  # outputs that are right but too sure have a high loss
         error = math.sqrt(max(shares) * (1 - max(shares)) / max(settings.probe, 1))

@@ -217,14 +217,14 @@ def test_probe_differs(mean, std, seen):
     [
         ((), []),
         (("dense_3",), []),
-        (("dense_1", "dense_3"), [("note", "dense_1")]),
+        (("dense_1", "dense_3"), []),
         (("dense_0", "dense_1"), [("severe", "dense_0")]),
         (("mlp/dense_2", "mlp/dense_3"), [("severe", "dense_2")]),
     ],
 )
 def test_constant_weights_matter_before_other_constant_weights(layers, where):
     assert judged(starts.constant_weights, constant_layers=layers) == where
-    if where == [("note", "dense_1")]:
+    if layers == ("dense_1", "dense_3"):
         stuck = np.full(200, 2.3)
         assert judged(starts.constant_weights, constant_layers=layers, losses=stuck) == [("warning", "dense_1")]
 
