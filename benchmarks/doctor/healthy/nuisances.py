@@ -1,4 +1,4 @@
-"""Trainings that look odd in one respect and are well: noise, few epochs, rare classes, dead inputs, swinging losses."""
+"""Trainings that look odd in one respect and are well: noise, few epochs, rare classes, binary inputs, swings."""
 
 from __future__ import annotations
 
