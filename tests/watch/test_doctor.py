@@ -59,11 +59,7 @@ def test_halves_are_even_fixed_and_keep_families_together():
     assert len(of_family) == len({p.family for p in PROGRAMS})
 
 
-def _quick(program: Program) -> bool:
-    return program.truth is not None or program.seed == 0
-
-
-CASES = [p if _quick(p) else pytest.param(p, marks=pytest.mark.slow) for p in PROGRAMS]
+CASES = [p if p.truth is not None else pytest.param(p, marks=pytest.mark.slow) for p in PROGRAMS]
 
 
 @pytest.mark.parametrize("program", CASES, ids=lambda p: p.name)
