@@ -64,7 +64,7 @@ class Training:
         """Return how long an epoch takes once it is compiled: of two epochs of one call, the second."""
         marks: list[float] = []
 
-        class Clock(keras_callback()):  # type: ignore[misc]
+        class Clock(keras_callback()):
             def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
                 marks.append(time.perf_counter())
 

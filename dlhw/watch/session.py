@@ -10,15 +10,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlhw.watch import facts
-from dlhw.watch.edges import edge
-from dlhw.watch.guard import Guard
-from dlhw.watch.optimizers import described, optimizers_of
-from dlhw.watch.probe import Prober, ProbeRow, nonfinite_layer
-from dlhw.watch.recording import OptimizerRows, joined
+from dlhw.watch.names import without_prefix
+from dlhw.watch.probes import facts
+from dlhw.watch.probes.edges import edge
+from dlhw.watch.probes.probe import Prober, ProbeRow, nonfinite_layer
 from dlhw.watch.spec import Result, Settings
-from dlhw.watch.step import Step
-from dlhw.watch.tap import OptimizerTap
+from dlhw.watch.steps.guard import Guard
+from dlhw.watch.steps.optimizers import described, optimizers_of
+from dlhw.watch.steps.recording import OptimizerRows, joined
+from dlhw.watch.steps.step import Step
+from dlhw.watch.steps.tap import OptimizerTap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Session:
         self.facts = facts.of_model(model, options.probe)
         self.settings = dataclasses.replace(
             settings,
-            model=f"{type(model).__name__} {model.name}",
+            model=f"{model.name} ({type(model).__name__})",
             parameters=int(sum(np.prod(v.shape) for v in model.trainable_variables)),
             optimizer=", ".join(described(o) for _, o in optimizers_of(model)),
             loss=self.facts.loss,
@@ -84,7 +85,7 @@ class Session:
     def begin(self) -> None:
         """Install the hooks, and measure the probe before the first epoch."""
         self.end()  # of a training that was interrupted outside of its steps
-        self.ended = ""
+        self.ended = "running"
         rows = max(self.options.steps_per_read, 2 * int(self.model.steps_per_execution))
         self.step.install()
         several = self.step.strategy.num_replicas_in_sync > 1
@@ -114,6 +115,15 @@ class Session:
         _, full, light = self._compiled
         self.guard = Guard(self.step, full, light, self.options.update_every, before, rows, self.read, self.interrupt)
         model.train_function = self.guard
+        model.__dict__["make_train_function"] = self._begin_another
+
+    def _begin_another(self, force: bool = False) -> None:
+        """Stand in for `make_train_function`, with which every training begins.
+
+        A callback that raises ends a training without a word to the others, so hooks are removed here at the latest.
+        """
+        self.interrupt()
+        self.model.make_train_function(force=force)
 
     def read(self) -> None:
         """Fetch the rows that were written since the last time."""
@@ -140,6 +150,8 @@ class Session:
             self.seconds += time.perf_counter() - self._began
         self._began = None
         self.read()
+        if not any(tap.was_called for tap in self.taps):
+            self.note("No update is recorded: the training step calls `apply` of no optimizer that the model holds.")
         self.epoch_step.append(self.step.batch_count())
         self.history.append({name: float(value) for name, value in logs.items() if np.ndim(value) == 0})
 
@@ -147,7 +159,11 @@ class Session:
         """Measure the probe, unless this epoch has been measured."""
         if self.options.probe is None or (self.probes and self.probes[-1][0] == self.epochs):
             return
-        row = self.prober.measure()
+        try:
+            row = self.prober.measure()
+        except Exception as error:
+            self.note(f"The probe could not be measured ({type(error).__name__}: {str(error).splitlines()[0]}).")
+            return
         self.probes.append((self.epochs, self.step.batch_count(), edge(self.model.optimizer), row))
         if not self.nonfinite_layer and not np.isfinite(row.loss):
             self.nonfinite_layer = nonfinite_layer(self.model, self.options.probe[0])
@@ -160,19 +176,23 @@ class Session:
 
     def end(self) -> None:
         """Give model and optimizers their own methods back."""
+        if self.ended == "running":
+            self.ended = ""
         if self.guard is not None:
             self.model.train_function = self.guard.before
         self.guard = None
+        self.model.__dict__.pop("make_train_function", None)
         self.step.remove()
         for tap in self.taps:
             tap.remove()
 
     def result(self) -> Result:
         """Return what has been recorded."""
+        self.read()
         records = [r for r in self.rows.values() if r.updates]
         names = tuple(dict.fromkeys(name for logs in self.history for name in logs))
         history = np.array([[logs.get(name, np.nan) for name in names] for logs in self.history])
-        return Result(
+        result = Result(
             **joined(records),  # type: ignore[arg-type]
             epoch_step=np.array(self.epoch_step, dtype=np.int64),
             history_names=names,
@@ -184,6 +204,7 @@ class Session:
             seconds=self.seconds,
             ended=self.ended,
         )
+        return without_prefix(result, f"{self.model.name}/")
 
     def _probed(self) -> dict[str, Any]:
         """Return the fields of the result that hold probes."""

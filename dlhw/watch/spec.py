@@ -126,4 +126,4 @@ class Result:
     facts: Facts = field(default_factory=Facts)
     notes: tuple[str, ...] = ()  # what could not be recorded, one sentence each
     seconds: float = float("nan")  # of training, without probes
-    ended: str = ""  # "": as planned; else "interrupted"
+    ended: str = ""  # "": as planned; else "interrupted", or "running" for what is known between two epochs

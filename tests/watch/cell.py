@@ -6,11 +6,12 @@ import functools
 from typing import Any
 
 import numpy as np
+import pytest
 
 import dlhw
 from tests.watch import kinds, oracle
 from tests.watch.kinds import EPOCHS, Case
-from tests.watch.modes import MODES, fit, made, parts, rule_of
+from tests.watch.modes import MODES, REFUSED, fit, made, parts, rule_of
 
 import keras  # isort: skip
 
@@ -67,6 +68,11 @@ def check(name: str, mode_name: str) -> Any:
     """Assert what must hold in a cell; returns the callback."""
     case = made(name, MODES[mode_name])
     watch = dlhw.Watch()
+    if (name, mode_name) in REFUSED:
+        for callbacks in ([], [watch]):
+            with pytest.raises(TypeError, match="IndexedSlices"):
+                fit(case, *callbacks)
+        return watch
     history = fit(case, watch).history
     without, plain_history = plain(name, mode_name)
     assert_same_bits(state(case.model), without)
@@ -85,7 +91,8 @@ def compare(result: Any, wanted: dict[str, Any], case: Case, name: str) -> None:
     np.testing.assert_array_equal(result.step, wanted["step"])
     np.testing.assert_array_equal(result.updated, wanted["updated"])
     np.testing.assert_array_equal(result.examples, wanted["examples"])
-    np.testing.assert_allclose(result.loss, wanted["loss"], rtol=tolerance, atol=tolerance * 1e-1)
+    rounding = max(tolerance, 1e-6)  # Keras adds losses up in float32
+    np.testing.assert_allclose(result.loss, wanted["loss"], rtol=rounding, atol=rounding * 1e-1)
     np.testing.assert_array_equal(result.learning_rate, np.full(len(result.step), np.float32(0.01)))
     np.testing.assert_array_equal(result.optimizer, wanted["rule"])
     for row in range(len(result.step)):

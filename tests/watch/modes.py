@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,7 @@ class Mode:
     rule: Callable[..., Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     replicas: int = 1
+    collectives: bool = False  # whether replicas add up by collective operations; else on one device
 
 
 JIT, EAGER = {"jit_compile": True}, {"jit_compile": False, "run_eagerly": True}
@@ -64,15 +66,15 @@ FURTHER = {
         options={"loss_scale_factor": 64.0, "gradient_accumulation_steps": 2, "global_clipnorm": 0.2}
     ),
     "Lion with steps_per_execution": Mode(SEVERAL, rule=keras.optimizers.Lion),
+    # Keras has no accumulation on several replicas, and the compiler no variables on several devices.
     "two replicas": Mode(replicas=2),
-    "two replicas with jit": Mode(JIT, replicas=2),
     "two replicas with steps_per_execution": Mode(SEVERAL, replicas=2),
     "two replicas with clipping": Mode(options={"global_clipnorm": 0.2}, replicas=2),
-    "two replicas with accumulation and clipping": Mode(
-        options={"gradient_accumulation_steps": 2, "clipnorm": 0.1}, replicas=2
-    ),
+    "two replicas by collectives": Mode(options={"loss_scale_factor": 4.0}, replicas=2, collectives=True),
 }
 MODES = MAIN | FURTHER
+REFUSED = {("embedding", mode) for mode, value in MODES.items() if "loss_scale_factor" in value.options}
+"""Cells that Keras itself cannot train: it divides slices by a number."""
 RATE = 0.01
 
 
@@ -82,13 +84,14 @@ def rule_of(case: Case, mode: Mode, *, plain: bool = False) -> Any:
     return (mode.rule or case.rule)(RATE, **options)
 
 
-@contextlib.contextmanager
-def scope(mode: Mode) -> Iterator[None]:
-    if mode.replicas == 1:
-        yield
-        return
-    with tf.distribute.MirroredStrategy([f"CPU:{k}" for k in range(mode.replicas)]).scope():
-        yield
+@functools.cache
+def strategy(replicas: int, collectives: bool) -> Any:
+    ways = {} if collectives else {"cross_device_ops": tf.distribute.ReductionToOneDevice()}
+    return tf.distribute.MirroredStrategy([f"CPU:{k}" for k in range(replicas)], **ways)
+
+
+def scope(mode: Mode) -> Any:
+    return contextlib.nullcontext() if mode.replicas == 1 else strategy(mode.replicas, mode.collectives).scope()
 
 
 def made(name: str, mode: Mode, seed: int = 3, *, compiled: bool = True) -> Case:
@@ -149,6 +152,6 @@ def fit(case: Case, *callbacks: Any, epochs: int = EPOCHS, **more: Any) -> Any:
         return case.model.fit(Batches(case), **named)
     targets = keras.tree.map_structure(lambda a: a, case.y)
     if isinstance(targets, list) and targets[-1] is None:
-        targets = targets[:1] + [np.zeros((len(targets[0]), 2), np.float32)]
+        targets = [*targets[:1], np.zeros((len(targets[0]), 2), np.float32)]
     named |= {"sample_weight": case.sample_weight, "class_weight": case.class_weight, "batch_size": BATCH}
     return case.model.fit(case.x, targets, **named)

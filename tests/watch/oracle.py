@@ -18,6 +18,7 @@ import dlhw  # noqa: F401  (sets KERAS_BACKEND)
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
+import itertools
 
 SCALE = 2.0**15  # of a new LossScaleOptimizer
 NORMS = ("gradient_norm", "applied_norm", "update_norm", "weight_norm")
@@ -84,7 +85,7 @@ def standard_calls(case: Any, model: Any, x: Any, y: Any, weight: Any, scale: fl
     n = len(keras.tree.flatten(x)[0])
     bounds = [min(k * -(-n // replicas), n) for k in range(replicas + 1)]
     loss, gradients = 0.0, []
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds):
         cut = lambda a: None if a is None else a[low:high]  # noqa: B023, E731
         part_x, part_y, part_weight = (keras.tree.map_structure(cut, a) for a in (x, y, weight))
         with tf.GradientTape() as tape:
@@ -102,10 +103,8 @@ def clipped(gradients: list[Gradient | None], options: dict[str, Any]) -> list[G
         new = [g.with_values(g.values * min(1.0, options["clipnorm"] / np.linalg.norm(g.values))) for g in known]
     elif "global_clipnorm" in options:
         whole = np.sqrt(sum(float(np.sum(g.values.astype(np.float64) ** 2)) for g in known))
-        new = [
-            g.with_values((g.values * min(1.0, options["global_clipnorm"] / whole)).astype(g.values.dtype))
-            for g in known
-        ]
+        share = np.float32(min(1.0, options["global_clipnorm"] / whole))
+        new = [Gradient(g.dense() * share, None, g.shape) for g in known]  # Keras fills slices up here
     elif "clipvalue" in options:
         new = [g.with_values(np.clip(g.values, -options["clipvalue"], options["clipvalue"])) for g in known]
     else:

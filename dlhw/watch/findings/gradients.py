@@ -103,6 +103,9 @@ def no_gradient(settings: Settings, result: Result) -> list[Diagnosis]:
     text = (
         f"{which} {verb} {'a' if everything else 'no'} gradient: it is zero in all {len(result.step):,} recorded steps."
     )
+    place, remedy = "", "Connect the layer to the loss: look for dead units, argmax, rounding or stop_gradient."
+    if one_median(result.examples) == 1 and "BatchNormalization" in result.facts.layer_kinds:
+        place, remedy = "batch", "Use larger batches: batch normalization over a single example gives 0 for all inputs."
     return [
         Diagnosis(
             "no-gradient",
@@ -111,7 +114,8 @@ def no_gradient(settings: Settings, result: Result) -> list[Diagnosis]:
             layer=result.layers[-1] if everything else names[-1],
             step=int(result.step[0]),
             evidence={"layers": float(len(names)), "of": float(len(result.layers))},
-            remedy="Connect the layer to the loss: look for dead units, argmax, rounding or stop_gradient.",
+            remedy=remedy,
+            place=place,
             source=sources.WARDAT,
         )
     ]

@@ -18,6 +18,8 @@ from dlhw.watch.spec import Result, Settings
 SMALL_GRADIENT = 1e-2
 """Gradient norm times weight norm over loss: the relative change of the loss, to first order, when the weights change
 by their own size. Trainings that learn have 0.1 to 100."""
+PROBES = 3
+"""After the first, the last of which is not the lowest: before, batch normalization may lag, or the loss still fall."""
 RESOLVED = 3.0
 """Standard errors above the largest class at which an accuracy on the probe is better than chance."""
 LINEAR = {"Dense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D"}
@@ -70,18 +72,28 @@ def _by_heart(settings: Settings, result: Result, state: Progress) -> list[Diagn
     """What was learned from the training examples never made the probe better than chance."""
     losses, accuracies = (a[np.isfinite(a)] for a in (result.probe_loss, result.probe_accuracy))
     shares = result.facts.probe_label_shares
-    if state.steps < FEWEST or len(losses) < 2 or losses[1:].min() < (1 - NOTHING) * state.chance:
+    if state.steps < FEWEST or len(losses) < PROBES + 1:
         return []
-    if shares and accuracies.size:
+    lowest = float(losses[1:].min())
+    if lowest < (1 - NOTHING) * state.chance or losses[-1] <= lowest:
+        return []
+    if shares:  # outputs that are right but too sure have a high loss
         error = math.sqrt(max(shares) * (1 - max(shares)) / max(settings.probe, 1))
-        if accuracies[1:].size and accuracies[1:].max() > max(shares) + RESOLVED * error:
+        if len(accuracies) < 2 or accuracies[1:].max() > max(shares) + RESOLVED * error:
             return []
+    cause = _sorted(result)
+    if cause is not None:
+        text = (
+            f"Nothing was learned that holds for the probe: its loss was never below {format_number(lowest)}, where a "
+            f"constant output gives {format_number(state.chance)}{_meaning(result)}; {cause.text}."
+        )
+        return [_finding(text, cause, {"probe": lowest, "chance": state.chance})]
     text = (
         f"What was learned from the training examples holds for no others: their loss fell to "
-        f"{format_number(state.end)}, but that of the probe was never below {format_number(float(losses[1:].min()))}, "
+        f"{format_number(state.end)}, but that of the probe was never below {format_number(lowest)}, "
         f"where a constant output gives {format_number(state.chance)}{_meaning(result)}."
     )
-    evidence = {"end": state.end, "probe": float(losses[1:].min()), "chance": state.chance}
+    evidence = {"end": state.end, "probe": lowest, "chance": state.chance}
     return [_finding(text, Cause("", "data", ORDER), evidence)]
 
 
@@ -104,14 +116,22 @@ def _cause(result: Result) -> tuple[Cause, dict[str, float]]:
     return _by_numbers(result, relative, update), evidence
 
 
+def _sorted(result: Result) -> Cause | None:
+    """Return that the data are in the order of their targets, which the first batch shows."""
+    if result.facts.target_distinct != 1 or not one_median(result.examples) >= SEVERAL:
+        return None
+    return Cause(
+        "all examples of the first batch have the same target, so the data are sorted or have one class only",
+        "data",
+        "Shuffle the data before training (`shuffle=True`, or `Dataset.shuffle` over all examples).",
+    )
+
+
 def _by_numbers(result: Result, relative: float, update: float) -> Cause:
     facts = result.facts
-    if facts.target_distinct == 1 and one_median(result.examples) >= SEVERAL:
-        return Cause(
-            "all examples of the first batch have the same target, so the data are sorted or have one class only",
-            "data",
-            "Shuffle the data before training (`shuffle=True`, or `Dataset.shuffle` over all examples).",
-        )
+    in_order = _sorted(result)
+    if in_order is not None:
+        return in_order
     if update < LOW:
         return Cause("the updates are too short to change the weights", "optimizer", "Raise the learning rate.")
     if facts.penalty > chance(facts):

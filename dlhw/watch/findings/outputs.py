@@ -15,6 +15,8 @@ from dlhw.watch.spec import Facts, Result, Settings
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
 KNOWN = ("linear", "relu", "tanh", "elu", "selu", "softplus", "softsign", "leaky_relu", "gelu", "silu", "exponential")
 """Activations whose values leave 0 to 1. Others, of the user's, may be probabilities."""
+BINARY_LABELS, MANY_LABELS = 2, 20
+"""Distinct whole numbers between which targets may be class labels."""
 UNDONE = 0.98
 """A loss below this share of the lowest that two softmaxes allow shows that Keras undid one of them."""
 
@@ -163,6 +165,20 @@ def _squared(facts: Facts, result: Result) -> Diagnosis | None:
     return _diagnosis(facts, text, f"Use `{form}`.", "warning")
 
 
+def _labels_as_numbers(facts: Facts, result: Result) -> Diagnosis | None:
+    """Class labels as the targets of one number, which the author judges by an accuracy."""
+    if facts.loss not in REGRESSION or classes(facts) != 1 or facts.target_integer != "yes":
+        return None
+    judged_by = [name for name in result.history_names if name.endswith(("accuracy", "acc"))]
+    if not judged_by or not BINARY_LABELS < facts.target_distinct <= MANY_LABELS:
+        return None
+    text = (
+        f"The loss {facts.loss} takes the labels {facts.target_low:.0f} to {facts.target_high:.0f} as amounts, but "
+        f"they are judged by {judged_by[0]}, as classes: it asks whether one number is above 0.5."
+    )
+    return _diagnosis(facts, text, "Use one softmax unit a class and `sparse_categorical_crossentropy`.", "warning")
+
+
 def _twice(facts: Facts, result: Result) -> Diagnosis | None:
     """Probabilities in a loss that applies softmax or sigmoid itself."""
     if facts.from_logits != "yes" or facts.output_activation not in PROBABILITIES:
@@ -191,6 +207,6 @@ def _floor(facts: Facts) -> float:
 
 CHECKS = (
     *(_one_softmax, _logits, _labels, _binary_labels, _several_labels),
-    *(_several_binary, _exclusive, _squared, _twice),
+    *(_several_binary, _exclusive, _squared, _labels_as_numbers, _twice),
 )
 """In the order of what they ruin."""

@@ -24,6 +24,9 @@ LITTLE = 0.15
 """One that removed less than 15 % has learned little, or goes on so slowly that something is in its way."""
 PARTLY = 0.5
 """One that removed less than half of it works, but may be held back."""
+PROBES = 4
+"""Probes that have to fall one after the other: by chance they do so in one of 24 cases."""
+RUNNING = "running"
 STEADY = 3.0
 """Standard errors by which a slope differs from zero."""
 ONGOING = 0.25
@@ -49,21 +52,26 @@ class Progress:
     learned: float  # 1 - end / chance, or 1 - end / start where chance is not known; nan: neither
     finite: bool  # whether the last losses are
     falling: bool = False  # whether the loss still fell in the second half of the steps
+    expected: float = float("nan")  # of a running training, in twice the steps, if the loss goes on to fall as it does
 
     @property
     def nothing(self) -> bool:
-        """Whether nothing was learned, in enough steps to say so."""
-        return self.steps >= FEWEST and self.learned < NOTHING
+        """Whether nothing was learned."""
+        return self._below(NOTHING)
 
     @property
     def little(self) -> bool:
         """Whether little or nothing was learned, or the loss is not finite."""
-        return not self.finite or (self.steps >= FEWEST and self.learned < LITTLE)
+        return not self.finite or self._below(LITTLE)
 
     @property
     def partly(self) -> bool:
-        """Whether less than half was learned."""
-        return self.little or (self.steps >= FEWEST and self.learned < PARTLY)
+        """Whether less than half was learned, or the loss is not finite."""
+        return not self.finite or self._below(PARTLY)
+
+    def _below(self, share: float) -> bool:
+        """Whether less was learned in enough steps to say so; one that still runs may be on its way."""
+        return self.steps >= FEWEST and self.learned < share and not self.expected >= share
 
     @property
     def rose(self) -> bool:
@@ -128,17 +136,30 @@ def progress(result: Result) -> Progress:
     if not (np.isfinite(constant) and np.isfinite(learned)):
         learned = float(np.fmax(learned, _by_accuracy(result)))
     finite = not bool(losses_not_finite(result)[-1])
-    return Progress(steps, start, end, constant, learned, finite, _falls(losses))
+    fall = _fall(losses)
+    began = one_median(losses[: max(1, rows // 50)])
+    falling = rows >= 2 * FEWEST and fall > 0 and fall > ONGOING * (began - end)
+    falling |= same_loss and steps >= FEWEST and _probe_falls(result)
+    expected = learned + 2 * fall / against if result.ended == RUNNING else float("nan")
+    return Progress(steps, start, end, constant, learned, finite, falling, expected)
 
 
-def _falls(losses: Array) -> bool:
-    """Whether a line through the second half of the losses falls beyond its noise, as fast as the whole by half."""
-    half = losses[len(losses) // 2 :]
-    if len(half) < FEWEST or not np.isfinite(losses).all():
+def _probe_falls(result: Result) -> bool:
+    """Whether every probe has a lower loss than the one before, and a good part of the fall is in the second half."""
+    losses = result.probe_loss
+    if len(losses) < PROBES or not np.isfinite(losses).all() or (np.diff(losses) >= 0).any():
         return False
+    middle = float(np.interp(result.probe_step[-1] / 2, result.probe_step, losses))
+    return bool(middle - losses[-1] > max(ONGOING * (losses[0] - losses[-1]), SLIGHTLY * losses[0]))
+
+
+def _fall(losses: Array) -> float:
+    """Return by how much the loss fell in the second half of the steps along a line, beyond its noise; 0 otherwise."""
+    half = losses[len(losses) // 2 :]
+    if len(half) < FEWEST // 2 or not np.isfinite(losses).all():
+        return 0.0
     t = np.arange(len(half)) - (len(half) - 1) / 2
     slope = float(t @ half / (t @ t))
-    noise = np.std(half - half.mean() - slope * t) / np.sqrt(t @ t)
-    begin = one_median(losses[: max(1, len(losses) // 50)])
-    slope = min(slope, 0.0) if -slope * len(half) > SLIGHTLY * abs(begin) else 0.0
-    return bool(slope < -STEADY * noise and -slope * len(half) > ONGOING * (begin - one_median(half[len(half) // 2 :])))
+    noise = float(np.std(half - half.mean() - slope * t) / np.sqrt(t @ t))
+    fall = -slope * len(half)
+    return fall if slope < -STEADY * noise and fall > SLIGHTLY * abs(one_median(losses)) else 0.0

@@ -41,8 +41,8 @@ def rate_above_edge(settings: Settings, result: Result) -> list[Diagnosis]:
     )
     text = (
         f"The learning rate is above the edge of stability: at epoch {int(result.probe_epoch[first])} the sharpness is "
-        f"{format_number(float(result.sharpness[first]))}, {format_number(float(over[first]))} times 2 / eta, and the "
-        f"loss {went}."
+        f"{format_number(float(result.sharpness[first]))}, {format_number(float(over[first]))} times the edge "
+        f"{format_number(float(result.edge[first]))}, and the loss {went}."
     )
     rate = _rate(result)
     lower = f" to at most {format_number(rate / float(over[first]))}" if np.isfinite(rate) else ""
@@ -75,7 +75,7 @@ def rate_below_edge(settings: Settings, result: Result) -> list[Diagnosis]:
     rate = _rate(result)
     text = (
         f"The learning rate {format_number(rate)} is far below the edge of stability: the sharpness never exceeds "
-        f"{format_number(float(under.max()))} times 2 / eta, and the loss fell only from {format_number(state.start)} "
+        f"{format_number(float(under.max()))} times the edge, and the loss fell only from {format_number(state.start)} "
         f"to {format_number(state.end)}."
     )
     return [

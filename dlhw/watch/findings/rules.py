@@ -84,7 +84,7 @@ def diagnose(settings: Settings, result: Result) -> tuple[Diagnosis, ...]:
         result: what was recorded; that of a training which still runs is judged by what there is.
 
     Returns:
-        The findings, without those that follow from another one.
+        The findings, one of a code, without those that follow from another one.
 
     Example:
         >>> diagnose(watch.settings, watch.result)
@@ -92,7 +92,8 @@ def diagnose(settings: Settings, result: Result) -> tuple[Diagnosis, ...]:
     everything = [finding for judge in RULES for finding in judge(settings, result)]
     causes = [finding for finding in everything if not any(_explains(cause, finding) for cause in everything)]
     raised = [_raised(finding, everything) for finding in causes]
-    return tuple(sorted(raised, key=lambda finding: SEVERITIES.index(finding.severity)))
+    ordered = sorted(raised, key=lambda finding: SEVERITIES.index(finding.severity))
+    return tuple({finding.code: finding for finding in reversed(ordered)}.values())[::-1]
 
 
 def _explains(cause: Diagnosis, finding: Diagnosis) -> bool:

@@ -34,7 +34,9 @@ def inputs_unscaled(settings: Settings, result: Result) -> list[Diagnosis]:
     size = math.hypot(facts.input_mean, facts.input_std)
     if math.isnan(size) or any(kind in SCALING for kind in facts.first_layers):
         return []
-    if SMALL_INPUT <= size <= LARGE_INPUT or facts.input_std == 0:
+    if facts.input_std == 0 and facts.input_nonfinite == 0:
+        return [_constant(facts)]
+    if SMALL_INPUT <= size <= LARGE_INPUT:
         return []
     large = size > LARGE_INPUT
     text = (
@@ -54,6 +56,18 @@ def inputs_unscaled(settings: Settings, result: Result) -> list[Diagnosis]:
             source=sources.LECUN,
         )
     ]
+
+
+def _constant(facts: Facts) -> Diagnosis:
+    return Diagnosis(
+        "inputs-unscaled",
+        f"All inputs of the first batch have the value {format_number(facts.input_mean)}: they say nothing.",
+        severity="severe",
+        place="data",
+        evidence=_evidence(facts, "input"),
+        remedy="Look at the inputs as they enter `fit`: a division of whole numbers, or a file that was not read.",
+        source=sources.SANITY,
+    )
 
 
 def targets_unscaled(settings: Settings, result: Result) -> list[Diagnosis]:

@@ -26,12 +26,12 @@ def constant_weights(settings: Settings, result: Result) -> list[Diagnosis]:
     constant = {bare(name) for name in result.facts.constant_layers}
     single = [name for name in names[:-1] if name in constant]
     copies = [name for name, behind in itertools.pairwise(names) if {name, behind} <= constant]
-    if not single:
+    if not single or not (copies or progress(result).partly):
         return []
-    severity: Severity = "severe" if copies else "warning" if progress(result).partly else "note"
+    severity: Severity = "severe" if copies else "warning"
     shown = copies or single
     many = len(shown) > 1
-    consequence = "their units stay copies of one another" if copies else "their units start as copies of one another"
+    consequence = f"{'their' if many else 'its'} units {'stay' if copies else 'start as'} copies of one another"
     text = f"All weights of {'layers' if many else 'layer'} {listed(shown)} start at the same value: {consequence}."
     return [
         Diagnosis(

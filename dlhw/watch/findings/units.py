@@ -52,7 +52,7 @@ def saturated_units(settings: Settings, result: Result) -> list[Diagnosis]:
     if index < 0 or share < SATURATED:
         return []
     began = float(result.saturated_share[0, index])
-    severity: Severity = "warning" if progress(result).little else "note"
+    severity: Severity = "warning" if progress(result).partly else "note"
     layer = result.unit_layers[index]
     text = (
         f"{100 * share:.0f} % of the outputs of layer {layer} are saturated after epoch "

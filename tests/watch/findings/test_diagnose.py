@@ -72,6 +72,14 @@ def test_the_most_severe_finding_comes_first():
     assert order == sorted(order)
 
 
+def test_a_code_is_reported_once_by_its_worst_finding():
+    """Softmax over one unit for a regression whose targets it cannot reach: two rules with one code."""
+    changes = {"output_activation": "softmax", "target_low": 1.0, "target_high": 9.0}
+    found = diagnose(*training(dataclasses.replace(REGRESSION, **changes), loss=falling(1.2, 0.1)))
+    assert [finding.code for finding in found if finding.code == "output-and-loss"] == ["output-and-loss"]
+    assert "single unit" in found[0].text
+
+
 def test_consequences_are_not_reported_beside_their_cause():
     flat = np.full(200, 2.3)
     assert codes(diagnose(*training({"constant_layers": ("dense_0", "dense_1")}, loss=flat))) == ["constant-weights"]

@@ -136,6 +136,9 @@ def test_no_gradient():
     assert judged(gradients.no_gradient, zero_share=zero) == []
     assert judged(gradients.no_gradient, zero_share=1.0, loss=STUCK) == [("severe", "dense_3")]
     assert judged(gradients.no_gradient, zero_share=np.nan) == []
+    facts = dataclasses.replace(FACTS, layer_kinds=("Dense", "BatchNormalization", "Dense", "Dense"))
+    for examples, place in ((1.0, "batch"), (32.0, "")):
+        assert gradients.no_gradient(*training(facts, zero_share=1.0, examples=examples))[0].place == place
 
 
 @pytest.mark.parametrize(
@@ -198,16 +201,41 @@ def test_first_updates_that_replace_the_weights_count_as_well():
         assert judged(ratios.update_ratio_high, update_norm=update, loss=loss) == [(expected, "dense_2")]
 
 
+def test_a_training_that_is_on_its_way_gets_no_alarm_although_it_has_learned_nothing_yet():
+    """Losses that fall from 1.2 towards chance at 0.23 as those of an imbalanced set do in their first epoch."""
+    facts = dataclasses.replace(FACTS, probe_label_shares=(0.94, 0.06))
+    begun = {"loss": np.linspace(1.2, 0.3, 80), "update_norm": 3.0, "ended": "running"}
+    state = progress(training(facts, **begun)[1])
+    assert state.learned < 0 < state.expected
+    assert learning.nothing_learned(*training(facts, **begun)) == []
+    assert judged(ratios.update_ratio_high, facts, **begun) == [("note", "dense_0")]
+    assert judged(learning.nothing_learned, facts, **begun | {"ended": ""}) == [("severe", "")]
+    stopped = np.concatenate([np.linspace(1.2, 0.3, 80), np.full(400, 0.3)])
+    assert judged(learning.nothing_learned, facts, loss=stopped, ended="running") == [("severe", "")]
+
+
 def test_a_loss_that_still_falls_evenly_shows_that_updates_are_short():
     noisy = np.linspace(2.35, 2.25, STEPS) + np.random.default_rng(0).normal(0, 0.01, STEPS)
     assert progress(training(loss=noisy)[1]).falling
     assert not progress(training(loss=STUCK)[1]).falling
     assert not progress(training(loss=STUCK + noisy[::-1] - noisy)[1]).falling
+    hidden = np.linspace(2.35, 2.25, STEPS) + np.random.default_rng(0).normal(0, 0.5, STEPS)
+    probes = np.interp([0, 1, 2, 4, 8, 10], [0, 10], [2.35, 2.25])
+    assert progress(training(loss=hidden, probe_loss=probes)[1]).falling
+    assert not progress(training(loss=hidden, probe_loss=probes[[0, 1, 3, 2, 4, 5]])[1]).falling
+    assert not progress(training(loss=hidden, probe_loss=np.array([2.35, 2.3, 2.29, 2.289, 2.288, 2.287]))[1]).falling
     plateau = np.concatenate([np.linspace(2.35, 2.25, 100), np.full(100, 2.25)])
     assert not progress(training(loss=plateau)[1]).falling
     assert judged(ratios.update_ratio_low, update_norm=1.9e-3, loss=noisy) == [("warning", "")]
     assert judged(ratios.update_ratio_low, update_norm=2.1e-3, loss=noisy) == []
     assert "too short" in learning.nothing_learned(*training(loss=noisy))[0].text
+
+
+def test_first_updates_of_an_embedding_are_long_as_a_rule():
+    facts = dataclasses.replace(FACTS, layer_kinds=("Embedding", "Dense", "Dense", "Dense"))
+    update = np.full((STEPS, LAYERS), 0.01)
+    update[:5, 0] = 2.1
+    assert judged(ratios.update_ratio_high, facts, update_norm=update, loss=STUCK) == []
 
 
 def test_first_updates_and_steps_without_update_are_not_counted():
@@ -344,6 +372,10 @@ def test_what_was_learned_by_heart_is_nothing_either():
     finding = learning.nothing_learned(*case)[0]
     assert (finding.severity, finding.place) == ("severe", "data")
     assert "for no others" in finding.text
+    in_order = dataclasses.replace(FACTS, target_distinct=1)
+    assert "sorted" in learning.nothing_learned(case[0], training(in_order, **at_chance)[1])[0].text
+    lagging = at_chance | {"probe_loss": np.array([2.31, 2.6, 2.5, 2.4, 2.38, 2.35])}
+    assert judged(learning.nothing_learned, **lagging) == []
     once_better = at_chance | {"probe_loss": np.array([2.31, 2.31, 1.9, 2.4, 2.9, 3.5])}
     assert judged(learning.nothing_learned, **once_better) == []
     sure_but_right = dataclasses.replace(training(**at_chance)[1], probe_accuracy=np.full(6, 0.4))

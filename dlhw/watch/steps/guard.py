@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dlhw.watch.step import Step
+from dlhw.watch.steps.step import Step
 
 TrainFunction = Callable[[Any], Any]
 OUT_OF_DATA = (StopIteration, tf.errors.OutOfRangeError)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dlhw._tf.types import Tensor
 from dlhw.models.state import intercepted, layers_of, leaves_of
-from dlhw.watch.activations import UnitLayer, unit_layers
+from dlhw.watch.probes.activations import UnitLayer, unit_layers
 
 
 @dataclass(frozen=True)

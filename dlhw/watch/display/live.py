@@ -13,9 +13,9 @@ from dlhw.present import render, style
 from dlhw.present.templates import load_template
 from dlhw.report.writer import TEMPLATES
 from dlhw.watch.diagnosis import Diagnosis
-from dlhw.watch.figures import CAPTIONS, figures
+from dlhw.watch.display.figures import CAPTIONS, figures
+from dlhw.watch.display.page import DOCUMENTATION, shown, verdict, where
 from dlhw.watch.findings import diagnose
-from dlhw.watch.page import DOCUMENTATION, shown, verdict, where
 from dlhw.watch.spec import Result, Settings
 
 FIGURES = ("loss", "gradient-norm", "update-ratio", "units")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dlhw._tf.types import Tensor
 from dlhw.models.state import intercepted
-from dlhw.watch.activations import UnitLayer
-from dlhw.watch.trace import first_output, is_counted, traced
+from dlhw.watch.probes.activations import UnitLayer
+from dlhw.watch.probes.trace import first_output, is_counted, traced
 
 Array = NDArray[np.floating]
 

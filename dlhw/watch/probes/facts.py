@@ -16,12 +16,12 @@ from dlhw._tf.losses import ExampleLoss, are_probabilities
 from dlhw.errors import UserError
 from dlhw.models.copies import random_inputs
 from dlhw.models.state import layers_of
-from dlhw.watch.activations import activation_of, name_of, names_of_weights
-from dlhw.watch.batch_facts import input_facts, label_shares, target_variance
-from dlhw.watch.probe_data import ProbeData
+from dlhw.watch.probes.activations import activation_of, name_of, names_of_weights
+from dlhw.watch.probes.batch_facts import input_facts, label_shares, target_variance
+from dlhw.watch.probes.probe_data import ProbeData
+from dlhw.watch.probes.trace import Trace, traced
+from dlhw.watch.probes.untouched import untouched
 from dlhw.watch.spec import Facts
-from dlhw.watch.trace import Trace, traced
-from dlhw.watch.untouched import untouched
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlhw.present import plot, scales, style
-from dlhw.watch.curves import envelope
+from dlhw.watch.display.curves import envelope
 
 Array = NDArray[np.floating]
 

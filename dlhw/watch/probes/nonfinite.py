@@ -11,8 +11,8 @@ import tensorflow as tf
 from dlhw._tf.inputs import chunks, input_tensors
 from dlhw._tf.types import Data
 from dlhw.models.state import intercepted, layers_of
-from dlhw.watch.activations import name_of, names_of_weights
-from dlhw.watch.untouched import untouched
+from dlhw.watch.probes.activations import name_of, names_of_weights
+from dlhw.watch.probes.untouched import untouched
 
 CHUNK = 128
 

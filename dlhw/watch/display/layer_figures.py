@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlhw.present import plot, scales, style
-from dlhw.watch import curves
-from dlhw.watch.drawing import MOST_LINES, draw_map, has_positive, maps, short
+from dlhw.watch.display import curves
+from dlhw.watch.display.drawing import MOST_LINES, draw_map, has_positive, maps, short
 from dlhw.watch.spec import Result
 
 Array = NDArray[np.floating]

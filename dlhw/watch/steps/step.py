@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from dlhw._tf.types import Tensor
-from dlhw.watch import first_batch
-from dlhw.watch.ring import first_replica, local_variable, read
+from dlhw.watch.steps import first_batch
+from dlhw.watch.steps.ring import first_replica, local_variable, read
 
 
 class _Now(threading.local):

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.present.interactive import Axis, InteractiveFigure, Line, Panel
-from dlhw.watch import curves
-from dlhw.watch.drawing import MOST_LINES, has_positive
-from dlhw.watch.layer_figures import LEAST, USUAL_RATIO
+from dlhw.watch.display import curves
+from dlhw.watch.display.drawing import MOST_LINES, has_positive
+from dlhw.watch.display.layer_figures import LEAST, USUAL_RATIO
 from dlhw.watch.spec import Result, Settings
 
 Array = NDArray[np.floating]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dlhw.measure.principal_components import pca, random_walk_shares
 from dlhw.present import plot, scales, style
-from dlhw.watch import curves
-from dlhw.watch.drawing import MOST_LINES, draw_envelope, draw_map, log_if_wide, maps, short
+from dlhw.watch.display import curves
+from dlhw.watch.display.drawing import MOST_LINES, draw_envelope, draw_map, log_if_wide, maps, short
 from dlhw.watch.spec import Result
 
 Array = NDArray[np.floating]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dlhw.present.numbers import NONE, format_number
 from dlhw.present.tables import Summary
-from dlhw.watch import curves
+from dlhw.watch.display import curves
 from dlhw.watch.findings import diagnose
 from dlhw.watch.spec import Result, Settings
 

@@ -15,7 +15,7 @@ from dlhw._tf.types import Tensor
 
 INPUT = ("input_low", "input_high", "input_mean", "input_std", "input_nonfinite")
 TARGET = ("target_low", "target_high", "target_nonfinite", "target_integer", "target_distinct", "target_one_hot")
-NAMES = (*INPUT, *TARGET)
+NAMES = (*INPUT, *TARGET, "weighted")
 """Fields of :class:`dlhw.watch.spec.Facts`, in the order of the statistics."""
 _WORDS = {0.0: "no", 1.0: "yes"}
 
@@ -26,14 +26,15 @@ def statistics(data: Any) -> Tensor:
     Args:
         data: what a training step is given: x, y and weights of the examples.
     """
-    x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-    return tf.stack([*_of_inputs(x), *_of_targets(y)])
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+    is_weighted = tf.constant(0.0 if weights is None else 1.0)  # weights of classes arrive as weights of examples
+    return tf.stack([*_of_inputs(x), *_of_targets(y), is_weighted])
 
 
 def as_facts(values: np.ndarray) -> dict[str, Any]:
     """Return the statistics as fields of :class:`dlhw.watch.spec.Facts`."""
     facts: dict[str, Any] = {name: float(value) for name, value in zip(NAMES, values, strict=True)}
-    for name in ("target_integer", "target_one_hot"):
+    for name in ("target_integer", "target_one_hot", "weighted"):
         facts[name] = _WORDS.get(facts[name], "")
     facts["target_distinct"] = int(np.nan_to_num(facts["target_distinct"]))
     return facts

@@ -13,7 +13,7 @@ from dlhw._tf.inputs import chunks, first_line, float_dtype, input_tensors, leng
 from dlhw._tf.types import Data, Tensor
 from dlhw.errors import UserError, require
 from dlhw.models.state import layers_of
-from dlhw.watch.losses_of_model import compute_loss, is_standard
+from dlhw.watch.probes.losses_of_model import compute_loss, is_standard
 
 CHUNK = 128
 """Examples of one forward pass; what is seen of its activations is a few numbers a unit."""

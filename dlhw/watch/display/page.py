@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlhw.present.findings import Finding
 from dlhw.present.numbers import format_number
 from dlhw.present.templates import load_template
 from dlhw.report.composition import section_of
@@ -14,7 +16,11 @@ from dlhw.runs import store
 from dlhw.runs.run import Run
 from dlhw.storage import files
 from dlhw.watch.diagnosis import SEVERITIES, Diagnosis
-from dlhw.watch.saving import PAGE, WAIT
+
+PAGE = "watch"
+"""Name of the page in a run folder."""
+WAIT = 10.0
+"""Seconds to wait for a process that reads or draws the run."""
 
 DOCUMENTATION = "docs/watch.md"
 """Where the findings are explained, each under its code."""
@@ -35,18 +41,22 @@ class Shown:
 
 def diagnoses(run: Run) -> tuple[Diagnosis, ...]:
     """Return the findings of a watched run, the most severe first."""
-    return tuple(finding for finding in run.summary().findings if isinstance(finding, Diagnosis))
+    return _diagnoses(run.summary().findings)
+
+
+def _diagnoses(findings: Sequence[Finding]) -> tuple[Diagnosis, ...]:
+    return tuple(finding for finding in findings if isinstance(finding, Diagnosis))
 
 
 def html(run: Run) -> str:
     """Return the page of a watched run."""
-    findings = [shown(finding) for finding in diagnoses(run)]
     part = section_of(run)
+    findings = _diagnoses(part.runs[0].findings)
     return load_template(TEMPLATES, "watch.html").render(
         part=part,
         run=part.runs[0],
-        findings=findings,
-        verdict=verdict(diagnoses(run)),
+        findings=[shown(finding) for finding in findings],
+        verdict=verdict(findings),
         facts=_facts(run),
         documentation=DOCUMENTATION,
         version=run.environment["versions"].get("dlhw", ""),
@@ -91,7 +101,7 @@ def verdict(findings: tuple[Diagnosis, ...]) -> str:
 def as_json(run: Run, folder: Path) -> dict[str, Any]:
     """Return the findings and numbers of a watched run as plain values."""
     summary = run.summary()
-    findings = [finding for finding in summary.findings if isinstance(finding, Diagnosis)]
+    findings = _diagnoses(summary.findings)
     return {
         "run": str(folder),
         "severe": any(finding.severity == "severe" for finding in findings),

@@ -22,12 +22,12 @@ from dlhw.measure.noise_scale import gradient_noise_scale
 from dlhw.measure.objective import Objective
 from dlhw.measure.spectrum import eigenpairs
 from dlhw.models.weights import flat
-from dlhw.watch.losses_of_model import BatchLosses, is_standard
-from dlhw.watch.nonfinite import nonfinite_layer as nonfinite_layer
-from dlhw.watch.probe_data import ProbeData, check_call, check_targets
+from dlhw.watch.probes.losses_of_model import BatchLosses, is_standard
+from dlhw.watch.probes.nonfinite import nonfinite_layer as nonfinite_layer
+from dlhw.watch.probes.probe_data import ProbeData, check_call, check_targets
+from dlhw.watch.probes.units import Units
+from dlhw.watch.probes.untouched import untouched
 from dlhw.watch.spec import MEASURES
-from dlhw.watch.units import Units
-from dlhw.watch.untouched import untouched
 
 Array = NDArray[np.floating]
 Function = Callable[[keras.Model, Any], float]

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlhw.present import plot, style
-from dlhw.watch import layer_figures, probe_figures
-from dlhw.watch.curves import envelope
-from dlhw.watch.drawing import draw_envelope, log_if_wide
+from dlhw.watch.display import layer_figures, probe_figures
+from dlhw.watch.display.curves import envelope
+from dlhw.watch.display.drawing import draw_envelope, log_if_wide
 from dlhw.watch.spec import Result, Settings
 
 Array = NDArray[np.floating]
