@@ -3,7 +3,7 @@
 Every one reaches a score on held-out data, stated where it is defined, that no rule of a finding knows.
 """
 
-from benchmarks.doctor.healthy import images, practice, regressions, sequences, tables
+from benchmarks.doctor.healthy import images, nuisances, practice, regressions, sequences, tables
 from benchmarks.doctor.healthy.register import HEALTHY
 
-__all__ = ["HEALTHY", "images", "practice", "regressions", "sequences", "tables"]
+__all__ = ["HEALTHY", "images", "nuisances", "practice", "regressions", "sequences", "tables"]

@@ -131,7 +131,7 @@ def pretrained_layers(seed, choice):
     model = keras.Sequential([keras.Input((64,)), trunk, L.Dense(5, "softmax")])
     model.compile("adam" if not choice else keras.optimizers.Adam(5e-4), SPARSE, metrics=["accuracy"])
     y, y_val = d.y % 5, d.y_val % 5
-    return Training(model, d.x, y, (d.x_val, y_val), 20, 32, {"validation_data": (d.x_val, y_val)})
+    return Training(model, d.x, y, (d.x_val, y_val), 40, 32, {"validation_data": (d.x_val, y_val)})
 
 
 @healthy(KIND, "accuracy", 0.93, {"arrays": False, "pipeline": True})
