@@ -17,12 +17,12 @@ STYLES = {"severe": "bold red", "warning": "bold yellow", "note": "bold blue"}
 
 Folder = Annotated[
     Path,
-    typer.Argument(metavar="FOLDER", help="Folder that dlhw.Watch was given, or one with several of them."),
+    typer.Argument(metavar="FOLDER", help="Folder given to dlhw.Watch, or a folder that contains several of them."),
 ]
 
 
 def watch(folder: Folder, json: Json = False) -> None:
-    """The findings on a training that dlhw.Watch recorded; also writes watch.html into its folder.
+    """Print the findings of a training recorded by dlhw.Watch, and write watch.html into its folder.
 
     The exit status is 1 if a finding is severe.
     """
@@ -40,6 +40,8 @@ def watch(folder: Folder, json: Json = False) -> None:
         severe = severe or any(finding.severity == "severe" for finding in findings)
         if not json:
             _print(path, findings, whole=[*runs] == [folder])
+            if run.result.ended:
+                print(f"The training: {page.ended(run.result)}.")
         written = page.write(run, path)
         if not json and [*runs] == [folder]:
             print(written)
@@ -57,7 +59,7 @@ def _watched(folder: Path) -> list[Path]:
         kind = read_record(folder)["experiment"]
         require(kind in RECORDED, f"{folder} is a run of {kind}, no watched training; `dlhw show {folder}` reads it")
         return folders
-    watched = store.runs_of(folder, RECORDED)
+    watched = [path for path in folders if read_record(path)["experiment"] in RECORDED]
     require(bool(watched), f"{folder} holds no watched training; name the folder that dlhw.Watch was given")
     return watched
 

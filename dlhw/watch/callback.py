@@ -10,7 +10,6 @@ import keras
 
 from dlhw._tf.types import Data
 from dlhw.errors import require
-from dlhw.runs import store
 from dlhw.watch import saving
 from dlhw.watch.diagnosis import Diagnosis
 from dlhw.watch.display.events import Events
@@ -81,7 +80,10 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         if not isinstance(functions, Mapping):
             functions = {getattr(f, "__name__", f"function {k}"): f for k, f in enumerate(functions, start=1)}
         names = tuple(functions)
-        self.given = Settings(every=every, measures=tuple(measures), functions=names)
+        is_pair = probe is None or (isinstance(probe, (tuple, list)) and len(probe) == 2)
+        require(is_pair, f"`probe` is a {type(probe).__name__}; give a pair (x, y) of arrays")
+        measures = (measures,) if isinstance(measures, str) else tuple(measures)
+        self.given = Settings(every=every, measures=measures, functions=names)
         self.folder = None if folder is None else Path(folder)
         self.probe, self.functions, self.overwrite = probe, dict(functions), overwrite
         self.steps_per_read, self.update_every = steps_per_read, update_every
@@ -90,7 +92,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self.events = None if tensorboard is None else Events(Path(tensorboard))
         self.session: Session | None = None
         if self.folder is not None:
-            store.check_writable(self.folder)
+            saving.check_place(self.folder)
 
     @property
     def settings(self) -> Settings:

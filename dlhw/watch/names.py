@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dlhw.watch.spec import Result
+
+if TYPE_CHECKING:
+    import keras
+
+
+def described_model(model: keras.Model) -> str:
+    """Return name and class of a model.
+
+    The number that Keras adds to a name when a cell of a notebook runs again is left out: it is the same training.
+    """
+    name, kind = re.sub(r"_\d+$", "", model.name), type(model).__name__
+    return kind if name.replace("_", "").lower() == kind.lower() else f"{name} ({kind})"
 
 
 def without_prefix(result: Result, prefix: str) -> Result:

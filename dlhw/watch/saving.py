@@ -23,6 +23,18 @@ NAME = "watch"
 _MARK = "device:"
 
 
+def check_place(folder: Path) -> None:
+    """Refuse a folder that cannot be written: UserError."""
+    try:
+        store.check_writable(folder)
+        require(
+            not str(folder.absolute()).startswith(("/proc/", "/sys/", "/dev/")),
+            f"`folder`: {folder} is no place for files",
+        )
+    except UserError as error:
+        raise UserError(str(error).replace("`out`", "`folder`")) from None
+
+
 def check_folder(folder: str | Path, settings: Settings, overwrite: bool = False) -> None:
     """Refuse a folder that cannot take a training; writes nothing.
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from dlhw.watch import saving
-from dlhw.watch.names import without_prefix
+from dlhw.watch.names import described_model, without_prefix
 from dlhw.watch.probes import facts
 from dlhw.watch.probes.edges import edge
 from dlhw.watch.probes.probe import Prober, ProbeRow, nonfinite_layer
@@ -54,7 +54,7 @@ class Session:
         self.facts = facts.of_model(model, options.probe)
         self.settings = dataclasses.replace(
             settings,
-            model=f"{model.name} ({type(model).__name__})",
+            model=described_model(model),
             parameters=int(sum(np.prod(v.shape) for v in model.trainable_variables)),
             optimizer=", ".join(described(o) for _, o in optimizers_of(model)),
             loss=self.facts.loss,

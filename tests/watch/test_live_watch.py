@@ -19,7 +19,6 @@ from dlhw.watch.display import live
 from tests.watch.synthetic import training
 
 FIRST = Diagnosis("vanishing-gradient", "The gradient\nvanishes.", "severe", "dense", 3)
-SECOND = Diagnosis("vanishing-gradient", "The gradient vanishes.", "severe", "dense_1", 4)
 NOTE = Diagnosis("probe-small", "The probe has 20 examples.", "note")
 THIRD = Diagnosis("overfitting", "Epoch 3 is the best.", "warning")
 
@@ -61,34 +60,23 @@ def found(monkeypatch):
     return put
 
 
-def test_a_finding_is_one_line_once(found):
+def test_severe_findings_are_lines_once_and_all_are_lines_at_the_end(found):
+    """What is not severe, and what a later epoch withdraws, is not repeated as if it were final."""
     lines = []
     display = live.Display(write=lines.append)
-    for diagnoses in ([FIRST], [FIRST, SECOND], [THIRD, FIRST, SECOND]):
+    for k, diagnoses in enumerate(([FIRST, THIRD], [FIRST, NOTE], [THIRD, NOTE]), start=1):
         found(*diagnoses)
-        display.show(*training())
-    assert lines == [
-        "severe vanishing-gradient (layer dense, batch 3): The gradient vanishes.",
-        "severe vanishing-gradient (layer dense_1, batch 4): The gradient vanishes.",
-        "warning overfitting: Epoch 3 is the best.",
-    ]
-
-
-def test_notes_wait_for_the_end(found):
-    lines = []
-    display = live.Display(write=lines.append)
-    found(NOTE, THIRD)
-    display.show(*training())
-    assert lines == [live.line(THIRD)]
-    display.show(*training(), final=True)
-    assert lines == [live.line(THIRD), "note probe-small: The probe has 20 examples."]
+        display.show(*training(epochs=k))
+    assert lines == ["after epoch 1: severe vanishing-gradient (layer dense, batch 3): The gradient vanishes."]
+    display.show(*training(epochs=3), final=True)
+    assert lines[1:] == ["warning overfitting: Epoch 3 is the best.", "note probe-small: The probe has 20 examples."]
 
 
 def test_the_rules_are_asked_for_what_was_recorded(monkeypatch, capsys):
     asked = []
     settings, result = training()
     monkeypatch.setattr(live, "diagnose", lambda *given: asked.append(given) or (THIRD,))
-    live.Display().show(settings, result)
+    live.Display().show(settings, result, final=True)
     assert capsys.readouterr().out == "warning overfitting: Epoch 3 is the best.\n"
     assert asked[0][0] is settings
     assert asked[0][1] is result
@@ -122,7 +110,7 @@ def test_elsewhere_there_are_lines(wanted, notebook, found):
     if wanted:
         del shell.kernel  # IPython in a terminal
     lines = []
-    live.Display(live=wanted, write=lines.append).show(*training())
+    live.Display(live=wanted, write=lines.append).show(*training(), final=True)
     assert lines == ["warning overfitting: Epoch 3 is the best."]
     assert outputs == []
 
@@ -131,7 +119,7 @@ def test_without_ipython_nothing_imports_it(monkeypatch, found):
     found(THIRD)
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     lines = []
-    live.Display(live=True, write=lines.append).show(*training())
+    live.Display(live=True, write=lines.append).show(*training(), final=True)
     assert lines
     assert "IPython" not in sys.modules
 
@@ -147,7 +135,7 @@ def test_a_picture_that_cannot_be_drawn_costs_the_pictures_and_nothing_else(note
     with pytest.warns(DlhwWarning, match=r"cannot be shown \(MemoryError: too large\)"):
         display.show(*training())
     found(THIRD, FIRST)
-    display.show(*training())
+    display.show(*training(), final=True)
     assert lines == [live.line(THIRD), live.line(FIRST)]
 
 

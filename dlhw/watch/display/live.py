@@ -40,7 +40,7 @@ class Display:
 
     def __init__(self, live: bool = False, write: Callable[[str], object] = print) -> None:
         self.live, self.write = live, write
-        self.shown: set[tuple[str, str]] = set()
+        self.shown: set[str] = set()
         self.handle: _Handle | None = None
 
     def show(self, settings: Settings, result: Result, *, final: bool = False) -> None:
@@ -49,7 +49,7 @@ class Display:
         Args:
             settings: of the training.
             result: so far.
-            final: whether the training has ended; notes, which are not urgent, are lines of the end.
+            final: whether the training has ended. Then every finding is a line; before, only those that are severe.
         """
         findings = tuple(diagnose(settings, result))
         if self.live and in_notebook():
@@ -59,11 +59,13 @@ class Display:
             except Exception as error:
                 self.live = False
                 warn(f"the curves cannot be shown ({type(error).__name__}: {error}); findings follow as lines")
+        epochs = len(result.epoch_step)
+        so_far = "" if final else f"after epoch {epochs}: "
         for finding in findings:
-            key = finding.code, finding.layer
-            if key not in self.shown and (final or finding.severity != "note"):
-                self.shown.add(key)
-                self.write(line(finding))
+            # What is not severe may change with the next epoch.
+            if final or (finding.severity == "severe" and finding.code not in self.shown):
+                self.shown.add(finding.code)
+                self.write(so_far + line(finding))
 
     def _show(self, text: str) -> None:
         output = importlib.import_module("IPython.display")

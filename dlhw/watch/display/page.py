@@ -16,6 +16,7 @@ from dlhw.runs import store
 from dlhw.runs.run import Run
 from dlhw.storage import files
 from dlhw.watch.diagnosis import SEVERITIES, Diagnosis
+from dlhw.watch.spec import Result
 
 PAGE = "watch"
 """Name of the page in a run folder."""
@@ -90,6 +91,14 @@ def where(finding: Diagnosis) -> str:
     return ", ".join(words)
 
 
+def ended(result: Result) -> str:
+    """Return how a training ended, in words."""
+    epochs = len(result.epoch_step)
+    after = f"after epoch {epochs}" if epochs else "in the first epoch"
+    words = {"": "all epochs completed", "interrupted": f"interrupted {after}"}
+    return words.get(result.ended, f"stored {after}, while it was running; if it runs no more, it was interrupted")
+
+
 def verdict(findings: tuple[Diagnosis, ...]) -> str:
     """Return how many findings there are of every severity, in words."""
     counts = [(severity, sum(f.severity == severity for f in findings)) for severity in SEVERITIES]
@@ -133,7 +142,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("optimizer", settings.optimizer),
         ("loss", settings.loss),
         ("probe", f"{settings.probe:,} examples" if settings.probe else "none"),
-        ("ended", run.result.ended or "as planned"),
+        ("ended", ended(run.result)),
         ("device", environment["device"]),
         ("versions", versions),
         ("date", environment.get("date", "")),

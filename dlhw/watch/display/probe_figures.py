@@ -90,6 +90,8 @@ def sharpness(result: Result) -> Figure | None:
     bottom.set(xlabel="batch", ylabel="loss")
     log_if_wide(bottom, np.concatenate([result.loss, result.probe_loss]))
     note = "above the limit, a step of plain gradient descent along the sharpest direction overshoots"
+    if not edge.any():
+        note = "for this optimizer no limit of the learning rate is known; see update / weights"
     plot.header(fig, "Sharpness and learning rate", note, (top, bottom))
     return fig
 

@@ -37,8 +37,9 @@ def gradient_vanishes(settings: Settings, result: Result) -> list[Diagnosis]:
         return []
     since, share = use[small[-1]], float(sizes[0] / sizes[largest])
     text = (
-        f"The gradient vanishes towards the input: in layer {use[0]} it is {format_number(share)} of that in "
-        f"{use[largest]}, and less than a thousandth of it from {since} on."
+        f"The gradient vanishes towards the input: per weight, that of layer {use[0]} is "
+        f"{format_number(1 / share)} times smaller than that of {use[largest]}, and from {since} on, it is below a "
+        "thousandth."
     )
     return [
         Diagnosis(
@@ -48,7 +49,7 @@ def gradient_vanishes(settings: Settings, result: Result) -> list[Diagnosis]:
             layer=use[0],
             step=int(result.step[0]),
             evidence={f"gradient {name}": float(size) for name, size in zip(use, sizes, strict=True)},
-            remedy="Use relu with He initialization, batch normalization or skip connections, or fewer layers.",
+            remedy="Use one of: relu with He initialization, batch normalization, skip connections, fewer layers.",
             source=sources.GLOROT,
         )
     ]
