@@ -64,7 +64,7 @@ class Training:
         """Return how long an epoch takes once it is compiled: of two epochs of one call, the second."""
         marks: list[float] = []
 
-        class Clock(keras_callback()):  # type: ignore[misc]
+        class Clock(keras_callback()):
             def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
                 marks.append(time.perf_counter())
 
@@ -105,7 +105,9 @@ def main() -> None:
                 if not arguments.json:
                     low, high = rows[-1]["quartiles"]
                     ratio = f"{rows[-1]['ratio']:.3f} ({low:.3f} to {high:.3f})"
-                    print(f"{net:22} {optimizer:5} {name:8} {row['ms a step']:7.3f} ms a step, ratio {ratio}", flush=True)
+                    print(
+                        f"{net:22} {optimizer:5} {name:8} {row['ms a step']:7.3f} ms a step, ratio {ratio}", flush=True
+                    )
     if arguments.json:
         print(json.dumps(rows, indent=1))
 

@@ -5,9 +5,10 @@ All are scalars of the graph in which the update is computed, so that nothing is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from dlhw._tf.types import Tensor, Tensors
@@ -102,3 +103,40 @@ def change_norms(before: Tensors, after: Tensors, dtype: tf.DType) -> tuple[Tens
     first, last = ([tf.cast(t, dtype) for t in tensors] for tensors in (before, after))
     changes = squared_norms([b - a for a, b in zip(first, last, strict=True)], dtype)
     return tf.sqrt(changes), tf.sqrt(squared_norms(first, dtype))
+
+
+def of_update(
+    gradients: Sequence[Gradient | None],
+    before: Tensors,
+    after: Tensors,
+    sizes: Sequence[int],
+    dtype: tf.DType,
+    *,
+    scale: Tensor | None = None,
+    detailed: bool = True,
+) -> dict[str, Tensor]:
+    """Return the statistics of every variable, (n,) each, by their names in :data:`STATISTICS`, `applied` left out.
+
+    Args:
+        gradients: of the variables.
+        before: values of the variables before the update; not used unless `detailed`.
+        after: their values after it.
+        sizes: numbers of entries.
+        dtype: of the numbers.
+        scale: factor of the loss, which the norms of gradients do not contain.
+        detailed: False leaves out what takes several passes over the weights: it is nan.
+    """
+    norms, nonfinite = gradient_norms(gradients, dtype, exact_counts=detailed)
+    if scale is not None:
+        norms = norms / tf.cast(scale, dtype)
+    known = {"raw": norms, "nonfinite": nonfinite}
+    if not detailed:
+        unknown = tf.constant(np.nan, dtype, [len(sizes)])
+        return known | {"update": unknown, "weight": unknown, "zeros": unknown}
+    changes, weights = change_norms(before, after, dtype)
+    return known | {"update": changes, "weight": weights, "zeros": zero_counts(gradients, sizes, dtype)}
+
+
+def as_columns(statistics: Mapping[str, Tensor]) -> Tensor:
+    """Return all statistics as rows in the order of :data:`STATISTICS`, (statistics, n)."""
+    return tf.stack([statistics[name] for name in STATISTICS])

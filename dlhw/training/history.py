@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw.training.step_rows import StepStatistics
+
 CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 """Fields of :class:`Curves`, in the order of a row."""
 
@@ -52,6 +54,7 @@ class Curves:
     gradient_norm: NDArray[np.floating] | None = None  # (U,) of that loss, before the update
     layer_gradient_norms: NDArray[np.floating] | None = None  # (U, layers) squares add up
     stopped_at: int | None = None  # epoch after which it had converged and stopped; what follows is nan
+    statistics: StepStatistics | None = None  # of every update, with record="all"
 
 
 def first_divergence(loss: NDArray[np.floating], limit: float) -> int | None:

@@ -78,22 +78,21 @@ class Position:
         numbers = int(state["epoch"]), float(state["limit"]), float(state["seconds"])
         return cls(state["table"].copy(), blocks, *numbers)
 
-    def curves(
-        self, diverged_at: int | None, seconds: float, compile_seconds: float, recorded: tuple[int, int] | None
-    ) -> Curves:
+    def curves(self, diverged_at: int | None, seconds: float, compile_seconds: float) -> Curves:
         """Return the curves of the whole training.
 
         Args:
             diverged_at: epoch, or None.
             seconds: wall time of the epochs.
             compile_seconds: wall time of the compilation.
-            recorded: number of steps and of columns, if loss and gradient norms of every step were recorded.
         """
         train_loss, train_accuracy, test_loss, test_accuracy = self.table.T
         columns = (train_loss, train_accuracy, test_loss, test_accuracy)
-        if recorded is None:
-            return Curves(*columns, diverged_at, seconds, compile_seconds)
-        rows = np.full(recorded, np.nan)
+        return Curves(*columns, diverged_at, seconds, compile_seconds)
+
+    def recorded(self, steps: int, width: int) -> NDArray[np.floating]:
+        """Return what was recorded of every step, (steps, width); nan after a divergence."""
+        rows = np.full((steps, width), np.nan)
         for block in [np.concatenate(self.blocks)] if self.blocks else []:
             rows[: len(block)] = block
-        return Curves(*columns, diverged_at, seconds, compile_seconds, rows[:, 0], rows[:, 1], rows[:, 2:])
+        return rows

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from dlhw._tf.inputs import length, wide_dtype
 from dlhw._tf.layer_norms import layer_groups, norms
 from dlhw._tf.losses import ExampleLoss, added_losses, correct_predictions
 from dlhw._tf.pieces import piece_size, sums_over_pieces
+from dlhw._tf.step_statistics import STATISTICS, as_columns, as_gradient, of_update
 from dlhw._tf.types import Tensor
 from dlhw.choices import Layout
 from dlhw.models.forward import Forward, forward_function
 from dlhw.models.state import all_variables
 from dlhw.training.distributed.replicas import Replicas
+from dlhw.training.history import Curves
 from dlhw.training.optimizers import Optimizer
+from dlhw.training.step_rows import StepStatistics, by_layer, layers_of
 
 _MEASURE_BATCH = 1000
+Record = bool | Literal["all"]
 
 
 class Updates:
@@ -34,9 +40,9 @@ class Updates:
         loss: ExampleLoss,
         optimizer: Optimizer,
         batch_size: int,
-        record: bool,
+        record: Record,
     ) -> None:
-        """record: give loss and gradient norms of every update."""
+        """record: give loss and gradient norms of every update; "all": all statistics of every variable."""
         self.replicas, self.loss, self.optimizer = replicas, loss, optimizer
         self.forward = self.evaluation = Forward(replicas.model)
         self.batch_size, self.record = batch_size, record
@@ -90,8 +96,8 @@ class Updates:
                 value = self._batch_loss(tape, batch[0], batch[1], size, repeats)
             gradients = self._gradients(tape, value)
         value, *gradients = self.replicas.all_reduce_sum([value, *gradients])
-        row = None
-        if self.record:
+        row, before = None, [tf.identity(v) for v in self.variables] if self.record == "all" else []
+        if self.record is True:
             total, layers = norms(gradients, self.layers)
             row = tf.cast(tf.concat([[tf.cast(value, total.dtype), total], layers], 0), self.variables[0].dtype)
         self.optimizer.apply(count, self.variables, gradients, self.slots)
@@ -99,7 +105,40 @@ class Updates:
             if constraint is not None:  # by its handle: that of the own replica
                 moved = constraint(tf.convert_to_tensor(variable))
                 tf.raw_ops.AssignVariableOp(resource=variable.handle, value=moved)
+        if self.record == "all":
+            row = self._statistics(value, gradients, before)
         return row if self.record else tf.constant(0)
+
+    def _statistics(self, value: Tensor, gradients: list[Tensor], before: list[Tensor]) -> Tensor:
+        """Return the loss of the batch, and the statistics of every variable after an update, as one row."""
+        dtype, sizes = self.variables[0].dtype, [int(np.prod(v.shape)) for v in self.variables]
+        static = [as_gradient(g, g.shape, dtype, static=True) for g in gradients]
+        after = [tf.convert_to_tensor(v) for v in self.variables]
+        columns = of_update(static, before, after, sizes, dtype)
+        columns["applied"] = columns["raw"]  # the optimizers here clip nothing
+        return tf.concat([[tf.cast(value, dtype)], tf.reshape(as_columns(columns), [-1])], 0)
+
+    def with_steps(self, curves: Curves, rows: NDArray[np.floating]) -> Curves:
+        """Return curves with what was recorded of every step, (steps, row_width); without `record` as they are."""
+        if not self.record:
+            return curves
+        if self.record is True:
+            return replace(curves, step_loss=rows[:, 0], gradient_norm=rows[:, 1], layer_gradient_norms=rows[:, 2:])
+        variables = self.replicas.original.trainable_variables
+        layers, groups = layers_of([v.path for v in variables])
+        columns = rows[:, 1:].reshape(len(rows), len(STATISTICS), len(variables))
+        table = by_layer(columns, groups, [int(np.prod(v.shape)) for v in variables])
+        statistics = StepStatistics(layers, *np.moveaxis(table, 1, 0))
+        norms = statistics.gradient_norm
+        total = np.sqrt(np.square(norms).sum(1))
+        return replace(
+            curves, step_loss=rows[:, 0], gradient_norm=total, layer_gradient_norms=norms, statistics=statistics
+        )
+
+    @property
+    def row_width(self) -> int:
+        """Numbers in a row of an update."""
+        return 1 + len(STATISTICS) * len(self.variables) if self.record == "all" else 2 + len(self.layers)
 
     def _batch_loss(self, tape: tf.GradientTape, x: Tensor, y: Tensor, size: int, repeats: int) -> Tensor:
         """Return the loss of the batch, or this replica's share of it; the sum over the replicas is the whole.
@@ -151,7 +190,7 @@ class Updates:
         """Do `steps` full batches and, if `remainder`, the smaller last one; with `record`, return a row for each."""
         n, size = int(order.shape[0]), self.batch_size
         last_size = n % size
-        empty = tf.zeros((-(-n // size), 2 + len(self.layers)), self.variables[0].dtype)
+        empty = tf.zeros((-(-n // size), self.row_width), self.variables[0].dtype)
 
         def step(i: Tensor, rows: Tensor, *table: Tensor) -> tuple[Tensor, ...]:
             row = self.replicas.local_result(self.replicas.run(self.train_step, done + i + 1, x, y, rows))

@@ -33,7 +33,7 @@ from dlhw.training.keras_optimizers import as_optimizer
 from dlhw.training.optimizers import Optimizer
 from dlhw.training.program import Program
 from dlhw.training.schedule import Position, Schedule, State
-from dlhw.training.steps import Updates
+from dlhw.training.steps import Record, Updates
 
 
 class Trainer:
@@ -49,7 +49,7 @@ class Trainer:
         batch_size: int,
         optimizer: Optimizer | str | keras.optimizers.Optimizer,
         loss: Loss = cross_entropy,
-        record: bool = False,
+        record: Record = False,
         compiled: bool = True,
         xla: bool | None = None,
         layout: Layout = "auto",
@@ -64,7 +64,9 @@ class Trainer:
             loss: a Keras name, loss object or function (y_true, y_pred), or None: the compiled loss of the model. What
                 Keras's `fit` minimizes is minimized: the mean or sum of the losses that no mask excludes, plus the
                 losses that layers add. Constraints of layers act after every update.
-            record: store loss and gradient norms of every update, taken on its batch before it.
+            record: store loss and gradient norms of every update, taken on its batch before it; "all" also stores the
+                norms of updates and weights and the shares of gradient entries that are zero or not finite, as
+                :class:`dlhw.Watch` does, in `Curves.statistics`.
             compiled: False runs the same steps one by one as plain Python.
             xla: compile with XLA; default :func:`use_xla`.
             layout: "auto" computes convolutions with the batch innermost where that is faster for as many examples as
@@ -177,9 +179,9 @@ class Trainer:
                 checkpoint(self._state(at), stopping)
             if stopping:
                 raise Stopped
-        recorded = (schedule.total, 2 + len(self.updates.layers)) if self.record else None
-        curves = at.curves(diverged_at, time.perf_counter() - began, compile_seconds, recorded)
-        return replace(curves, stopped_at=stopped_at)
+        curves = at.curves(diverged_at, time.perf_counter() - began, compile_seconds)
+        curves = replace(curves, stopped_at=stopped_at)
+        return self.updates.with_steps(curves, at.recorded(schedule.total, self.updates.row_width))
 
     def _train_epoch(
         self, steps: tuple[int, int, bool], x: Tensor, y: Tensor, order: NDArray[np.integer], at: Position

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from dlhw.models.state import layers_of, leaves_of
-from dlhw.watch.layers import layer_names
+from dlhw.training.step_rows import layer_names
 
 _LAYERS = keras.layers
 _WHOLE = (

@@ -8,14 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.watch.layers import layer_names
+from dlhw.training.step_rows import NORMS, SHARES, by_layer, layers_of
 
 Array = NDArray[np.floating]
 LEADING = 4  # loss, learning rate, examples, whether the weights moved
-NORMS = ("gradient_norm", "applied_norm", "update_norm", "weight_norm")
-SHARES = ("zero_share", "nonfinite_share")
-ABSENT = -1.0
-"""In place of a number of entries that are not finite: the variable took no part in the update."""
 MOST_NUMBERS = 40_000_000
 """Numbers that are stored at most; of a longer training every second row is dropped, again and again."""
 
@@ -33,7 +29,7 @@ class OptimizerRows:
     name: str
     paths: Sequence[str]
     sizes: Sequence[int]
-    layers: list[str] = field(init=False)
+    layers: tuple[str, ...] = field(init=False)
     updates: int = 0
     stride: int = 1
     lost: int = 0
@@ -42,9 +38,7 @@ class OptimizerRows:
     layered: list[Array] = field(default_factory=list)  # (rows, statistics, layers)
 
     def __post_init__(self) -> None:
-        names = layer_names(self.paths)
-        self.layers = list(dict.fromkeys(names))
-        self.groups = np.array([self.layers.index(name) for name in names], dtype=np.intp)
+        self.layers, self.groups = layers_of(self.paths)
 
     def add(self, batches: NDArray[np.integer], rows: Array, lost: int) -> None:
         """Add rows of variables.
@@ -63,24 +57,9 @@ class OptimizerRows:
         columns = rows[:, LEADING:].reshape(len(rows), len(NORMS) + len(SHARES), len(self.sizes))
         self.batches.append(batches[keep])
         self.leading.append(rows[:, :LEADING])
-        self.layered.append(self._by_layer(columns))
+        self.layered.append(by_layer(columns, self.groups, self.sizes).astype(np.float32))
         while sum(block.size for block in self.layered) > MOST_NUMBERS:
             self._thin()
-
-    def _by_layer(self, columns: Array) -> Array:
-        """Return norms and shares of layers: norms add up as squares, shares by entries."""
-        rows, sizes = np.zeros((*columns.shape[:2], len(self.layers))), np.asarray(self.sizes, np.float64)
-        present = columns[:, -1] != ABSENT
-        n = len(NORMS)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for k in range(len(self.layers)):
-                own = self.groups == k
-                there, part = present[:, None, own], columns[..., own]
-                part = np.where(there, part, 0.0)
-                rows[:, :n, k] = np.sqrt(np.square(part[:, :n]).sum(-1))
-                rows[:, n:, k] = part[:, n:].sum(-1) / sizes[own].sum()
-                rows[np.logical_not(present[:, own].any(-1)), :, k] = np.nan
-        return rows.astype(np.float32)
 
     def _thin(self) -> None:
         """Drop every second row."""

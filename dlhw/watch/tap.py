@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dlhw._tf import step_statistics as statistics
 from dlhw._tf.step_statistics import STATISTICS, Gradient
 from dlhw._tf.types import Tensor
-from dlhw.watch.recording import ABSENT
+from dlhw.training.step_rows import ABSENT
 from dlhw.watch.ring import Ring, local_variable, read
 from dlhw.watch.step import Step
 
@@ -174,31 +174,25 @@ class OptimizerTap:
         if ring is None:  # which `prepare` has made
             return
         gradients = self._raw(grads, tensors)
-        norms, nonfinite = statistics.gradient_norms(gradients, dtype, exact_counts=self.step.detailed)
-        if scale is not None:
-            norms = norms / tf.cast(scale, dtype)
+        after = [t.read_value() for t in tensors] if self.step.detailed else []
+        sizes = [int(np.prod(t.shape)) for t in tensors]
+        columns = statistics.of_update(gradients, values, after, sizes, dtype, scale=scale, detailed=self.step.detailed)
         updated = self._updated(iterations)
-        if self.step.detailed:
-            sizes = [int(np.prod(t.shape)) for t in tensors]
-            changes, weights = statistics.change_norms(values, [t.read_value() for t in tensors], dtype)
-            zeros = statistics.zero_counts(gradients, sizes, dtype)
-        else:
-            changes = weights = zeros = tf.constant(np.nan, dtype, [len(tensors)])
         at = self._positions(variables)
         if self.applied is not None:
-            applied = tf.gather(read(self.applied), at)
+            columns["applied"] = tf.gather(read(self.applied), at)
         else:
-            applied = tf.where(updated, norms, tf.zeros_like(norms))
-        columns = tf.stack([norms, applied, changes, weights, zeros, nonfinite])
+            columns["applied"] = tf.where(updated, columns["raw"], tf.zeros_like(columns["raw"]))
+        table = statistics.as_columns(columns)
         if at != list(range(len(self.variables))):
             # Of variables that take no part, the last statistic is ABSENT.
             absent = np.full((len(self.variables), len(STATISTICS)), np.nan)
             absent[:, -1] = ABSENT
-            rows = tf.tensor_scatter_nd_update(tf.constant(absent, dtype), [[k] for k in at], tf.transpose(columns))
-            columns = tf.transpose(rows)
+            rows = tf.tensor_scatter_nd_update(tf.constant(absent, dtype), [[k] for k in at], tf.transpose(table))
+            table = tf.transpose(rows)
         loss, examples = self.step.loss_and_examples()
         leading = tf.stack([tf.cast(v, dtype) for v in (loss, rate, examples, updated)])
-        ring.write(tf.concat([leading, tf.reshape(columns, [-1])], 0), self.step.batch())
+        ring.write(tf.concat([leading, tf.reshape(table, [-1])], 0), self.step.batch())
 
     def _raw(self, grads: Gradients, tensors: Sequence[tf.Variable]) -> list[Gradient | None]:
         """Return the gradients, summed over the replicas."""

@@ -57,7 +57,11 @@ def expected(name: str, mode_name: str) -> dict[str, Any]:
 
 def shared_oracle(mode_name: str) -> str:
     """The main modes are one mathematics."""
-    return "graph" if MODES[mode_name].rule is None and not MODES[mode_name].options and MODES[mode_name].replicas == 1 else mode_name
+    return (
+        "graph"
+        if MODES[mode_name].rule is None and not MODES[mode_name].options and MODES[mode_name].replicas == 1
+        else mode_name
+    )
 
 
 def check(name: str, mode_name: str) -> Any:

@@ -52,7 +52,13 @@ FURTHER = {
     "momentum": Mode(rule=SGD, options={"momentum": 0.9, "nesterov": True}),
     "AdamW with EMA and clipping": Mode(
         rule=keras.optimizers.AdamW,
-        options={"weight_decay": 0.1, "use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 3, "clipnorm": 0.2},
+        options={
+            "weight_decay": 0.1,
+            "use_ema": True,
+            "ema_momentum": 0.5,
+            "ema_overwrite_frequency": 3,
+            "clipnorm": 0.2,
+        },
     ),
     "weight decay with jit": Mode(JIT, rule=SGD, options={"weight_decay": 0.1}),
     "loss_scale_factor": Mode(options={"loss_scale_factor": 128.0}),
@@ -99,7 +105,9 @@ def made(name: str, mode: Mode, seed: int = 3, *, compiled: bool = True) -> Case
         more = {"critic_optimizer": rule_of(case, mode)} if case.rules == 2 else {}
         if case.loss_weights is not None:
             more["loss_weights"] = case.loss_weights
-        case.model.compile(rule_of(case, mode), **({"loss": case.loss} if case.loss else {}), **more, **case.compiled, **mode.compiled)
+        case.model.compile(
+            rule_of(case, mode), **({"loss": case.loss} if case.loss else {}), **more, **case.compiled, **mode.compiled
+        )
     keras.utils.set_random_seed(seed + 1)
     return case
 

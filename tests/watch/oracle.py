@@ -153,7 +153,8 @@ class Rule:
             return held[0]
         columns = zip(*held, strict=True)
         return [
-            None if c[0] is None else Gradient(sum(g.dense() for g in c) / self.every, None, c[0].shape) for c in columns
+            None if c[0] is None else Gradient(sum(g.dense() for g in c) / self.every, None, c[0].shape)
+            for c in columns
         ]
 
 
@@ -180,7 +181,9 @@ def replay(case: Any, mode: Any, rules: list[Any], batches: list[Any], epochs: i
         else:
             calls = case.calls(case, model, x, y, weight)
         for call in calls:
-            gradients = [[as_numpy(g, v, scale) for g, v in zip(own, call.variables, strict=True)] for own in call.gradients]
+            gradients = [
+                [as_numpy(g, v, scale) for g, v in zip(own, call.variables, strict=True)] for own in call.gradients
+            ]
             before = [v.numpy() for v in call.variables]
             finite = all(np.isfinite(g.values).all() for own in gradients for g in own if g is not None)
             skipped = case.scaled and not finite

@@ -109,8 +109,12 @@ class Gan(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.critic = keras.Sequential([keras.Input((2,)), L.Dense(5, "tanh", name="a"), L.Dense(1, name="b")], name="critic")
-        self.maker = keras.Sequential([keras.Input((3,)), L.Dense(4, "tanh", name="a"), L.Dense(2, name="b")], name="maker")
+        self.critic = keras.Sequential(
+            [keras.Input((2,)), L.Dense(5, "tanh", name="a"), L.Dense(1, name="b")], name="critic"
+        )
+        self.maker = keras.Sequential(
+            [keras.Input((3,)), L.Dense(4, "tanh", name="a"), L.Dense(2, name="b")], name="maker"
+        )
         self.built = True
 
     def compile(self, optimizer, critic_optimizer, **more):
@@ -121,7 +125,10 @@ class Gan(keras.Model):
         return self.critic(self.maker(x))
 
     def losses_of(self, real, noise):
-        return [hinge(self.critic(real), 1.0) + hinge(self.critic(self.maker(noise)), -1.0), -tf.reduce_mean(self(noise))]
+        return [
+            hinge(self.critic(real), 1.0) + hinge(self.critic(self.maker(noise)), -1.0),
+            -tf.reduce_mean(self(noise)),
+        ]
 
     def train_step(self, data):
         real, noise = data
@@ -131,7 +138,9 @@ class Gan(keras.Model):
         ):
             with tf.GradientTape() as tape:
                 loss = self.losses_of(real, noise)[k]
-            optimizer.apply_gradients(zip(tape.gradient(loss, net.trainable_weights), net.trainable_weights, strict=True))
+            optimizer.apply_gradients(
+                zip(tape.gradient(loss, net.trainable_weights), net.trainable_weights, strict=True)
+            )
             logs[name] = loss
         return logs
 

@@ -90,7 +90,7 @@ def no_gradient(settings: Settings, result: Result) -> list[Diagnosis]:
     if not len(result.step):
         return []
     known = np.isfinite(result.zero_share)
-    none: Flags = known.any(axis=0) & (~known | (result.zero_share >= 1)).all(axis=0)
+    none = np.logical_and(known.any(axis=0), np.logical_or(~known, result.zero_share >= 1).all(axis=0))
     names = [name for name, flag in zip(result.layers, none, strict=True) if flag]
     if not names:
         return []
