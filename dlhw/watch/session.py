@@ -119,7 +119,7 @@ class Session:
     def _begin_another(self, force: bool = False) -> None:
         """Stand in for `make_train_function`, with which every training begins.
 
-        A callback that raises ends a training without a word to the others, so the hooks are removed here at the latest.
+        A callback that raises ends a training without a word to the others; the hooks are removed here at the latest.
         """
         self.interrupt()
         self.model.make_train_function(force=force)

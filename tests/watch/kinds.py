@@ -14,7 +14,6 @@ import numpy as np
 import dlhw  # noqa: F401  (sets KERAS_BACKEND)
 
 import keras  # isort: skip
-import tensorflow as tf  # isort: skip
 
 L = keras.layers
 EXAMPLES, BATCH, EPOCHS = 32, 8, 2

@@ -75,6 +75,8 @@ FURTHER = {
 MODES = MAIN | FURTHER
 REFUSED = {("embedding", mode) for mode, value in MODES.items() if "loss_scale_factor" in value.options}
 """Cells that Keras itself cannot train: it divides slices by a number."""
+NOT_REPEATABLE = {("train_step that draws noise", "jit")}
+"""Cells that differ from run to run, since the compiler knows no seed of TensorFlow's own random operations."""
 RATE = 0.01
 
 
@@ -150,8 +152,8 @@ def fit(case: Case, *callbacks: Any, epochs: int = EPOCHS, **more: Any) -> Any:
         return case.model.fit(endless, steps_per_epoch=len(batches), **named)
     if case.feed == "sequence":
         return case.model.fit(Batches(case), **named)
-    targets = keras.tree.map_structure(lambda a: a, case.y)
+    targets = case.y
     if isinstance(targets, list) and targets[-1] is None:
-        targets = targets[:1] + [np.zeros((len(targets[0]), 2), np.float32)]
+        targets = [targets[0], np.zeros((len(targets[0]), 2), np.float32)]
     named |= {"sample_weight": case.sample_weight, "class_weight": case.class_weight, "batch_size": BATCH}
     return case.model.fit(case.x, targets, **named)

@@ -8,6 +8,7 @@ tolerance is that of another order of additions, since `fit` computes the same s
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +85,7 @@ def standard_calls(case: Any, model: Any, x: Any, y: Any, weight: Any, scale: fl
     n = len(keras.tree.flatten(x)[0])
     bounds = [min(k * -(-n // replicas), n) for k in range(replicas + 1)]
     loss, gradients = 0.0, []
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds):
         cut = lambda a: None if a is None else a[low:high]  # noqa: B023, E731
         part_x, part_y, part_weight = (keras.tree.map_structure(cut, a) for a in (x, y, weight))
         with tf.GradientTape() as tape:

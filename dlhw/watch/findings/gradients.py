@@ -69,7 +69,7 @@ def gradient_explodes(settings: Settings, result: Result) -> list[Diagnosis]:
             f"{use[-1]}."
         )
         return [_explosion(result, text, layer, 0, {"ratio": float(growth)}, _severity(state))]
-    whole = np.sqrt(np.nansum(np.square(result.gradient_norm), axis=1))
+    whole = np.sqrt(np.nansum(np.square(result.gradient_norm, dtype=np.float64), axis=1))
     valid = np.isfinite(whole) & ~not_finite(result)
     if valid.sum() < FEW_LAYERS or not state.rose:
         return []
