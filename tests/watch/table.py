@@ -15,8 +15,8 @@ from tests.watch.test_table import BROAD
 
 HEAD = """**✓**: weights, optimizer state and history are bit for bit those without the callback, and every recorded
 number is that of an independent computation. **=**: bit for bit the same; the numbers were not compared, because
-random draws differ in an eager loop. **1**, **2**, ...: the same, with the note below. **–**: Keras itself cannot train this.
-**~**: recorded; two trainings without the callback differ as well.
+random draws differ in an eager loop. **~**: recorded; two trainings without the callback differ as well. **–**: Keras
+itself cannot train this. A number is that of a note below.
 """
 
 

@@ -307,6 +307,23 @@ def test_details_of_every_other_step(mode):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("steps", [1, 2], ids=["in a second training", "by two programs in turn"])
+def test_draws_that_a_step_compiled_anew_begins_again(steps):
+    """TensorFlow's own random operations hold their state where nobody else can reach it; this is a note."""
+    for name, is_noted in (("train_step that draws noise", True), ("seeded layers that draw", False)):
+        ends, watch = [], dlhw.Watch(update_every=steps)
+        for callbacks in ([], [watch]):
+            case = case_of(name)
+            if steps == 1:
+                fit(case)
+            fit(case, *callbacks)
+            ends.append(state(case.model))
+        assert any("state of their own" in note for note in watch.notes) == is_noted
+        if not is_noted:
+            assert_same_bits(*ends)
+
+
+@pytest.mark.slow
 def test_a_probe_that_fails_does_not_stop_a_training(monkeypatch):
     from dlhw.watch.probe import Prober
 
