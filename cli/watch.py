@@ -28,7 +28,7 @@ def watch(folder: Folder, json: Json = False) -> None:
     """
     from dlhw.runs.run import load
     from dlhw.storage import files
-    from dlhw.watch import page
+    from dlhw.watch.display import page
 
     runs = {path: load(path) for path in _watched(folder)}
     if json:
@@ -65,7 +65,7 @@ def _watched(folder: Path) -> list[Path]:
 def _print(path: Path, findings: tuple[Diagnosis, ...], *, whole: bool) -> None:
     """Print the findings of a training; whole: with what to do about them, not in one line."""
     from cli import console
-    from dlhw.watch import live, page
+    from dlhw.watch.display import live, page
 
     out = console.stdout()
     if not whole:

@@ -38,6 +38,7 @@ def test_the_commands_run(inside, tmp_path, monkeypatch):
     for place in ("artifacts", "artifacts/kept"):
         shutil.copytree(stored, tmp_path / place / "simulate" / "default")
     a_model_of_ones_own(tmp_path)
+    a_training_of_ones_own(tmp_path)
     assert len(COMMANDS) >= 8
     for line in COMMANDS:
         words = shlex.split(line)[1:]
@@ -80,6 +81,18 @@ def a_model_of_ones_own(folder):
     np.savez(folder / "my-data.npz", x=np.ones((4, 3), "f"), y=np.ones((4, 1), "f"))
 
 
+def a_training_of_ones_own(folder):
+    import keras
+    import numpy as np
+
+    from dlhw import Watch
+
+    x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    model.fit(x, np.sin(3 * x), epochs=40, batch_size=16, verbose=0, callbacks=[Watch(folder / "runs" / "mine")])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
 def test_the_python_runs(code, tmp_path, monkeypatch, capsys):
@@ -89,6 +102,9 @@ def test_the_python_runs(code, tmp_path, monkeypatch, capsys):
     names: dict = {}
     exec(compile(code, "README.md", "exec"), names)
     assert capsys.readouterr().out  # every block prints what it found
+    if "watch" in names:
+        assert names["watch"].findings[0].code == "gradient-vanishes"
+        assert (tmp_path / "runs" / "mine" / "gradient-norm.png").is_file()
     if "model" in names:
         return
     if "run" in names:

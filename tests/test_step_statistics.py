@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import dlhw
+from dlhw._tf.step_statistics import Gradient, as_gradient, gradient_statistics
 from dlhw.seeds import Stream, generator
 from dlhw.training import Trainer
 
@@ -73,7 +74,8 @@ def test_the_same_numbers_as_in_fit():
     model.fit(X, Y, batch_size=40, epochs=5, shuffle=False, verbose=0, callbacks=[watch])
     trainer = Trainer(net(), batch_size=40, optimizer=keras.optimizers.Adam(0.01), loss=LOSS, record="all")
     statistics = trainer.fit((X, Y), (X, Y), epochs=5).statistics
-    assert statistics.layers == watch.result.layers
+    assert statistics.layers == ("net/hidden", "net/out")
+    assert watch.result.layers == ("hidden", "out")
     for name in ("gradient_norm", "applied_norm", "update_norm", "weight_norm", "zero_share", "nonfinite_share"):
         np.testing.assert_allclose(getattr(watch.result, name), getattr(statistics, name), rtol=2e-4, err_msg=name)
 
@@ -86,3 +88,39 @@ def test_recording_changes_no_weight():
         weights.append(model.get_weights())
     for a, b in zip(*weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1.0, 1e18, 1e25])
+@pytest.mark.parametrize("xla", [False, True])
+def test_norms_of_gradients_that_vanish_or_explode(scale, xla):
+    """Squares of the entries leave the range of float32, their norm does not."""
+    a = (RNG.normal(size=(3, 4)) * scale).astype(np.float32)
+    b = np.ones(5, np.float32)
+    b[0] = 0
+
+    def statistics(a, b):
+        return gradient_statistics([Gradient(a, 12), None, Gradient(b, 5)], tf.float32)
+
+    norms, nonzero, nonfinite = tf.function(statistics, jit_compile=xla)(tf.constant(a), tf.constant(b))
+    np.testing.assert_allclose(norms, [np.linalg.norm(a.astype(np.float64)), 0, 2], rtol=1e-6)
+    np.testing.assert_array_equal(nonzero, [12, 0, 4])
+    np.testing.assert_array_equal(nonfinite, [0, 0, 0])
+
+
+def test_entries_that_are_not_finite_are_counted():
+    a = tf.constant([[np.nan, np.inf, 0.0], [1.0, -np.inf, 2.0]])
+    norms, nonzero, nonfinite = gradient_statistics([Gradient(a, 6), Gradient(tf.ones([2]), 2)], tf.float32)
+    assert not np.isfinite(norms[0])
+    np.testing.assert_allclose(norms[1], np.sqrt(2), rtol=1e-6)
+    np.testing.assert_array_equal(nonzero, [5, 2])
+    np.testing.assert_array_equal(nonfinite, [3, 0])
+
+
+def test_rows_of_an_embedding_that_occur_twice_add_up():
+    slices = tf.IndexedSlices(tf.constant([[1.0, 2.0], [3.0, -2.0], [0.0, 5.0]]), tf.constant([4, 4, 1]), (7, 2))
+    for static in (False, True):
+        gradient = as_gradient(slices, (7, 2), tf.float32, static=static)
+        norms, nonzero, _ = gradient_statistics([gradient], tf.float32)
+        np.testing.assert_allclose(norms, [np.sqrt(16 + 25)], rtol=1e-6)
+        assert gradient.size == 14
+        np.testing.assert_array_equal(nonzero, [2])

@@ -17,6 +17,10 @@ STATISTICS = ("raw", "applied", "update", "weight", "zeros", "nonfinite")
 """The parts of a row in their order, one number of every variable each: four norms, and two numbers of entries."""
 
 
+SMALL = 1e-28
+"""Sums of squares below this are added again in float64."""
+
+
 @dataclass(frozen=True)
 class Gradient:
     """A gradient as a tensor of its nonzero part, and the number of entries of the whole."""
@@ -53,49 +57,40 @@ def squared_norms(tensors: Sequence[Tensor | None], dtype: tf.DType) -> Tensor:
     return 2.0 * tf.stack([tf.zeros([], dtype) if t is None else tf.nn.l2_loss(t) for t in tensors])
 
 
-def nonzero_count(tensor: Tensor) -> Tensor:
-    """Return the number of entries that are not zero, in the dtype of the tensor."""
-    return tf.reduce_sum(tf.cast(tf.cast(tensor, tf.bool), tensor.dtype))
+def gradient_statistics(gradients: Sequence[Gradient | None], dtype: tf.DType) -> tuple[Tensor, Tensor, Tensor]:
+    """Return of every gradient its norm, its entries that are not zero, and its entries that are not finite, (n,) each.
 
-
-def gradient_norms(
-    gradients: Sequence[Gradient | None], dtype: tf.DType, *, exact_counts: bool = True
-) -> tuple[Tensor, Tensor]:
-    """Return the norm of every gradient, and its number of entries that are not finite, (n,) both.
-
-    The squares are added in `dtype`, and again in float64 where their sum is not finite: an entry that is not finite is
-    told apart from a sum that is too large.
-
-    Args:
-        gradients: of the variables.
-        dtype: of the numbers.
-        exact_counts: False saves the branch: where a norm is not finite, the number of entries is nan, not known.
+    The squares are added in `dtype`, and again in float64 where a sum is not finite or so small that squares of entries
+    may have become 0: gradients that vanish or explode are what one looks for.
     """
-    zero = tf.zeros([], dtype)
-    squares = squared_norms([None if g is None else g.values for g in gradients], dtype)
-    if not exact_counts:
-        norms = tf.sqrt(squares)
-        return norms, norms - norms  # 0, or nan
+    values = [None if g is None else g.values for g in gradients]
+    squares = squared_norms(values, dtype)
+    sums = tf.stack(
+        [s for s, v in zip(tf.unstack(squares), values, strict=True) if v is not None] or [tf.ones([], dtype)]
+    )
 
-    def exact() -> tuple[Tensor, Tensor]:
-        wide = [None if g is None else tf.cast(g.values, tf.float64) for g in gradients]
-        norms = [zero if g is None else tf.cast(tf.norm(g), dtype) for g in wide]
-        finite = [zero if g is None else tf.cast(tf.math.is_finite(g.values), dtype) for g in gradients]
-        counts = [
-            zero if g is None else tf.cast(tf.size(f), dtype) - tf.reduce_sum(f)
-            for g, f in zip(gradients, finite, strict=True)
-        ]
-        return tf.stack(norms), tf.stack(counts)
+    def usual() -> tuple[Tensor, Tensor, Tensor]:
+        # The squares of signs are ones: fewer passes over the entries than by comparing and counting.
+        nonzero = squared_norms([None if v is None else tf.sign(v) for v in values], dtype)
+        return tf.sqrt(squares), nonzero, tf.zeros_like(squares)
 
-    is_finite = tf.math.is_finite(tf.reduce_sum(squares))
-    return tf.cond(is_finite, lambda: (tf.sqrt(squares), tf.zeros_like(squares)), exact)
+    def exact() -> tuple[Tensor, Tensor, Tensor]:
+        columns = [_exact(v, dtype) for v in values]
+        norms, nonzero, nonfinite = (tf.stack(column) for column in zip(*columns, strict=True))
+        return norms, nonzero, nonfinite
+
+    is_usual = tf.logical_and(tf.reduce_min(sums) > SMALL, tf.math.is_finite(tf.reduce_max(sums)))
+    return tf.cond(is_usual, usual, exact)
 
 
-def zero_counts(gradients: Sequence[Gradient | None], sizes: Sequence[int], dtype: tf.DType) -> Tensor:
-    """Return the number of entries of every gradient that are zero, (n,); all of one that is None."""
-    zero = tf.zeros([], dtype)
-    nonzero = tf.stack([zero if g is None else nonzero_count(g.values) for g in gradients])
-    return tf.constant(list(sizes), dtype) - nonzero
+def _exact(values: Tensor | None, dtype: tf.DType) -> tuple[Tensor, Tensor, Tensor]:
+    """Return norm, nonzero entries and entries that are not finite, whatever the entries are."""
+    if values is None:
+        return (tf.zeros([], dtype),) * 3
+    norm = tf.cast(tf.norm(tf.cast(values, tf.float64)), dtype)
+    nonzero = tf.reduce_sum(tf.cast(tf.not_equal(values, 0), dtype))
+    finite = tf.reduce_sum(tf.cast(tf.math.is_finite(values), dtype))
+    return norm, nonzero, tf.cast(tf.size(values), dtype) - finite
 
 
 def change_norms(before: Tensors, after: Tensors, dtype: tf.DType) -> tuple[Tensor, Tensor]:
@@ -126,15 +121,19 @@ def of_update(
         scale: factor of the loss, which the norms of gradients do not contain.
         detailed: False leaves out what takes several passes over the weights: it is nan.
     """
-    norms, nonfinite = gradient_norms(gradients, dtype, exact_counts=detailed)
+    if detailed:
+        norms, nonzero, nonfinite = gradient_statistics(gradients, dtype)
+        changes, weights = change_norms(before, after, dtype)
+        zeros = tf.constant(list(sizes), dtype) - nonzero
+    else:
+        squares = squared_norms([None if g is None else g.values for g in gradients], dtype)
+        is_known = squares > tf.constant([-1.0 if g is None else SMALL for g in gradients], dtype)
+        norms = tf.sqrt(tf.where(is_known, squares, np.nan))
+        nonfinite = squares - squares  # 0; nan, which is not known, where the norm is not finite
+        changes = weights = zeros = tf.constant(np.nan, dtype, [len(sizes)])
     if scale is not None:
         norms = norms / tf.cast(scale, dtype)
-    known = {"raw": norms, "nonfinite": nonfinite}
-    if not detailed:
-        unknown = tf.constant(np.nan, dtype, [len(sizes)])
-        return known | {"update": unknown, "weight": unknown, "zeros": unknown}
-    changes, weights = change_norms(before, after, dtype)
-    return known | {"update": changes, "weight": weights, "zeros": zero_counts(gradients, sizes, dtype)}
+    return {"raw": norms, "update": changes, "weight": weights, "zeros": zeros, "nonfinite": nonfinite}
 
 
 def as_columns(statistics: Mapping[str, Tensor]) -> Tensor:

@@ -13,9 +13,9 @@ from dlhw.errors import require
 from dlhw.runs import store
 from dlhw.watch import saving
 from dlhw.watch.diagnosis import Diagnosis
-from dlhw.watch.events import Events
+from dlhw.watch.display.events import Events
+from dlhw.watch.display.live import Display
 from dlhw.watch.findings import diagnose
-from dlhw.watch.live import Display
 from dlhw.watch.saver import Saver
 from dlhw.watch.session import Options, Session
 from dlhw.watch.spec import MEASURES, Result, Settings
@@ -119,7 +119,14 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         return () if self.session is None else diagnose(self.settings, self.result)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Install the hooks; refuse a probe or a folder that does not fit, before the first step."""
+        """Install the hooks; refuse a probe or a folder that does not fit, before the first step.
+
+        Args:
+            logs: of Keras; not used.
+
+        Raises:
+            UserError: for a probe that does not fit the model, and a folder that holds another run.
+        """
         options = Options(self.probe, self.functions, self.steps_per_read, self.update_every)
         session = self.session
         if session is None or session.model is not self.model:
@@ -130,12 +137,22 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         session.begin()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Start the clock."""
+        """Start the clock of an epoch.
+
+        Args:
+            epoch: of Keras; not used.
+            logs: of Keras; not used.
+        """
         if self.session is not None:
             self.session.begin_epoch()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Read the steps, measure the probe where it is due, show and store."""
+        """Read the steps, measure the probe where it is due, show and store.
+
+        Args:
+            epoch: of Keras; not used, since a second `fit` begins at 0 again and the record goes on.
+            logs: what Keras reports of the epoch, stored as it is.
+        """
         session = self.session
         if session is None:
             return
@@ -145,7 +162,11 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self._publish(session)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Measure the probe at the end, remove the hooks and store everything."""
+        """Measure the probe at the end, remove the hooks and store everything.
+
+        Args:
+            logs: of Keras; not used.
+        """
         session = self.session
         if session is None:
             return

@@ -22,3 +22,4 @@ class Diagnosis(Finding):
     evidence: Mapping[str, float] = field(default_factory=dict)  # the numbers that the rule compared
     remedy: str = ""  # what to change, one sentence
     source: str = ""  # paper, book or page of the documentation behind the rule
+    place: str = ""  # data, loss, optimizer, batch, dropout, generalization; "": the layer, or not known

@@ -11,11 +11,11 @@ from typing import NoReturn
 from dlhw.errors import UserError
 from dlhw.present.section import Section
 from dlhw.runs.context import Context
-from dlhw.watch.curves import series
-from dlhw.watch.figures import CAPTIONS, figures
-from dlhw.watch.interactive import interactive
+from dlhw.watch.display.curves import series
+from dlhw.watch.display.figures import CAPTIONS, figures
+from dlhw.watch.display.interactive import interactive
+from dlhw.watch.display.summary import summary
 from dlhw.watch.spec import Result, Settings
-from dlhw.watch.summary import summary
 
 __all__ = [
     "SECTION",

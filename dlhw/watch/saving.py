@@ -14,13 +14,12 @@ from dlhw.runs import store
 from dlhw.runs.provenance import versions
 from dlhw.runs.record_file import as_record, holds_run, read_record
 from dlhw.runs.run import Run
+from dlhw.watch.display.page import PAGE, WAIT
+from dlhw.watch.display.summary import numbers
 from dlhw.watch.spec import Result, Settings
-from dlhw.watch.summary import numbers
 
-NAME, PAGE = "watch", "watch"
-"""Of the experiment, and of the page in its run folder."""
-WAIT = 10.0
-"""Seconds to wait for a process that reads or draws the run."""
+NAME = "watch"
+"""Of the experiment."""
 _MARK = "device:"
 
 

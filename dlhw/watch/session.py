@@ -10,15 +10,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlhw.watch import facts
-from dlhw.watch.edges import edge
-from dlhw.watch.guard import Guard
-from dlhw.watch.optimizers import described, optimizers_of
-from dlhw.watch.probe import Prober, ProbeRow, nonfinite_layer
-from dlhw.watch.recording import OptimizerRows, joined
+from dlhw.watch.names import without_prefix
+from dlhw.watch.probes import facts
+from dlhw.watch.probes.edges import edge
+from dlhw.watch.probes.probe import Prober, ProbeRow, nonfinite_layer
 from dlhw.watch.spec import Result, Settings
-from dlhw.watch.step import Step
-from dlhw.watch.tap import OptimizerTap
+from dlhw.watch.steps.guard import Guard
+from dlhw.watch.steps.optimizers import described, optimizers_of
+from dlhw.watch.steps.recording import OptimizerRows, joined
+from dlhw.watch.steps.step import Step
+from dlhw.watch.steps.tap import OptimizerTap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Session:
         self.facts = facts.of_model(model, options.probe)
         self.settings = dataclasses.replace(
             settings,
-            model=f"{type(model).__name__} {model.name}",
+            model=f"{model.name} ({type(model).__name__})",
             parameters=int(sum(np.prod(v.shape) for v in model.trainable_variables)),
             optimizer=", ".join(described(o) for _, o in optimizers_of(model)),
             loss=self.facts.loss,
@@ -121,7 +122,7 @@ class Session:
     def _begin_another(self, force: bool = False) -> None:
         """Stand in for `make_train_function`, with which every training begins.
 
-        A callback that raises ends a training without a word to the others; the hooks are removed here at the latest.
+        A callback that raises ends a training without a word to the others, so hooks are removed here at the latest.
         """
         self.interrupt()
         self.model.make_train_function(force=force)
@@ -191,7 +192,7 @@ class Session:
         records = [r for r in self.rows.values() if r.updates]
         names = tuple(dict.fromkeys(name for logs in self.history for name in logs))
         history = np.array([[logs.get(name, np.nan) for name in names] for logs in self.history])
-        return Result(
+        result = Result(
             **joined(records),  # type: ignore[arg-type]
             epoch_step=np.array(self.epoch_step, dtype=np.int64),
             history_names=names,
@@ -203,6 +204,7 @@ class Session:
             seconds=self.seconds,
             ended=self.ended,
         )
+        return without_prefix(result, f"{self.model.name}/")
 
     def _probed(self) -> dict[str, Any]:
         """Return the fields of the result that hold probes."""

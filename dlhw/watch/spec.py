@@ -75,6 +75,7 @@ class Facts:
     penalty: float = float("nan")  # sum of the losses of regularizers before training
     input_nonfinite: float = float("nan")  # share of entries that are not finite; low to std are of the others
     target_nonfinite: float = float("nan")
+    weighted: str = ""  # yes, no: whether examples have weights of their own, or of their class
     target_distinct: int = 0  # values among the targets of the first batch; 0: not known
     target_one_hot: str = ""  # yes: rows of zeros and a single one; no
 

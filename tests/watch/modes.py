@@ -152,8 +152,8 @@ def fit(case: Case, *callbacks: Any, epochs: int = EPOCHS, **more: Any) -> Any:
         return case.model.fit(endless, steps_per_epoch=len(batches), **named)
     if case.feed == "sequence":
         return case.model.fit(Batches(case), **named)
-    targets = case.y
+    targets = keras.tree.map_structure(lambda a: a, case.y)
     if isinstance(targets, list) and targets[-1] is None:
-        targets = [targets[0], np.zeros((len(targets[0]), 2), np.float32)]
+        targets = [*targets[:1], np.zeros((len(targets[0]), 2), np.float32)]
     named |= {"sample_weight": case.sample_weight, "class_weight": case.class_weight, "batch_size": BATCH}
     return case.model.fit(case.x, targets, **named)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import dlhw  # noqa: F401  (sets KERAS_BACKEND)
-from dlhw.watch.edges import edge
+from dlhw.watch.probes.edges import edge
 
 import keras  # isort: skip
 

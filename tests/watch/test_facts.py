@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 import dlhw  # noqa: F401  (sets KERAS_BACKEND)
-from dlhw.watch import facts
-from dlhw.watch.probe import Prober
+from dlhw.watch.probes import facts
+from dlhw.watch.probes.probe import Prober
 
 import keras  # isort: skip
 

@@ -325,7 +325,7 @@ def test_draws_that_a_step_compiled_anew_begins_again(steps):
 
 @pytest.mark.slow
 def test_a_probe_that_fails_does_not_stop_a_training(monkeypatch):
-    from dlhw.watch.probe import Prober
+    from dlhw.watch.probes.probe import Prober
 
     def broken(self):
         raise MemoryError("broken")
@@ -442,8 +442,8 @@ def test_an_optimizer_of_the_users_whose_apply_differs():
 @pytest.mark.slow
 def test_hooks_that_fail_do_not_stop_a_training(monkeypatch):
     """Every part that looks at a step fails; what the training does is unchanged, and is named."""
-    from dlhw.watch import first_batch
-    from dlhw.watch.tap import OptimizerTap
+    from dlhw.watch.steps import first_batch
+    from dlhw.watch.steps.tap import OptimizerTap
 
     plain = case_of()
     history = fit(plain).history

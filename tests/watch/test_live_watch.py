@@ -14,8 +14,8 @@ import types
 import pytest
 
 from dlhw.errors import DlhwWarning
-from dlhw.watch import live
 from dlhw.watch.diagnosis import Diagnosis
+from dlhw.watch.display import live
 from tests.watch.synthetic import training
 
 FIRST = Diagnosis("vanishing-gradient", "The gradient\nvanishes.", "severe", "dense", 3)

@@ -18,7 +18,7 @@ import tensorflow as tf
 import dlhw  # noqa: F401  (sets KERAS_BACKEND)
 from dlhw import measure
 from dlhw.errors import UserError
-from dlhw.watch.probe import Prober, nonfinite_layer
+from dlhw.watch.probes.probe import Prober, nonfinite_layer
 from dlhw.watch.spec import MEASURES
 
 import keras  # isort: skip
@@ -418,7 +418,7 @@ REPLICAS = """
 import dlhw, keras, numpy as np, tensorflow as tf
 devices = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
-from dlhw.watch.probe import Prober
+from dlhw.watch.probes.probe import Prober
 from dlhw.watch.spec import MEASURES
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(64, 5)).astype("f"), rng.integers(0, 3, 64)

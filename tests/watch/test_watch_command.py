@@ -15,8 +15,10 @@ import re
 import pytest
 
 import dlhw as library
-from dlhw.watch import page, saving
+from dlhw.watch import saving
 from dlhw.watch.diagnosis import Diagnosis
+from dlhw.watch.display import page
+from tests.test_page_in_browser import CHROMIUM, in_browser
 from tests.watch.synthetic import ENVIRONMENT, training
 
 SEVERE = Diagnosis(
@@ -38,7 +40,7 @@ def findings(monkeypatch):
     """Put findings in place of those of the rules: findings(SEVERE, NOTE)."""
 
     def put(*diagnoses):
-        monkeypatch.setattr("dlhw.watch.summary.diagnose", lambda settings, result: diagnoses)
+        monkeypatch.setattr("dlhw.watch.display.summary.diagnose", lambda settings, result: diagnoses)
 
     put()
     return put
@@ -241,3 +243,24 @@ def test_names_of_a_user_are_text(tmp_path):
     text = page.html(library.load(path))
     assert name not in text
     assert "<script>alert" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_charts_of_the_page_read_the_recorded_norms(path, findings, tmp_path):
+    findings(SEVERE)
+    text = page.html(library.load(path))
+    script = """
+    const f = figure("curves", 0), before = read(f);
+    move(f, 7);
+    return { first: all("main section")[0].id, before, after: read(f) };
+    """
+    value = in_browser(text, script, tmp_path)
+    assert value["first"] == "findings"
+    norms = training()[1].gradient_norm
+    for step, reading in ((399, value["before"]), (7, value["after"])):
+        assert reading["value"] == str(step)
+        shown = {row[0]: float(row[1]) for row in reading["rows"]}
+        assert shown == {
+            name: pytest.approx(norms[step, k], rel=1e-3) for k, name in enumerate(("dense", "dense_1", "dense_2"))
+        }

@@ -13,11 +13,12 @@ import pytest
 import dlhw
 from dlhw.errors import UserError
 from dlhw.present import render, style
-from dlhw.watch import curves, saving
-from dlhw.watch.figures import CAPTIONS, figures
-from dlhw.watch.interactive import interactive
+from dlhw.watch import saving
+from dlhw.watch.display import curves
+from dlhw.watch.display.figures import CAPTIONS, figures
+from dlhw.watch.display.interactive import interactive
+from dlhw.watch.display.summary import numbers, summary
 from dlhw.watch.spec import Settings
-from dlhw.watch.summary import numbers, summary
 from tests.watch.synthetic import ENVIRONMENT, training
 
 

@@ -11,8 +11,8 @@ from dlhw.watch.findings.progress import progress
 from dlhw.watch.findings.recorded import one_median
 from dlhw.watch.spec import Result, Settings
 
-NOISY = 100.0
-"""Noise scale over batch size at which the mean gradient is a hundredth of the variance of a batch's."""
+NOISY = 1000.0
+"""Noise scale over batch size: a thousand steps average the noise out. Below it, small batches save examples."""
 TINY = 2
 """Batches of one or two examples."""
 
@@ -33,6 +33,7 @@ def noise_scale(settings: Settings, result: Result) -> list[Diagnosis]:
             "noise-scale",
             text,
             severity="warning" if harms else "note",
+            place="batch",
             evidence={"noise_scale": noise, "batch": batch, "ratio": float(np.divide(noise, batch))},
             remedy="A larger batch takes longer steps in the same direction; otherwise lower the rate towards the end.",
             source=sources.MCCANDLISH,

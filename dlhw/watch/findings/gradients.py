@@ -12,7 +12,7 @@ from dlhw.present.numbers import format_number
 from dlhw.watch.diagnosis import Diagnosis, Severity
 from dlhw.watch.findings import sources
 from dlhw.watch.findings.progress import Progress, progress
-from dlhw.watch.findings.recorded import listed, median, not_finite, one_median, weighted
+from dlhw.watch.findings.recorded import listed, losses_not_finite, median, one_median, weighted
 from dlhw.watch.spec import Array, Flags, Result, Settings
 
 VANISHED = 1e-3
@@ -35,18 +35,17 @@ def gradient_vanishes(settings: Settings, result: Result) -> list[Diagnosis]:
     small = [k for k in range(largest) if 0 < sizes[k] < VANISHED * sizes[largest]]
     if not small or small[0] != 0:
         return []
-    layer, reference = use[small[-1]], use[largest]
-    share = sizes[0] / sizes[largest]
+    since, share = use[small[-1]], float(sizes[0] / sizes[largest])
     text = (
-        f"The gradient vanishes towards the input, from layer {layer} on: in {use[0]} it is {format_number(share)} of "
-        f"that in {reference}."
+        f"The gradient vanishes towards the input: in layer {use[0]} it is {format_number(share)} of that in "
+        f"{use[largest]}, and less than a thousandth of it from {since} on."
     )
     return [
         Diagnosis(
             "gradient-vanishes",
             text,
             severity=_severity(progress(result)),
-            layer=layer,
+            layer=use[0],
             step=int(result.step[0]),
             evidence={f"gradient {name}": float(size) for name, size in zip(use, sizes, strict=True)},
             remedy="Use relu with He initialization, batch normalization or skip connections, or fewer layers.",
@@ -68,9 +67,9 @@ def gradient_explodes(settings: Settings, result: Result) -> list[Diagnosis]:
             f"The gradient explodes towards the input: in layer {use[0]} it is {format_number(growth)} times that in "
             f"{use[-1]}."
         )
-        return [_explosion(result, text, layer, 0, {"ratio": float(growth)}, _severity(state))]
-    whole = np.sqrt(np.nansum(np.square(result.gradient_norm, dtype=np.float64), axis=1))
-    valid = np.isfinite(whole) & ~not_finite(result)
+        return [_explosion(result, text, layer, 0, {"ratio": float(growth)}, _severity(state), "")]
+    whole = np.sqrt(np.nansum(np.square(result.gradient_norm, dtype=float), axis=1))
+    valid = np.isfinite(whole) & ~losses_not_finite(result)
     if valid.sum() < FEW_LAYERS or not state.rose:
         return []
     first = one_median(whole[valid][: max(1, int(valid.sum()) // 10)])
@@ -82,7 +81,11 @@ def gradient_explodes(settings: Settings, result: Result) -> list[Diagnosis]:
         f"The gradient explodes: its norm grows from {format_number(first)} to {format_number(float(whole[peak]))} at "
         f"batch {int(result.step[peak]):,}, most in layer {layer}, while the loss rises."
     )
-    return [_explosion(result, text, layer, peak, {"first": first, "largest": float(whole[peak])}, _severity(state))]
+    return [
+        _explosion(
+            result, text, layer, peak, {"first": first, "largest": float(whole[peak])}, _severity(state), "optimizer"
+        )
+    ]
 
 
 def no_gradient(settings: Settings, result: Result) -> list[Diagnosis]:
@@ -90,7 +93,7 @@ def no_gradient(settings: Settings, result: Result) -> list[Diagnosis]:
     if not len(result.step):
         return []
     known = np.isfinite(result.zero_share)
-    none = np.logical_and(known.any(axis=0), np.logical_or(~known, result.zero_share >= 1).all(axis=0))
+    none = np.asarray(known.any(axis=0) & (~known | (result.zero_share >= 1)).all(axis=0), bool)
     names = [name for name, flag in zip(result.layers, none, strict=True) if flag]
     if not names:
         return []
@@ -133,13 +136,14 @@ def _severity(state: Progress) -> Severity:
 
 
 def _explosion(
-    result: Result, text: str, layer: str, row: int, evidence: dict[str, float], severity: Severity
+    result: Result, text: str, layer: str, row: int, evidence: dict[str, float], severity: Severity, where: str
 ) -> Diagnosis:
     return Diagnosis(
         "gradient-explodes",
         text,
         severity=severity,
         layer=layer,
+        place=where,
         step=int(result.step[row]),
         evidence=evidence,
         remedy="Clip the gradient (`clipnorm=1`), lower the learning rate, and use He or Glorot initialization.",

@@ -15,6 +15,8 @@ from dlhw.watch.spec import Facts, Result, Settings
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
 KNOWN = ("linear", "relu", "tanh", "elu", "selu", "softplus", "softsign", "leaky_relu", "gelu", "silu", "exponential")
 """Activations whose values leave 0 to 1. Others, of the user's, may be probabilities."""
+BINARY_LABELS, MANY_LABELS = 2, 20
+"""Distinct whole numbers between which targets may be class labels."""
 UNDONE = 0.98
 """A loss below this share of the lowest that two softmaxes allow shows that Keras undid one of them."""
 
@@ -22,7 +24,7 @@ UNDONE = 0.98
 def output_and_loss(settings: Settings, result: Result) -> list[Diagnosis]:
     """Outputs, loss and labels of a classifier that do not fit each other: at most one finding, the worst."""
     facts = result.facts
-    for check in (_one_softmax, _logits, _labels, _binary_labels, _several_binary, _exclusive, _squared, _twice):
+    for check in CHECKS:
         finding = check(facts, result)
         if finding is not None:
             return [finding]
@@ -34,6 +36,7 @@ def _diagnosis(facts: Facts, text: str, remedy: str, severity: Severity = "sever
         "output-and-loss",
         text,
         severity=severity,
+        place="loss",
         layer=facts.output_layer,
         evidence={"outputs": float(classes(facts)), **evidence},
         remedy=remedy,
@@ -121,6 +124,20 @@ def _several_binary(facts: Facts, result: Result) -> Diagnosis | None:
     return _diagnosis(facts, text, remedy, "warning")
 
 
+def _several_labels(facts: Facts, result: Result) -> Diagnosis | None:
+    """A softmax on examples with several labels, or with none."""
+    flags = facts.target_integer == "yes" and facts.target_low == 0 and facts.target_high == 1
+    if facts.output_activation != "softmax" or not flags or facts.target_one_hot != "no" or classes(facts) < 2:
+        return None
+    if len(facts.target_shape) != len(facts.output_shape) or facts.target_shape[-1] != classes(facts):
+        return None
+    text = (
+        f"Examples of the first batch have several labels, or none, but a softmax over {classes(facts)} units gives "
+        "probabilities that add up to 1."
+    )
+    return _diagnosis(facts, text, "Give the output sigmoids, with the loss `binary_crossentropy`.", "warning")
+
+
 def _exclusive(facts: Facts, result: Result) -> Diagnosis | None:
     """A sigmoid for every one of several exclusive classes."""
     if facts.loss not in (*CATEGORICAL, *SPARSE) or facts.output_activation not in ("sigmoid", "hard_sigmoid"):
@@ -136,7 +153,8 @@ def _squared(facts: Facts, result: Result) -> Diagnosis | None:
     """An error of numbers on class labels."""
     if facts.loss not in REGRESSION or facts.target_integer != "yes":
         return None
-    labels = facts.target_one_hot == "yes" or (0 < facts.target_distinct <= 2 and facts.target_low == 0)
+    binary = classes(facts) == 1 and facts.target_low == 0 and 0 < facts.target_distinct <= 2
+    labels = facts.target_one_hot == "yes" or binary
     if facts.output_activation not in ("softmax", "sigmoid") or not labels or facts.target_high > 1:
         return None
     text = (
@@ -145,6 +163,20 @@ def _squared(facts: Facts, result: Result) -> Diagnosis | None:
     )
     form = "binary_crossentropy" if facts.output_activation == "sigmoid" else "categorical_crossentropy"
     return _diagnosis(facts, text, f"Use `{form}`.", "warning")
+
+
+def _labels_as_numbers(facts: Facts, result: Result) -> Diagnosis | None:
+    """Class labels as the targets of one number, which the author judges by an accuracy."""
+    if facts.loss not in REGRESSION or classes(facts) != 1 or facts.target_integer != "yes":
+        return None
+    judged_by = [name for name in result.history_names if name.endswith(("accuracy", "acc"))]
+    if not judged_by or not BINARY_LABELS < facts.target_distinct <= MANY_LABELS:
+        return None
+    text = (
+        f"The loss {facts.loss} takes the labels {facts.target_low:.0f} to {facts.target_high:.0f} as amounts, but "
+        f"they are judged by {judged_by[0]}, as classes: it asks whether one number is above 0.5."
+    )
+    return _diagnosis(facts, text, "Use one softmax unit a class and `sparse_categorical_crossentropy`.", "warning")
 
 
 def _twice(facts: Facts, result: Result) -> Diagnosis | None:
@@ -158,8 +190,9 @@ def _twice(facts: Facts, result: Result) -> Diagnosis | None:
     text = f"The output has the activation {facts.output_activation}, but the loss {facts.loss} has from_logits=True"
     remedy = "Remove the activation of the output, or `from_logits=True`."
     if undone:
-        text += f"; losses below {format_number(lowest)} show that Keras took the values before the activation."
-        return _diagnosis(facts, text, remedy, "note", lowest_possible=lowest, lowest=float(losses.min()))
+        text += f"; losses below {format_number(lowest)} show that Keras took the values before the "
+        text += "activation, which it does inside of a model only."
+        return _diagnosis(facts, text, remedy, "warning", lowest_possible=lowest, lowest=float(losses.min()))
     text += f": it is applied twice, so the loss cannot fall below {format_number(lowest)}."
     return _diagnosis(facts, text, remedy, "warning", lowest_possible=lowest)
 
@@ -170,3 +203,10 @@ def _floor(facts: Facts) -> float:
         ones = facts.probe_label_shares[1] if len(facts.probe_label_shares) == 2 else 1.0
         return ones * math.log1p(math.exp(-1)) + (1 - ones) * math.log(2)
     return math.log1p((max(classes(facts), 2) - 1) * math.exp(-1))
+
+
+CHECKS = (
+    *(_one_softmax, _logits, _labels, _binary_labels, _several_labels),
+    *(_several_binary, _exclusive, _squared, _labels_as_numbers, _twice),
+)
+"""In the order of what they ruin."""

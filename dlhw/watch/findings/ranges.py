@@ -7,6 +7,7 @@ import math
 from dlhw.present.numbers import format_number
 from dlhw.watch.diagnosis import Diagnosis, Severity
 from dlhw.watch.findings import sources
+from dlhw.watch.findings.progress import progress
 from dlhw.watch.findings.recorded import CLASSIFICATION, REGRESSION
 from dlhw.watch.spec import Facts, Result, Settings
 
@@ -28,6 +29,9 @@ MARGIN = 0.02
 """Share of the range of the targets that may lie outside: the open ends of sigmoid and tanh, and rounding."""
 FAR = 3.0
 """Targets so many times as large as the largest output: most of them cannot be reached."""
+
+LEARNS = 0.5
+"""Share of the loss that a broadcast loss cannot remove: its best output is the mean of the targets."""
 
 
 def targets_out_of_reach(settings: Settings, result: Result) -> list[Diagnosis]:
@@ -52,6 +56,7 @@ def targets_out_of_reach(settings: Settings, result: Result) -> list[Diagnosis]:
             "output-and-loss",
             text,
             severity=severity,
+            place="loss",
             layer=facts.output_layer,
             evidence={
                 "target_low": facts.target_low,
@@ -77,6 +82,9 @@ def broadcast_targets(settings: Settings, result: Result) -> list[Diagnosis]:
         f"The targets have the shape {_shown(facts.target_shape)} and the outputs {_shown(facts.output_shape)}: they "
         "are broadcast, so every output is compared with targets of other examples or positions."
     )
+    severity: Severity = "severe"
+    if facts.loss not in REGRESSION:  # a loss of the user's may reshape its targets
+        severity = "note" if progress(result).learned > LEARNS else "warning"
     if len(facts.output_shape) > len(facts.target_shape) and facts.output_shape[1:-1]:
         remedy = "Return only the last position of a sequence (`return_sequences=False`), or give targets for all."
     else:
@@ -85,7 +93,8 @@ def broadcast_targets(settings: Settings, result: Result) -> list[Diagnosis]:
         Diagnosis(
             "broadcast-targets",
             text,
-            severity="severe",
+            severity=severity,
+            place="loss",
             layer=facts.output_layer,
             evidence={"output_axes": float(len(facts.output_shape)), "target_axes": float(len(facts.target_shape))},
             remedy=remedy,
@@ -111,7 +120,7 @@ def _can_broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     length = max(len(a), len(b))
     first, second = ((1,) * (length - len(x)) + x for x in (a, b))
     different = [(m, n) for m, n in zip(first, second, strict=True) if m != n]
-    return all(1 in pair or -1 in pair for pair in different)
+    return all(1 in pair for pair in different)
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -24,23 +24,25 @@ ROSE = 1.02
 
 
 def rate_above_edge(settings: Settings, result: Result) -> list[Diagnosis]:
-    """A sharpness above the edge, and a loss that rose and stayed up."""
+    """A sharpness above the edge, and a loss that rose and stayed up, or never fell below chance."""
     state = progress(result)
     over = ratio(result.sharpness, result.edge)
     known = np.flatnonzero(np.isfinite(over))
     if not known.size:
         return []
     above = known[over[known] > ABOVE]
-    up = not state.finite or state.end > ROSE * state.start
+    up = not state.finite or state.nothing or state.end > ROSE * state.start
     # one probe suffices at the start: a training that went over the edge may end in a flat place, or without numbers
     if not above.size or not up or (len(above) < 2 and above[0] != 0):
         return []
     first = int(above[0])
-    ended = f"{format_number(state.start)} to {format_number(state.end)}" if state.finite else "beyond all numbers"
+    went = (
+        f"went from {format_number(state.start)} to {format_number(state.end)}" if state.finite else "became infinite"
+    )
     text = (
         f"The learning rate is above the edge of stability: at epoch {int(result.probe_epoch[first])} the sharpness is "
         f"{format_number(float(result.sharpness[first]))}, {format_number(float(over[first]))} times 2 / eta, and the "
-        f"loss rose {'from ' if state.finite else ''}{ended}."
+        f"loss {went}."
     )
     rate = _rate(result)
     lower = f" to at most {format_number(rate / float(over[first]))}" if np.isfinite(rate) else ""
@@ -49,6 +51,7 @@ def rate_above_edge(settings: Settings, result: Result) -> list[Diagnosis]:
             "rate-above-edge",
             text,
             severity="severe",
+            place="optimizer",
             step=int(result.probe_step[first]),
             evidence={
                 "sharpness": float(result.sharpness[first]),
@@ -80,6 +83,7 @@ def rate_below_edge(settings: Settings, result: Result) -> list[Diagnosis]:
             "rate-below-edge",
             text,
             severity="warning",
+            place="optimizer",
             evidence={"largest_ratio": float(under.max()), "start": state.start, "end": state.end},
             remedy="Raise the learning rate tenfold, as long as the loss goes on to fall.",
             source=sources.LEWKOWYCZ,

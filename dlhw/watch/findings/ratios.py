@@ -14,48 +14,69 @@ from dlhw.watch.spec import Array, Result, Settings
 USUAL = 1e-3
 """Karpathy's rule of thumb for update norm over weight norm."""
 HIGH = 0.1
-"""A hundred times that: ten steps replace the weights. Adam at its default rate starts at 0.02 in a layer of 500."""
+"""A hundred times that, as the median of a training: ten steps replace the weights."""
+AT_ONCE = 0.2
+"""The same in the first steps, after which too high a rate may have blown up the weights or killed the units, so that
+the ratio is small. Adam at its default rate starts at 0.02 in a layer of 500 units, at ten times that rate at 0.2."""
 LOW = 1e-5
 """A hundredth of it: a hundred thousand steps in one direction change the weights by their own size."""
+SLOW = 2e-4
+"""A fifth of it, in a training whose loss still falls evenly when it ends."""
+FIRST = 5
+"""The first steps."""
 SETTLED = 0.1
-"""The first tenth of the steps is not counted: warm-up, and biases that leave 0."""
+"""The first tenth of the steps is not counted in a median: warm-up, and biases that leave 0."""
 
 
 def update_ratio_high(settings: Settings, result: Result) -> list[Diagnosis]:
     """A layer whose weights are replaced within a few steps."""
-    ratios = _by_layer(result)
-    if not np.isfinite(ratios).any() or np.nanmax(ratios) <= HIGH:
+    later, first = typical_ratios(result), _first_ratios(result)
+    over = np.fmax(later / HIGH, first / AT_ONCE)
+    if not np.isfinite(over).any() or np.nanmax(over) <= 1:
         return []
-    index = int(np.nanargmax(ratios))
+    index = int(np.nanargmax(over))
+    persistent = later[index] > HIGH
+    ratio = float(later[index] if persistent else first[index])
     state = progress(result)
-    severity: Severity = "severe" if state.nothing or not state.finite else "warning" if state.little else "note"
+    severity: Severity = "severe" if state.nothing or not state.finite else "warning" if state.partly else "note"
     layer = result.layers[index]
+    when = "(median over the steps)" if persistent else f"in the first {FIRST} steps"
     text = (
-        f"An update changes the weights of layer {layer} by {format_number(100 * float(ratios[index]))} % of their "
-        f"norm (median over the steps), where {100 * USUAL:.1g} % is usual."
+        f"An update changes the weights of layer {layer} by {format_number(100 * ratio)} % of their norm {when}, where "
+        f"{100 * USUAL:.1g} % is usual."
     )
+    ratios = later if persistent else first
     return [_finding("update-ratio-high", text, severity, layer, ratios, result, "Lower the learning rate tenfold.")]
 
 
 def update_ratio_low(settings: Settings, result: Result) -> list[Diagnosis]:
     """Updates that are too short in all layers, in a training that learned little."""
-    ratios = _by_layer(result)
-    if not np.isfinite(ratios).any() or np.nanmax(ratios) >= LOW:
+    ratios = typical_ratios(result)
+    if not np.isfinite(ratios).any():
         return []
-    state = progress(result)
-    index = int(np.nanargmax(ratios))
+    highest, state = float(np.nanmax(ratios)), progress(result)
+    slow = highest < SLOW and state.little and state.falling
+    if highest >= LOW and not slow:
+        return []
     text = (
-        f"An update changes the weights by no more than {format_number(100 * float(ratios[index]))} % of their norm in "
-        f"any layer (median over the steps), where {100 * USUAL:.1g} % is usual."
+        f"An update changes the weights by no more than {format_number(100 * highest)} % of their norm in any layer "
+        f"(median over the steps), where {100 * USUAL:.1g} % is usual{', and the loss falls slowly' if slow else ''}."
     )
     severity: Severity = "warning" if state.little else "note"
     return [_finding("update-ratio-low", text, severity, "", ratios, result, "Raise the learning rate tenfold.")]
 
 
-def _by_layer(result: Result) -> Array:
+def typical_ratios(result: Result) -> Array:
     """Return the median ratio of every layer; nan for those that only normalize, and where weights are all zero."""
     begin = int(SETTLED * len(result.step))
     return np.where(weighted(result), median(update_ratios(result)[begin:]), np.nan)
+
+
+def _first_ratios(result: Result) -> Array:
+    """Return the median ratio of every layer in the first steps that updated it."""
+    ratios = update_ratios(result)
+    ratios = ratios[np.isfinite(ratios).any(axis=1)]
+    return np.where(weighted(result), median(ratios[:FIRST]), np.nan)
 
 
 def _finding(
@@ -63,5 +84,12 @@ def _finding(
 ) -> Diagnosis:
     evidence = {f"ratio {name}": float(r) for name, r in zip(result.layers, ratios, strict=True) if np.isfinite(r)}
     return Diagnosis(
-        code, text, severity=severity, layer=layer, evidence=evidence, remedy=remedy, source=sources.CS231N
+        code,
+        text,
+        severity=severity,
+        layer=layer,
+        place="optimizer",
+        evidence=evidence,
+        remedy=remedy,
+        source=sources.CS231N,
     )

@@ -10,12 +10,20 @@ CATEGORICAL = ("categorical_crossentropy", "categorical_focal_crossentropy")
 SPARSE = ("sparse_categorical_crossentropy",)
 BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
 SQUARED = ("mean_squared_error", "mse")
-ABSOLUTE = ("mean_absolute_error", "mae", "huber", "log_cosh", "logcosh")
+MEAN_ABSOLUTE = ("mean_absolute_error", "mae")
+ABSOLUTE = (*MEAN_ABSOLUTE, "huber", "log_cosh", "logcosh")
 RELATIVE = ("mean_absolute_percentage_error", "mape", "mean_squared_logarithmic_error", "msle")
 REGRESSION = (*SQUARED, *ABSOLUTE, *RELATIVE)
 """Losses of numbers, which subtract the targets from the outputs entry by entry."""
 CLASSIFICATION = (*CATEGORICAL, *SPARSE, *BINARY)
 
+KERAS_LOSSES = (
+    *CLASSIFICATION,
+    *REGRESSION,
+    *("poisson", "kl_divergence", "hinge", "squared_hinge", "categorical_hinge", "cosine_similarity", "dice"),
+    *("tversky", "ctc", "circle", "categorical_generalized_cross_entropy"),
+)
+"""Losses of Keras, which guard against log and division by 0."""
 NORMALIZING = (
     "BatchNormalization",
     "LayerNormalization",
@@ -61,7 +69,7 @@ def weighted(result: Result) -> Flags:
     return np.array([kind not in NORMALIZING for kind in kinds], bool)
 
 
-def not_finite(result: Result) -> Flags:
+def losses_not_finite(result: Result) -> Flags:
     """Whether the loss of a step is not finite, (S,). A loss of nan throughout is not known: gradients decide."""
     bad = np.any(np.nan_to_num(result.nonfinite_share) > 0, axis=1)
     if not np.isfinite(result.loss).any():
@@ -69,6 +77,22 @@ def not_finite(result: Result) -> Flags:
     if len(result.optimizers) > 1:
         return np.isinf(result.loss) | (np.isnan(result.loss) & bad)
     return ~np.isfinite(result.loss)
+
+
+def updates_not_finite(result: Result) -> Flags:
+    """Whether gradients that are not finite were applied, (S,). Loss scaling skips such steps on purpose."""
+    return np.asarray(np.any(np.nan_to_num(result.nonfinite_share) > 0, axis=1) & result.updated, bool)
+
+
+def bare(name: str) -> str:
+    """Return the name of a layer without those of the models that it is in."""
+    return name.rpartition("/")[-1]
+
+
+def hidden(result: Result) -> Flags:
+    """Whether a layer with an activation is not the output, (U,)."""
+    output = bare(result.facts.output_layer)
+    return np.array([bare(name) != output for name in result.unit_layers], bool)
 
 
 def place(step: int) -> str:

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from dlhw.watch.diagnosis import SEVERITIES, Diagnosis
-from dlhw.watch.findings import batches, curves, finite, gradients, learning, outputs, ranges, rates, ratios, scales
+from dlhw.watch.findings import (
+    batches,
+    curves,
+    finite,
+    gradients,
+    learning,
+    outputs,
+    ranges,
+    rates,
+    ratios,
+    scales,
+    starts,
+)
 from dlhw.watch.findings import units as activations
 from dlhw.watch.spec import Result, Settings
 
 Judgement = Callable[[Settings, Result], list[Diagnosis]]
 
 RULES: tuple[Judgement, ...] = (
-    finite.loss_not_finite,
     outputs.output_and_loss,
     ranges.targets_out_of_reach,
     ranges.broadcast_targets,
-    learning.constant_weights,
+    starts.constant_weights,
     scales.inputs_unscaled,
     scales.targets_unscaled,
     scales.probe_differs,
-    learning.dropout_extreme,
+    starts.dropout_extreme,
     rates.rate_above_edge,
+    finite.loss_not_finite,
     activations.dead_units,
     activations.saturated_units,
     gradients.gradient_vanishes,
@@ -47,7 +60,10 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "constant-weights": SYMPTOMS,
     "loss-not-finite": (*SYMPTOMS, "targets-unscaled", "noise-scale"),
     "rate-above-edge": ("update-ratio-high", "gradient-explodes", "nothing-learned", "dead-units", "saturated-units"),
-    "inputs-unscaled": ("saturated-units", "gradient-explodes"),
+    "inputs-unscaled": ("saturated-units", "gradient-explodes", "nothing-learned", "dead-units"),
+    "targets-unscaled": ("gradient-explodes", "nothing-learned"),
+    "probe-differs": ("overfitting", "nothing-learned"),
+    "dropout-extreme": ("nothing-learned",),
     "dead-units": ("no-gradient", "gradient-vanishes", "nothing-learned", "update-ratio-low", "rate-below-edge"),
     "saturated-units": ("gradient-vanishes", "nothing-learned"),
     "gradient-vanishes": ("nothing-learned", "update-ratio-low", "rate-below-edge"),
@@ -57,7 +73,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "rate-below-edge": ("nothing-learned",),
     "update-ratio-high": ("nothing-learned",),
 }
-"""Findings that follow from another. A finding is dropped only for one that is at least as severe."""
+"""Findings that follow from another. A note explains notes only."""
 
 
 def diagnose(settings: Settings, result: Result) -> tuple[Diagnosis, ...]:
@@ -75,10 +91,17 @@ def diagnose(settings: Settings, result: Result) -> tuple[Diagnosis, ...]:
     """
     everything = [finding for judge in RULES for finding in judge(settings, result)]
     causes = [finding for finding in everything if not any(_explains(cause, finding) for cause in everything)]
-    return tuple(sorted(causes, key=lambda finding: SEVERITIES.index(finding.severity)))
+    raised = [_raised(finding, everything) for finding in causes]
+    return tuple(sorted(raised, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
 def _explains(cause: Diagnosis, finding: Diagnosis) -> bool:
-    """Whether a finding follows from another one that is at least as severe."""
-    severe_enough = SEVERITIES.index(cause.severity) <= SEVERITIES.index(finding.severity)
-    return severe_enough and finding.code in EXPLAINS.get(cause.code, ())
+    """Whether a finding follows from another one, which is no note unless both are."""
+    strong = cause.severity != "note" or finding.severity == "note"
+    return strong and finding.code in EXPLAINS.get(cause.code, ())
+
+
+def _raised(cause: Diagnosis, everything: list[Diagnosis]) -> Diagnosis:
+    """Return a cause as severe as the worst that follows from it: a training cannot work if nothing is learned."""
+    worst = min((f.severity for f in everything if _explains(cause, f)), key=SEVERITIES.index, default=cause.severity)
+    return replace(cause, severity=min(cause.severity, worst, key=SEVERITIES.index))

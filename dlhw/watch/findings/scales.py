@@ -13,7 +13,7 @@ from dlhw.watch.spec import Facts, Result, Settings
 
 LARGE_INPUT = 10.0
 """Root mean square of inputs; standardized ones have 1, and initializers assume that (Glorot, He)."""
-SMALL_INPUT = 0.005
+SMALL_INPUT = 0.002
 """Such as pixels that were divided by 255 twice: 0.3 / 255 = 0.001. Sparse inputs, such as word counts, lie above."""
 LARGE_TARGET = 100.0
 """Largest target, at which gradients of a squared error are a hundred times those of unit targets."""
@@ -34,7 +34,9 @@ def inputs_unscaled(settings: Settings, result: Result) -> list[Diagnosis]:
     size = math.hypot(facts.input_mean, facts.input_std)
     if math.isnan(size) or any(kind in SCALING for kind in facts.first_layers):
         return []
-    if SMALL_INPUT <= size <= LARGE_INPUT or facts.input_std == 0:
+    if facts.input_std == 0 and facts.input_nonfinite == 0:
+        return [_constant(facts)]
+    if SMALL_INPUT <= size <= LARGE_INPUT:
         return []
     large = size > LARGE_INPUT
     text = (
@@ -48,11 +50,24 @@ def inputs_unscaled(settings: Settings, result: Result) -> list[Diagnosis]:
             "inputs-unscaled",
             text,
             severity="warning",
+            place="data",
             evidence=_evidence(facts, "input"),
             remedy="Standardize every feature by the training set (a Normalization layer), or divide pixels by 255.",
             source=sources.LECUN,
         )
     ]
+
+
+def _constant(facts: Facts) -> Diagnosis:
+    return Diagnosis(
+        "inputs-unscaled",
+        f"All inputs of the first batch have the value {format_number(facts.input_mean)}: they say nothing.",
+        severity="severe",
+        place="data",
+        evidence=_evidence(facts, "input"),
+        remedy="Look at the inputs as they enter `fit`: a division of whole numbers, or a file that was not read.",
+        source=sources.SANITY,
+    )
 
 
 def targets_unscaled(settings: Settings, result: Result) -> list[Diagnosis]:
@@ -71,6 +86,7 @@ def targets_unscaled(settings: Settings, result: Result) -> list[Diagnosis]:
             "targets-unscaled",
             text,
             severity="warning" if state.little or math.isnan(state.learned) else "note",
+            place="data",
             layer=facts.output_layer,
             evidence={"target_low": facts.target_low, "target_high": facts.target_high},
             remedy="Standardize the targets by the training set, and scale predictions back.",
@@ -99,6 +115,7 @@ def probe_differs(settings: Settings, result: Result) -> list[Diagnosis]:
             "probe-differs",
             text,
             severity="warning",
+            place="data",
             evidence={**_evidence(facts, "input"), **_evidence(facts, "probe")},
             remedy="Apply the preparation of the training inputs, with its constants, to all other inputs.",
             source=sources.SANITY,

@@ -7,6 +7,7 @@ import numpy as np
 from dlhw.watch.diagnosis import Diagnosis, Severity
 from dlhw.watch.findings import sources
 from dlhw.watch.findings.progress import progress
+from dlhw.watch.findings.recorded import hidden
 from dlhw.watch.spec import Array, Result, Settings
 
 ALL_DEAD = 0.99
@@ -22,11 +23,11 @@ def dead_units(settings: Settings, result: Result) -> list[Diagnosis]:
     index, share, probe = _worst(result, result.dead_share)
     if index < 0 or share < MANY_DEAD:
         return []
-    little = progress(result).little
+    state = progress(result)
     severity: Severity = "note"
     if share >= ALL_DEAD:
-        severity = "severe" if little else "warning"
-    elif little:
+        severity = "severe" if state.little else "warning"
+    elif state.partly:
         severity = "warning"
     layer, count = result.unit_layers[index], int(result.unit_counts[index])
     began = float(result.dead_share[0, index])
@@ -35,14 +36,19 @@ def dead_units(settings: Settings, result: Result) -> list[Diagnosis]:
         f"{int(result.probe_epoch[probe])}: 0 on every example of the probe, so they get no gradient."
     )
     remedy = "Lower the learning rate and scale the inputs; leaky_relu, elu or gelu cannot die."
+    place = "optimizer"
     if began >= MANY_DEAD:
+        place = ""
         remedy = "They are dead from the start: check initializers, biases and the scale of the inputs."
-    return [_finding("dead-units", text, severity, result, index, probe, {"dead": share, "at_start": began}, remedy)]
+    return [
+        _finding("dead-units", text, severity, result, index, probe, {"dead": share, "at_start": began}, remedy, place)
+    ]
 
 
 def saturated_units(settings: Settings, result: Result) -> list[Diagnosis]:
     """Outputs of sigmoid, tanh and their like in the flat parts of the function."""
-    index, share, probe = _worst(result, result.saturated_share)
+    # a classifier that is sure of its outputs saturates them
+    index, share, probe = _worst(result, np.where(hidden(result), result.saturated_share, np.nan))
     if index < 0 or share < SATURATED:
         return []
     began = float(result.saturated_share[0, index])
@@ -54,7 +60,7 @@ def saturated_units(settings: Settings, result: Result) -> list[Diagnosis]:
     )
     remedy = "Scale the inputs and use Glorot initialization." if began >= SATURATED else "Lower the learning rate."
     evidence = {"saturated": share, "at_start": began}
-    return [_finding("saturated-units", text, severity, result, index, probe, evidence, f"{remedy} Or use relu.")]
+    return [_finding("saturated-units", text, severity, result, index, probe, evidence, f"{remedy} Or use relu.", "")]
 
 
 def _worst(result: Result, shares: Array) -> tuple[int, float, int]:
@@ -76,12 +82,14 @@ def _finding(
     probe: int,
     evidence: dict[str, float],
     remedy: str,
+    place: str,
 ) -> Diagnosis:
     return Diagnosis(
         code,
         text,
         severity=severity,
         layer=result.unit_layers[index],
+        place=place,
         step=int(result.probe_step[probe]),
         evidence=evidence,
         remedy=remedy,
