@@ -26,7 +26,7 @@ lowest:
 	$(VENV)-lowest/bin/pip install --quiet -r $(VENV)-lowest/lowest.txt "pytest>=8.3" "pytest-xdist>=3.6" \
 	  "tensorboard>=2.20" -e .
 	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile -m "not slow"
-	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile tests/zoo
+	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile tests/zoo tests/watch
 
 bench: $(VENV)/tested
 	$(BIN)/pip install --quiet -e ".[bench]"

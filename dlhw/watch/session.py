@@ -114,6 +114,8 @@ class Session:
                 functions.append(model.train_function)
             self._compiled = before, *functions
         _, full, light = self._compiled
+        was_trained = any(int(tap.inner.iterations.numpy()) for tap in self.taps)
+        self.step.is_another_program = was_trained or self.options.update_every > 1
         self.guard = Guard(self.step, full, light, self.options.update_every, before, rows, self.read, self.interrupt)
         model.train_function = self.guard
         model.__dict__["make_train_function"] = self._begin_another

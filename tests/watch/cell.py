@@ -11,7 +11,7 @@ import pytest
 import dlhw
 from tests.watch import kinds, oracle
 from tests.watch.kinds import EPOCHS, Case
-from tests.watch.modes import MODES, REFUSED, fit, made, parts, rule_of
+from tests.watch.modes import MODES, NOT_REPEATABLE, REFUSED, fit, made, parts, rule_of
 
 import keras  # isort: skip
 
@@ -74,10 +74,11 @@ def check(name: str, mode_name: str) -> Any:
                 fit(case, *callbacks)
         return watch
     history = fit(case, watch).history
-    without, plain_history = plain(name, mode_name)
-    assert_same_bits(state(case.model), without)
-    assert history.keys() == plain_history.keys()
-    np.testing.assert_equal(history, plain_history)
+    if (name, mode_name) not in NOT_REPEATABLE:
+        without, plain_history = plain(name, mode_name)
+        assert_same_bits(state(case.model), without)
+        assert history.keys() == plain_history.keys()
+        np.testing.assert_equal(history, plain_history)
     if not case.random:
         compare(watch.result, expected(name, shared_oracle(mode_name)), case, name)
     assert len(watch.result.step) == EPOCHS * len(parts(case)) * case.rules

@@ -75,6 +75,8 @@ FURTHER = {
 MODES = MAIN | FURTHER
 REFUSED = {("embedding", mode) for mode, value in MODES.items() if "loss_scale_factor" in value.options}
 """Cells that Keras itself cannot train: it divides slices by a number."""
+NOT_REPEATABLE = {("train_step that draws noise", "jit")}
+"""Cells that differ from run to run, since the compiler knows no seed of TensorFlow's own random operations."""
 RATE = 0.01
 
 

@@ -8,6 +8,7 @@ tolerance is that of another order of additions, since `fit` computes the same s
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,6 @@ import dlhw  # noqa: F401  (sets KERAS_BACKEND)
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
-import itertools
 
 SCALE = 2.0**15  # of a new LossScaleOptimizer
 NORMS = ("gradient_norm", "applied_norm", "update_norm", "weight_norm")

@@ -36,7 +36,7 @@ def traces(model):
     ("name", "mode"),
     [
         ("functional", "graph"),
-        ("mixed_float16", "graph"),
+        pytest.param("mixed_float16", "graph", marks=pytest.mark.slow),
         pytest.param("GAN with two optimizers", "graph", marks=pytest.mark.slow),
         pytest.param("functional", "clipnorm", marks=pytest.mark.slow),
         pytest.param("functional", "eager", marks=pytest.mark.slow),
@@ -54,6 +54,7 @@ def test_nothing_stays_on_model_and_optimizer(name, mode):
     assert left[0] == left[1]
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_that_of_a_training_without(tmp_path):
     trained = []
     for k, callbacks in enumerate(([], [dlhw.Watch()])):
@@ -107,6 +108,7 @@ class Stops(keras.callbacks.Callback):
 ERRORS = [KeyboardInterrupt(), ValueError("by a callback")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ERRORS, ids=["KeyboardInterrupt", "ValueError"])
 @pytest.mark.parametrize("method", ["on_train_batch_begin", "on_train_batch_end", "on_epoch_end"])
 def test_a_training_that_a_callback_ends_by_an_exception(method, error):
@@ -149,6 +151,7 @@ def test_an_error_in_the_data():
     fit(case)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_data_that_end_early():
     case, watch = case_of(), dlhw.Watch()
@@ -157,6 +160,7 @@ def test_data_that_end_early():
     np.testing.assert_array_equal(watch.result.step, np.arange(len(watch.result.step)))
 
 
+@pytest.mark.slow
 def test_beside_other_callbacks(tmp_path):
     def others(folder):
         cb = keras.callbacks
@@ -187,6 +191,7 @@ def test_beside_other_callbacks(tmp_path):
     assert set(watch.result.history_names) >= {"loss", "val_loss"}
 
 
+@pytest.mark.slow
 def test_a_schedule_of_the_learning_rate():
     case, watch = case_of(), dlhw.Watch()
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([2, 5], [0.1, 0.01, 0.001])
@@ -195,7 +200,8 @@ def test_a_schedule_of_the_learning_rate():
     np.testing.assert_allclose(watch.result.learning_rate, [0.1] * 3 + [0.01] * 3 + [0.001] * 2, rtol=1e-6)
 
 
-@pytest.mark.parametrize("mode", ["graph", pytest.param("jit", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["graph", "jit"])
 def test_steps_that_loss_scaling_skips(mode):
     """Batch 2 overflows in float16: it is recorded, and no update was made."""
 
@@ -230,6 +236,7 @@ def rows(result, keep):
     return dataclasses.replace(result, **{name: getattr(result, name)[keep] for name in names})
 
 
+@pytest.mark.slow
 def test_values_that_are_not_finite_are_recorded_as_they_are():
     case, watch = case_of("train_step with compute_loss"), dlhw.Watch()
     case.x[8:16] = np.nan
@@ -251,6 +258,7 @@ def test_a_large_gradient_is_not_taken_for_infinite():
     np.testing.assert_array_equal(watch.result.nonfinite_share, [[0.0]])
 
 
+@pytest.mark.slow
 def test_nothing_is_drawn_from_any_generator():
     """Shuffled data, dropout without a seed, and what the user draws after training."""
     drawn = []
@@ -266,6 +274,7 @@ def test_nothing_is_drawn_from_any_generator():
     assert drawn[0][1] == drawn[1][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "every"), [("graph", 1), ("graph", 3), ("steps_per_execution", 2)])
 def test_how_often_rows_are_read_changes_nothing(mode, every):
     """More steps than the ring of rows holds."""
@@ -297,6 +306,24 @@ def test_details_of_every_other_step(mode):
         np.testing.assert_allclose(getattr(watch.result, name), getattr(whole.result, name), rtol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [1, 2], ids=["in a second training", "by two programs in turn"])
+def test_draws_that_a_step_compiled_anew_begins_again(steps):
+    """TensorFlow's own random operations hold their state where nobody else can reach it; this is a note."""
+    for name, is_noted in (("train_step that draws noise", True), ("seeded layers that draw", False)):
+        ends, watch = [], dlhw.Watch(update_every=steps)
+        for callbacks in ([], [watch]):
+            case = case_of(name)
+            if steps == 1:
+                fit(case)
+            fit(case, *callbacks)
+            ends.append(state(case.model))
+        assert any("state of their own" in note for note in watch.notes) == is_noted
+        if not is_noted:
+            assert_same_bits(*ends)
+
+
+@pytest.mark.slow
 def test_a_probe_that_fails_does_not_stop_a_training(monkeypatch):
     from dlhw.watch.probes.probe import Prober
 
@@ -334,6 +361,7 @@ def test_probes_change_nothing(name):
     assert watch.result.probe_loss[0] == pytest.approx(start, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_with_nothing_to_train():
     ends = []
     for callbacks in ([], [dlhw.Watch(probe=(floats(4)[:1], labels()[:1]))]):
@@ -397,6 +425,7 @@ class Odd(keras.optimizers.SGD):
         super().apply([2.0 * g for g in grads], trainable_variables)
 
 
+@pytest.mark.slow
 def test_an_optimizer_of_the_users_whose_apply_differs():
     """The raw gradient is what `apply` was given."""
     ends, watch = [], dlhw.Watch()
@@ -410,6 +439,7 @@ def test_an_optimizer_of_the_users_whose_apply_differs():
     np.testing.assert_allclose(moved, 2 * watch.result.gradient_norm, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_hooks_that_fail_do_not_stop_a_training(monkeypatch):
     """Every part that looks at a step fails; what the training does is unchanged, and is named."""
     from dlhw.watch.steps import first_batch

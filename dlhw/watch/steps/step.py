@@ -17,6 +17,10 @@ from dlhw._tf.types import Tensor
 from dlhw.watch.steps import first_batch
 from dlhw.watch.steps.ring import first_replica, local_variable, read
 
+STATEFUL = {"RandomStandardNormal", "RandomUniform", "RandomUniformInt", "TruncatedNormal", "RandomShuffle"}
+STATEFUL |= {"Multinomial", "RandomGamma", "RandomPoissonV2", "ParameterizedTruncatedNormal"}
+"""Operations that hold the state of their draws themselves, not in a variable; compiled anew, they begin again."""
+
 
 class _Now(threading.local):
     """What is known of the step that is being traced or run; every replica has a thread of its own."""
@@ -47,6 +51,7 @@ class Step:
         with self.strategy.scope():
             self.batches = local_variable(np.int64(0))
             self.first = local_variable(np.full(len(first_batch.NAMES), np.nan, np.float32))
+        self.is_another_program = False  # than the one which would have run without the callback
         self._hooked: list[str] = []
 
     def install(self) -> None:
@@ -80,6 +85,7 @@ class Step:
 
     def _end(self) -> None:
         try:
+            self._note_draws()
             if self.detailed:
                 self._note_first_batch()
             tf.raw_ops.AssignVariableOp(resource=self.batches.handle, value=self.batch() + 1)
@@ -115,6 +121,17 @@ class Step:
         """Store the shapes of one target and one output, where a model has one."""
         if hasattr(y, "shape") and hasattr(y_pred, "shape"):
             self.target_shape, self.output_shape = (_shape(a) for a in (y, y_pred))
+
+    def _note_draws(self) -> None:
+        """Name random draws that differ from those without the callback."""
+        if not self.is_another_program or tf.executing_eagerly():
+            return
+        types = {operation.type for operation in tf.compat.v1.get_default_graph().get_operations()} & STATEFUL
+        if types:
+            self.note(
+                f"The training step draws random numbers by operations with a state of their own ({min(types)}), so "
+                "they are not those without the callback. `keras.random` with a seed generator has no such state."
+            )
 
     def _note_first_batch(self) -> None:
         """Store what the inputs and targets of the first batch are."""

@@ -19,6 +19,7 @@ from dlhw._tf import step_statistics as statistics
 from dlhw._tf.step_statistics import STATISTICS, Gradient
 from dlhw._tf.types import Tensor
 from dlhw.training.step_rows import ABSENT
+from dlhw.watch.steps.accumulation import accumulated_norms
 from dlhw.watch.steps.ring import Ring, local_variable, read
 from dlhw.watch.steps.step import Step
 
@@ -78,6 +79,11 @@ class OptimizerTap:
         names = ("clipnorm", "global_clipnorm", "clipvalue", "gradient_accumulation_steps")
         return any(getattr(self.inner, name, None) for name in names)
 
+    @property
+    def _applied_ahead(self) -> bool:
+        """Whether the gradient that is applied is computed here, not read where Keras computes it."""
+        return self.step.jit_compile and bool(getattr(self.inner, "gradient_accumulation_steps", None))
+
     def install(self) -> None:
         """Replace `apply` on the instance."""
         original = self.optimizer.apply
@@ -94,7 +100,7 @@ class OptimizerTap:
                 self._guarded(self._after, gradients, *state)
 
         self._replace(self.optimizer, "apply", apply)
-        if self._applies_another:
+        if self._applies_another and not self._applied_ahead:
             update_step = self.inner.update_step
 
             def tapped(gradient: Tensor, variable: tf.Variable, *arguments: Any) -> Any:
@@ -133,8 +139,12 @@ class OptimizerTap:
         iterations = tf.convert_to_tensor(self.optimizer.iterations) + 0
         rate = tf.convert_to_tensor(self.optimizer.learning_rate) + 0.0
         if self.applied is not None:
-            zeros = tf.zeros(self.applied.shape, self.applied.dtype)
-            tf.raw_ops.AssignVariableOp(resource=self.applied.handle, value=zeros)
+            norms = tf.zeros(self.applied.shape, self.applied.dtype)
+            if self._applied_ahead:
+                at = self._positions([v for g, v in zip(gradients, variables, strict=True) if g is not None])
+                due = accumulated_norms(self.inner, gradients, variables, scale, self.dtype)
+                norms = tf.tensor_scatter_nd_update(norms, [[k] for k in at], due)
+            tf.raw_ops.AssignVariableOp(resource=self.applied.handle, value=norms)
         return list(variables), tensors, values, scale, iterations, rate
 
     def _loss_scale(self) -> Tensor | None:
@@ -182,7 +192,8 @@ class OptimizerTap:
         if self.applied is not None:
             columns["applied"] = tf.gather(read(self.applied), at)
         else:
-            columns["applied"] = tf.where(updated, columns["raw"], tf.zeros_like(columns["raw"]))
+            columns["applied"] = columns["raw"]
+        columns["applied"] = tf.where(updated, columns["applied"], tf.zeros_like(columns["raw"]))
         table = statistics.as_columns(columns)
         if at != list(range(len(self.variables))):
             # Of variables that take no part, the last statistic is ABSENT.
