@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import require, warn
 from dlhw.watch import saving
 from dlhw.watch.diagnosis import Diagnosis
 from dlhw.watch.display.events import Events
@@ -197,4 +197,6 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
                 with self.storing.timed():
                     saving.save(self.folder, session.settings, result, session.environment(), figures=final)
         except Exception as error:
-            session.note(f"The training could not be stored or shown ({type(error).__name__}: {error}).")
+            sentence = f"The training could not be stored or shown ({type(error).__name__}: {error})."
+            session.note(sentence)
+            warn(sentence)

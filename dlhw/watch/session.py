@@ -212,10 +212,10 @@ class Session:
     def environment(self) -> dict[str, Any]:
         """Return versions, devices and how long the training took, with its probes."""
         strategy = self.step.strategy
-        devices = getattr(strategy.extended, "worker_devices", ())
         seconds = self.seconds + sum(row.seconds for *_, row in self.probes)
-        several = strategy.num_replicas_in_sync > 1
-        return saving.environment(seconds, devices if several else (), "mirrored" if several else "none")
+        if strategy.num_replicas_in_sync == 1:
+            return saving.environment(seconds)
+        return saving.environment(seconds, strategy.extended.worker_devices, "mirrored")
 
     def _probed(self) -> dict[str, Any]:
         """Return the fields of the result that hold probes."""

@@ -66,6 +66,8 @@ class Display:
             if final or (finding.severity == "severe" and finding.code not in self.shown):
                 self.shown.add(finding.code)
                 self.write(so_far + line(finding))
+        for note in result.notes if final else ():
+            self.write(f"not recorded: {note}")
 
     def _show(self, text: str) -> None:
         output = importlib.import_module("IPython.display")
