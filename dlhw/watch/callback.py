@@ -15,6 +15,7 @@ from dlhw.watch.diagnosis import Diagnosis
 from dlhw.watch.display.events import Events
 from dlhw.watch.display.live import Display
 from dlhw.watch.findings import diagnose
+from dlhw.watch.names import named_functions
 from dlhw.watch.pace import Pace
 from dlhw.watch.session import Options, Session
 from dlhw.watch.spec import MEASURES, Result, Settings
@@ -75,10 +76,10 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             UserError: for an unknown measure, numbers that are not positive, and a folder that cannot be used.
         """
         super().__init__()
-        require(steps_per_read >= 1, f"`steps_per_read` {steps_per_read} must be positive")
-        require(update_every >= 1, f"`update_every` {update_every} must be positive")
-        if not isinstance(functions, Mapping):
-            functions = {getattr(f, "__name__", f"function {k}"): f for k, f in enumerate(functions, start=1)}
+        for name, value in (("steps_per_read", steps_per_read), ("update_every", update_every), ("every", every)):
+            is_valid = isinstance(value, int) and value >= (name != "every")
+            require(is_valid, f"`{name}` {value!r} must be a whole number, at least {int(name != 'every')}")
+        functions = named_functions(functions)
         names = tuple(functions)
         is_pair = probe is None or (isinstance(probe, (tuple, list)) and len(probe) == 2)
         require(is_pair, f"`probe` is a {type(probe).__name__}; give a pair (x, y) of arrays")
@@ -135,6 +136,10 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             session = Session(self.model, self.given, options)
             if self.folder is not None:
                 saving.check_folder(self.folder, session.settings, self.overwrite)
+            session.on_interrupt = self._store_interrupted
+            self.display = Display(self.display.live)
+            if self.events is not None:
+                self.events = Events(self.events.folder)
         self.session = session
         session.begin()
 
@@ -176,6 +181,16 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         session.measure_probe()
         session.end()
         self._publish(session, final=True)
+
+    def _store_interrupted(self) -> None:
+        """Store what was recorded of a training that ended by an exception, without figures."""
+        session = self.session
+        if self.folder is None or session is None:
+            return
+        try:
+            saving.save(self.folder, session.settings, session.result(), session.environment())
+        except Exception as error:
+            session.note(f"The training could not be stored ({type(error).__name__}: {error}).")
 
     def _is_due(self, epoch: int) -> bool:
         """Return whether the probe is measured after so many epochs."""

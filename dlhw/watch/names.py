@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dlhw.errors import require
 from dlhw.watch.spec import Result
 
 if TYPE_CHECKING:
@@ -20,6 +21,26 @@ def described_model(model: keras.Model) -> str:
     """
     name, kind = re.sub(r"_\d+$", "", model.name), type(model).__name__
     return kind if name.replace("_", "").lower() == kind.lower() else f"{name} ({kind})"
+
+
+def named_functions(functions: object) -> dict[str, Callable[..., float]]:
+    """Return functions of a user by name.
+
+    Args:
+        functions: a dict, a sequence of functions that have names of their own, or one function.
+
+    Raises:
+        UserError: for what is no function, and for two of one name.
+    """
+    if not isinstance(functions, Mapping):
+        every = [functions] if callable(functions) else list(functions or ())  # type: ignore[call-overload]
+        names = [getattr(f, "__name__", f"function {k}") for k, f in enumerate(every, start=1)]
+        repeated = next((name for name in names if names.count(name) > 1), "")
+        require(not repeated, f"`functions`: two are called {repeated}; give a dict with their names")
+        functions = dict(zip(names, every, strict=True))
+    for name, function in functions.items():
+        require(callable(function), f"`functions`: {name} is {function!r}, no function (model, probe) -> number")
+    return dict(functions)
 
 
 def without_prefix(result: Result, prefix: str) -> Result:

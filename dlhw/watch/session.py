@@ -10,13 +10,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlhw._tf.inputs import first_line
 from dlhw.watch import saving
 from dlhw.watch.names import described_model, without_prefix
 from dlhw.watch.probes import facts
-from dlhw.watch.probes.edges import edge
-from dlhw.watch.probes.probe import Prober, ProbeRow, nonfinite_layer
+from dlhw.watch.probes.probe import Prober
+from dlhw.watch.probes.series import ProbeSeries
 from dlhw.watch.spec import Result, Settings
 from dlhw.watch.steps.guard import Guard
+from dlhw.watch.steps.hooks import Hooks
 from dlhw.watch.steps.optimizers import described, optimizers_of
 from dlhw.watch.steps.recording import OptimizerRows, joined
 from dlhw.watch.steps.step import Step
@@ -51,27 +53,34 @@ class Session:
         x, y = options.probe if options.probe is not None else (None, None)
         self.prober = Prober(model, x, y, settings.measures, options.functions, self.note)
         self.prober.check()
-        self.facts = facts.of_model(model, options.probe)
+        self.settings = settings
+        self._describe()
+        self.step = Step(model, self.note)
+        self.taps: list[OptimizerTap] = []
+        self.rows: dict[int, OptimizerRows] = {}  # by the position of their tap
+        self.epoch_step: list[int] = []
+        self.history: list[dict[str, float]] = []
+        self.probes = ProbeSeries(model, self.prober, self.note)
+        self.seconds, self.ended = 0.0, ""
+        self.guard: Guard | None = None
+        self._hooks = Hooks()
+        self._compiled: tuple[Any, Any, Any] | None = None  # the step of the model, and those in its place
+        self._calls_read, self._rows_per_call = 0, 1.0
+        self._began: float | None = None
+        self.on_interrupt: Callable[[], None] = lambda: None
+
+    def _describe(self) -> None:
+        """Read what the model and its compiled optimizer and loss are."""
+        model = self.model
+        self.facts, self._optimizer = facts.of_model(model, self.options.probe), model.optimizer
         self.settings = dataclasses.replace(
-            settings,
+            self.settings,
             model=described_model(model),
             parameters=int(sum(np.prod(v.shape) for v in model.trainable_variables)),
             optimizer=", ".join(described(o) for _, o in optimizers_of(model)),
             loss=self.facts.loss,
             probe=self.prober.examples,
         )
-        self.step = Step(model, self.note)
-        self.taps: list[OptimizerTap] = []
-        self.rows: dict[str, OptimizerRows] = {}
-        self.epoch_step: list[int] = []
-        self.history: list[dict[str, float]] = []
-        self.probes: list[tuple[int, int, float, ProbeRow]] = []  # epoch, step, edge, numbers
-        self.seconds = 0.0
-        self.ended = ""
-        self.nonfinite_layer = ""
-        self.guard: Guard | None = None
-        self._compiled: tuple[Any, Any, Any] | None = None  # the step of the model, and those in its place
-        self._began: float | None = None
 
     def note(self, sentence: str) -> None:
         """Add a sentence on what cannot be recorded, once."""
@@ -86,25 +95,39 @@ class Session:
     def begin(self) -> None:
         """Install the hooks, and measure the probe before the first epoch."""
         self.end()  # of a training that was interrupted outside of its steps
+        if isinstance(self.model.train_function, Guard):
+            self.note("Nothing is recorded: another Watch records this training.")
+            return
         self.ended = "running"
-        rows = max(self.options.steps_per_read, 2 * int(self.model.steps_per_execution))
+        if self.model.optimizer is not self._optimizer:  # compiled again
+            self._describe()
+        try:
+            self._install()
+        except Exception as error:
+            self.end()
+            self.note(f"Nothing is recorded: hooks cannot be installed ({type(error).__name__}: {first_line(error)}).")
+        if not self.probes.measured:
+            self.measure_probe()
+
+    def _install(self) -> None:
+        per_call = max(1, int(self.model.steps_per_execution))
+        rows = 4 * max(self.options.steps_per_read, per_call)
         self.step.install()
         several = self.step.strategy.num_replicas_in_sync > 1
         for name, optimizer in optimizers_of(self.model):
             if several and optimizer is not self.model.optimizer:
                 self.note(f"The steps of {name} are not recorded: on several replicas only those of one optimizer are.")
                 continue
-            tap = next((t for t in self.taps if t.optimizer is optimizer), None)
+            tap = next((t for t in self.taps if t.optimizer is optimizer and t.fits()), None)
             if tap is None:
-                tap = OptimizerTap(name, optimizer, self.step, self.note, 4 * rows)
+                n = sum(t.name.split(" ")[0] == name for t in self.taps) + 1
+                tap = OptimizerTap(f"{name} {n}" if n > 1 else name, optimizer, self.step, self.note, rows)
                 self.taps.append(tap)
             tap.prepare_if_built()
             tap.install()
-        self._replace_train_function(rows)
-        if not self.probes:
-            self.measure_probe()
+        self._replace_train_function(max(1, self.options.steps_per_read // per_call))
 
-    def _replace_train_function(self, rows: int) -> None:
+    def _replace_train_function(self, calls: int) -> None:
         """Put a guard in the place of the compiled step; one traced by an earlier `fit` does not know the hooks."""
         model, before = self.model, self.model.train_function
         if self._compiled is None or self._compiled[0] is not before:
@@ -116,32 +139,38 @@ class Session:
         _, full, light = self._compiled
         was_trained = any(int(tap.inner.iterations.numpy()) for tap in self.taps)
         self.step.is_another_program = was_trained or self.options.update_every > 1
-        self.guard = Guard(self.step, full, light, self.options.update_every, before, rows, self.read, self.interrupt)
-        model.train_function = self.guard
-        model.__dict__["make_train_function"] = self._begin_another
+        self.guard = Guard(self.step, full, light, self.options.update_every, before, calls, self.read, self.interrupt)
+        model.train_function, self._calls_read = self.guard, 0
+        self._hooks.put(model, "make_train_function", self._begin_another)
 
     def _begin_another(self, force: bool = False) -> None:
         """Stand in for `make_train_function`, with which every training begins.
 
-        A callback that raises ends a training without a word to the others, so hooks are removed here at the latest.
+        A callback that raises ends a training without a word to the others: hooks are removed here at the latest.
         """
         self.interrupt()
         self.model.make_train_function(force=force)
 
-    def read(self) -> None:
-        """Fetch the rows that were written since the last time."""
-        for tap in self.taps:
+    def read(self) -> int:
+        """Fetch the rows that were written since the last time; returns after how many calls it is time again."""
+        count = self.guard.calls if self.guard is not None else self._calls_read
+        calls, self._calls_read = max(1, count - self._calls_read), count
+        room = [self.options.steps_per_read]
+        for k, tap in enumerate(self.taps):
             read = tap.read_new()
             if read is None:
                 continue
-            if tap.name not in self.rows:
-                names = [getattr(v, "path", v.name) for v in tap.variables]
+            if k not in self.rows:
+                names = [getattr(v, "path", v.name).removeprefix(f"{self.model.name}/") for v in tap.variables]
                 sizes = [int(np.prod(v.shape)) for v in tap.variables]
-                self.rows[tap.name] = OptimizerRows(tap.name, names, sizes)
+                self.rows[k] = OptimizerRows(tap.name, names, sizes)
             batches, rows, lost = read
-            self.rows[tap.name].add(batches, rows, lost)
+            self.rows[k].add(batches, rows, lost)
+            self._rows_per_call = max(self._rows_per_call, (len(rows) + lost) / calls)
+            room.append(int(tap.rows / self._rows_per_call) - 1)
             if lost:
-                self.note(f"{tap.name} takes so many steps in a batch that some were not read; lower `steps_per_read`.")
+                self.note(f"{tap.name} takes so many steps in a batch that {lost:,} were not read.")
+        return min(room)
 
     def begin_epoch(self) -> None:
         """Start the clock of an epoch."""
@@ -149,42 +178,36 @@ class Session:
 
     def end_epoch(self, logs: Mapping[str, Any]) -> None:
         """Read the rows of an epoch, and store its logs."""
-        if self._began is not None:
-            self.seconds += time.perf_counter() - self._began
+        self.seconds += time.perf_counter() - self._began if self._began is not None else 0.0
         self._began = None
         self.read()
         if not any(tap.was_called for tap in self.taps):
             self.note("No update is recorded: the training step calls `apply` of no optimizer that the model holds.")
         self.epoch_step.append(self.step.batch_count())
-        self.history.append({name: float(value) for name, value in logs.items() if np.ndim(value) == 0})
+        self.history.append({name: float(value) for name, value in logs.items() if _is_number(value)})
 
     def measure_probe(self) -> None:
-        """Measure the probe, unless this epoch has been measured."""
-        if self.options.probe is None or (self.probes and self.probes[-1][0] == self.epochs):
-            return
-        try:
-            row = self.prober.measure()
-        except Exception as error:
-            self.note(f"The probe could not be measured ({type(error).__name__}: {str(error).splitlines()[0]}).")
-            return
-        self.probes.append((self.epochs, self.step.batch_count(), edge(self.model.optimizer), row))
-        if not self.nonfinite_layer and not np.isfinite(row.loss):
-            self.nonfinite_layer = nonfinite_layer(self.model, self.options.probe[0])
+        """Measure the probe, where there is one."""
+        if self.options.probe is not None:
+            self.probes.measure(self.epochs, self.step.batch_count(), self.options.probe[0])
 
     def interrupt(self) -> None:
         """Remove everything from a model whose training ends by an exception."""
+        if self.guard is None:
+            return
         self.ended = "interrupted"
         self.read()
         self.end()
+        self.on_interrupt()
 
     def end(self) -> None:
         """Give model and optimizers their own methods back."""
         if self.ended == "running":
             self.ended = ""
-        if self.guard is not None:
+        if self.guard is not None and self.model.train_function is self.guard:
             self.model.train_function = self.guard.before
         self.guard = None
-        self.model.__dict__.pop("make_train_function", None)
+        self._hooks.remove()
         self.step.remove()
         for tap in self.taps:
             tap.remove()
@@ -200,8 +223,8 @@ class Session:
             epoch_step=np.array(self.epoch_step, dtype=np.int64),
             history_names=names,
             history=history.reshape(len(self.history), len(names)),
-            **self._probed(),
-            nonfinite_layer=self.nonfinite_layer,
+            **self.probes.columns(tuple(self.options.functions)),
+            nonfinite_layer=self.probes.nonfinite_layer,
             facts=dataclasses.replace(self.facts, **self.step.facts()),
             notes=tuple(self.notes),
             seconds=self.seconds,
@@ -212,39 +235,16 @@ class Session:
     def environment(self) -> dict[str, Any]:
         """Return versions, devices and how long the training took, with its probes."""
         strategy = self.step.strategy
-        seconds = self.seconds + sum(row.seconds for *_, row in self.probes)
+        seconds = self.seconds + self.probes.seconds
         if strategy.num_replicas_in_sync == 1:
             return saving.environment(seconds)
         return saving.environment(seconds, strategy.extended.worker_devices, "mirrored")
 
-    def _probed(self) -> dict[str, Any]:
-        """Return the fields of the result that hold probes."""
-        rows = [row for *_, row in self.probes]
 
-        def column(name: str) -> np.ndarray:
-            return np.array([getattr(row, name) for row in rows], dtype=np.float64)
-
-        def table(name: str, width: int) -> np.ndarray:
-            return np.array([getattr(row, name) for row in rows], dtype=np.float64).reshape(len(rows), width)
-
-        layers, names = tuple(self.prober.unit_layers), tuple(self.options.functions)
-        weights = [row.weights for row in rows]
-        is_stored = bool(weights) and all(w is not None for w in weights)
-        return {
-            "probe_epoch": np.array([epoch for epoch, *_ in self.probes], dtype=np.int64),
-            "probe_step": np.array([step for _, step, *_ in self.probes], dtype=np.int64),
-            "probe_loss": column("loss"),
-            "probe_accuracy": column("accuracy"),
-            "sensitivity": column("sensitivity"),
-            "sharpness": column("sharpness"),
-            "edge": np.array([value for _, _, value, _ in self.probes], dtype=np.float64),
-            "noise_scale": column("noise_scale"),
-            "probe_seconds": column("seconds"),
-            "unit_layers": layers,
-            "unit_counts": np.array(self.prober.unit_counts, dtype=np.int64),
-            "dead_share": table("dead", len(layers)),
-            "saturated_share": table("saturated", len(layers)),
-            "function_names": names,
-            "functions": table("functions", len(names)),
-            "weights": np.array(weights, dtype=np.float32) if is_stored else None,
-        }
+def _is_number(value: Any) -> bool:
+    """Return whether a log is a number; other callbacks may put anything there."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True

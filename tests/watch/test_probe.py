@@ -18,7 +18,8 @@ import tensorflow as tf
 import dlhw  # noqa: F401  (sets KERAS_BACKEND)
 from dlhw import measure
 from dlhw.errors import UserError
-from dlhw.watch.probes.probe import Prober, nonfinite_layer
+from dlhw.watch.probes.nonfinite import nonfinite_layer
+from dlhw.watch.probes.probe import Prober
 from dlhw.watch.spec import MEASURES
 
 import keras  # isort: skip

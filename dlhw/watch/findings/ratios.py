@@ -76,7 +76,7 @@ def _first_ratios(result: Result) -> Array:
     """Return the median ratio of every layer in the first steps that updated it."""
     ratios = update_ratios(result)
     ratios = ratios[np.isfinite(ratios).any(axis=1)]
-    kinds = result.facts.layer_kinds
+    kinds = result.facts.layer_kinds if len(result.facts.layer_kinds) == len(result.layers) else ()
     looked_up = np.array([kind == "Embedding" for kind in kinds] or [False])  # weights are small, updates of few rows
     constant = np.array([name in result.facts.constant_layers for name in result.layers], bool)  # such as zeros
     return np.where(weighted(result) & ~looked_up & ~constant, median(ratios[:FIRST]), np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from dlhw.errors import warn
 from dlhw.watch.diagnosis import SEVERITIES, Diagnosis
 from dlhw.watch.findings import (
     batches,
@@ -89,11 +90,20 @@ def diagnose(settings: Settings, result: Result) -> tuple[Diagnosis, ...]:
     Example:
         >>> diagnose(watch.settings, watch.result)
     """
-    everything = [finding for judge in RULES for finding in judge(settings, result)]
+    everything = [finding for judge in RULES for finding in _judged(judge, settings, result)]
     causes = [finding for finding in everything if not any(_explains(cause, finding) for cause in everything)]
     raised = [_raised(finding, everything) for finding in causes]
     ordered = sorted(raised, key=lambda finding: SEVERITIES.index(finding.severity))
     return tuple({finding.code: finding for finding in reversed(ordered)}.values())[::-1]
+
+
+def _judged(judge: Judgement, settings: Settings, result: Result) -> list[Diagnosis]:
+    """Return the findings of one rule; one that fails must not make a stored training unreadable."""
+    try:
+        return judge(settings, result)
+    except Exception as error:
+        warn(f"the rule {judge.__name__} could not judge this training ({type(error).__name__}: {error})")
+        return []
 
 
 def _explains(cause: Diagnosis, finding: Diagnosis) -> bool:

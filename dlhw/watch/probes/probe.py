@@ -23,7 +23,6 @@ from dlhw.measure.objective import Objective
 from dlhw.measure.spectrum import eigenpairs
 from dlhw.models.weights import flat
 from dlhw.watch.probes.losses_of_model import BatchLosses, is_standard
-from dlhw.watch.probes.nonfinite import nonfinite_layer as nonfinite_layer
 from dlhw.watch.probes.probe_data import ProbeData, check_call, check_targets
 from dlhw.watch.probes.units import Units
 from dlhw.watch.probes.untouched import untouched

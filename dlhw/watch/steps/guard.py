@@ -25,8 +25,8 @@ class Guard:
         light: the same without updates, weights and zeros, which cost several passes over the weights.
         update_every: calls between two of `full`.
         before: what the model had in its place.
-        steps: calls between two reads.
-        read: fetches rows.
+        calls_per_read: calls between two reads, at most.
+        read: fetches rows, and returns for how many calls there is room from then on.
         interrupt: called before an exception leaves the step.
     """
 
@@ -37,13 +37,14 @@ class Guard:
         light: TrainFunction,
         update_every: int,
         before: TrainFunction | None,
-        steps: int,
-        read: Callable[[], None],
+        calls_per_read: int,
+        read: Callable[[], int],
         interrupt: Callable[[], None],
     ) -> None:
         self.step, self.full, self.light, self.update_every = step, full, light, update_every
-        self.before, self.steps, self.read, self.interrupt = before, steps, read, interrupt
+        self.before, self.calls_per_read, self.read, self.interrupt = before, calls_per_read, read, interrupt
         self.calls = 0
+        self.next_read = 1  # after one call it is known how many rows a call writes
 
     def __call__(self, iterator: Any) -> Any:
         """Take the next steps."""
@@ -56,6 +57,6 @@ class Guard:
             self.interrupt()
             raise
         self.calls += 1
-        if self.calls % self.steps == 0:
-            self.read()
+        if self.calls >= self.next_read:
+            self.next_read = self.calls + max(1, min(self.calls_per_read, self.read()))
         return logs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -51,18 +51,23 @@ def _distinct(named: list[tuple[str, keras.optimizers.Optimizer]]) -> list[tuple
     return named
 
 
+def _config(make: Callable[[], keras.optimizers.Optimizer]) -> dict[str, Any]:
+    """Return the configuration of an optimizer; {} where a class of the user has none."""
+    try:
+        return dict(make().get_config())
+    except Exception:
+        return {}
+
+
 def described(optimizer: keras.optimizers.Optimizer) -> str:
     """Return the class of an optimizer, its learning rate, and what differs from its defaults."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    config = inner.get_config()
-    try:
-        defaults = type(inner)().get_config()
-    except TypeError:
-        defaults = {}
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    inner = optimizer.inner_optimizer if scales else optimizer
+    config, defaults = _config(lambda: inner), _config(type(inner))
     parts = []
     for name in SHOWN:
         value = config.get(name)
-        if name == "learning_rate" or (value is not None and value != defaults.get(name)):
+        if (name == "learning_rate" and value is not None) or (value is not None and value != defaults.get(name)):
             shown = value["class_name"] if isinstance(value, dict) else value
             parts.append(f"{name}={shown:.3g}" if isinstance(shown, float) else f"{name}={shown}")
     words = f"{type(inner).__name__}({', '.join(parts)})"

@@ -29,7 +29,8 @@ class Ring:
         at = tf.cast(tf.math.floormod(count, self.size), tf.int32)[None]
         tf.raw_ops.ResourceScatterUpdate(resource=self.rows.handle, indices=at, updates=row[None])
         tf.raw_ops.ResourceScatterUpdate(resource=self.batches.handle, indices=at, updates=batch[None])
-        tf.raw_ops.AssignVariableOp(resource=self.count.handle, value=count + 1)
+        with tf.control_dependencies([row]):  # where data run out, no row is written
+            tf.raw_ops.AssignVariableOp(resource=self.count.handle, value=count + 1)
 
     def read_new(self) -> tuple[NDArray[np.integer], NDArray[np.floating], int]:
         """Return the batches and rows that were written since the last call, and how many were overwritten unread."""

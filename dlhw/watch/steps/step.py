@@ -13,8 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlhw._tf.inputs import first_line
 from dlhw._tf.types import Tensor
 from dlhw.watch.steps import first_batch
+from dlhw.watch.steps.hooks import Hooks
 from dlhw.watch.steps.ring import first_replica, local_variable, read
 
 STATEFUL = {"RandomStandardNormal", "RandomUniform", "RandomUniformInt", "TruncatedNormal", "RandomShuffle"}
@@ -47,12 +49,11 @@ class Step:
         self.now = _Now()
         self.output_shape: tuple[int, ...] = ()
         self.target_shape: tuple[int, ...] = ()
-        self.batch_axes: tuple[int | None, ...] = ()
         with self.strategy.scope():
             self.batches = local_variable(np.int64(0))
             self.first = local_variable(np.full(len(first_batch.NAMES), np.nan, np.float32))
         self.is_another_program = False  # than the one which would have run without the callback
-        self._hooked: list[str] = []
+        self._hooks = Hooks()
 
     def install(self) -> None:
         """Replace the methods of the model."""
@@ -69,28 +70,29 @@ class Step:
         def tapped_loss(*arguments: Any, **named: Any) -> Any:
             loss = compute_loss(*arguments, **named)
             if self.now.active and self.now.loss is None:  # the first of a step is taken at its weights
-                self.now.loss = loss
-                self._note_shapes(*arguments, **named)
+                self._note_loss(loss, *arguments, **named)
             return loss
 
-        for name, function in (("train_step", tapped_step), ("compute_loss", tapped_loss)):
-            model.__dict__[name] = function  # not by setattr, by which Keras would track it
-            self._hooked.append(name)
+        self._hooks.put(model, "train_step", tapped_step)
+        self._hooks.put(model, "compute_loss", tapped_loss)
 
     def remove(self) -> None:
         """Give the model its own methods back."""
-        for name in self._hooked:
-            self.model.__dict__.pop(name, None)
-        self._hooked.clear()
+        self._hooks.remove()
 
     def _end(self) -> None:
         try:
             self._note_draws()
             if self.detailed:
                 self._note_first_batch()
-            tf.raw_ops.AssignVariableOp(resource=self.batches.handle, value=self.batch() + 1)
         except Exception as error:
-            self.note(f"Batches are not counted ({type(error).__name__}: {str(error).splitlines()[0]}).")
+            self.note(f"The first batch is not looked at ({type(error).__name__}: {first_line(error)}).")
+        try:
+            # Where data run out, a graph still does what does not depend on them.
+            with tf.control_dependencies(tf.nest.flatten(self.now.data, expand_composites=True)):
+                tf.raw_ops.AssignVariableOp(resource=self.batches.handle, value=self.batch() + 1)
+        except Exception as error:
+            self.note(f"Batches are not counted ({type(error).__name__}: {first_line(error)}).")
         self.now.loss, self.now.data, self.now.active = None, None, False
 
     @property
@@ -117,9 +119,12 @@ class Step:
         context = tf.distribute.get_replica_context()
         return tuple(context.all_reduce(tf.distribute.ReduceOp.SUM, [loss, examples]))
 
-    def _note_shapes(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> None:
-        """Store the shapes of one target and one output, where a model has one."""
-        if hasattr(y, "shape") and hasattr(y_pred, "shape"):
+    def _note_loss(self, loss: Any, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> None:
+        """Store the loss of a step, and the shapes of one target and one output where a model has one."""
+        if not hasattr(loss, "dtype"):
+            return
+        self.now.loss = loss
+        if all(getattr(getattr(a, "shape", None), "rank", None) is not None for a in (y, y_pred)):
             self.target_shape, self.output_shape = (_shape(a) for a in (y, y_pred))
 
     def _note_draws(self) -> None:

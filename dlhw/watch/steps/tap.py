@@ -16,12 +16,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlhw._tf import step_statistics as statistics
+from dlhw._tf.inputs import first_line
 from dlhw._tf.step_statistics import STATISTICS, Gradient
 from dlhw._tf.types import Tensor
 from dlhw.training.step_rows import ABSENT
 from dlhw.watch.steps.accumulation import accumulated_norms
+from dlhw.watch.steps.hooks import Hooks
 from dlhw.watch.steps.ring import Ring, local_variable, read
 from dlhw.watch.steps.step import Step
+from dlhw.watch.steps.variables import first_component, held, tensor
 
 LEADING = ("loss", "learning_rate", "examples", "updated")
 """The first columns of a row; then come those of every variable, by statistic."""
@@ -48,13 +51,14 @@ class OptimizerTap:
         rows: int,
     ) -> None:
         self.name, self.optimizer, self.step, self.note = name, optimizer, step, note
-        self.inner: keras.optimizers.Optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        self.inner: keras.optimizers.Optimizer = optimizer.inner_optimizer if scales else optimizer
         self.rows = rows
         self.variables: list[keras.Variable] = []
         self.ring: Ring | None = None
         self.applied: tf.Variable | None = None
         self.was_called = False
-        self._hooked: list[tuple[keras.optimizers.Optimizer, str]] = []
+        self._hooks = Hooks()
 
     def prepare(self, variables: Sequence[keras.Variable]) -> None:
         """Make the ring for an optimizer of these variables."""
@@ -67,6 +71,11 @@ class OptimizerTap:
         self.ring = Ring(self.rows, width, self.dtype, self.step.strategy)
         with tf.init_scope(), self.step.strategy.scope():
             self.applied = local_variable(np.zeros(n, self.dtype.as_numpy_dtype)) if self._applies_another else None
+
+    def fits(self) -> bool:
+        """Return whether the optimizer still has the variables whose rows are held."""
+        known = getattr(self.inner, "_trainable_variables", self.variables)
+        return self.ring is None or [id(v) for v in known] == [id(v) for v in self.variables]
 
     def prepare_if_built(self) -> None:
         """Make the ring before the first step, where the optimizer knows its variables."""
@@ -88,18 +97,20 @@ class OptimizerTap:
         """Replace `apply` on the instance."""
         original = self.optimizer.apply
 
-        def apply(grads: Gradients, trainable_variables: Sequence[keras.Variable] | None = None) -> None:
+        def apply(
+            grads: Gradients, trainable_variables: Sequence[keras.Variable] | None = None, *more: Any, **named: Any
+        ) -> Any:
             if not self.step.active:
-                original(grads, trainable_variables)
-                return
+                return original(grads, trainable_variables, *more, **named)
             self.was_called = True
-            gradients, variables = _held(grads), _held(trainable_variables)
+            gradients, variables = held(grads), held(trainable_variables)
             state = self._guarded(self._before, gradients, variables)
-            original(gradients, variables)
+            returned = original(gradients, variables, *more, **named)
             if state is not None:
                 self._guarded(self._after, gradients, *state)
+            return returned
 
-        self._replace(self.optimizer, "apply", apply)
+        self._hooks.put(self.optimizer, "apply", apply)
         if self._applies_another and not self._applied_ahead:
             update_step = self.inner.update_step
 
@@ -107,33 +118,25 @@ class OptimizerTap:
                 self._guarded(self._note_applied, gradient, variable)
                 return update_step(gradient, variable, *arguments)
 
-            self._replace(self.inner, "update_step", tapped)
-
-    def _replace(self, optimizer: keras.optimizers.Optimizer, name: str, function: Callable[..., Any]) -> None:
-        optimizer.__dict__[name] = function  # not by setattr, by which Keras would track it
-        self._hooked.append((optimizer, name))
+            self._hooks.put(self.inner, "update_step", tapped)
 
     def remove(self) -> None:
         """Give the optimizer its own methods back."""
-        for optimizer, name in self._hooked:
-            optimizer.__dict__.pop(name, None)
-        self._hooked.clear()
+        self._hooks.remove()
 
     def _guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Return what `function` returns; a training goes on where it fails, and the reason becomes a note."""
         try:
             return function(*arguments)
         except Exception as error:
-            self.note(
-                f"The steps of {self.name} are not recorded ({type(error).__name__}: {str(error).splitlines()[0]})."
-            )
+            self.note(f"The steps of {self.name} are not recorded ({type(error).__name__}: {first_line(error)}).")
             return None
 
     def _before(self, gradients: Gradients, variables: Sequence[keras.Variable] | None) -> tuple[Any, ...]:
         """Read what an update changes; returns variables, their values, and the state of the optimizer."""
         if variables is None:
             variables = self.inner._trainable_variables
-        tensors = [v.value if isinstance(v, keras.Variable) else v for v in variables]
+        tensors = [tensor(v) for v in variables]
         values = [tf.identity(t.read_value()) for t in tensors] if self.step.detailed else []
         scale = self._loss_scale()
         iterations = tf.convert_to_tensor(self.optimizer.iterations) + 0
@@ -157,14 +160,14 @@ class OptimizerTap:
 
     def _note_applied(self, gradient: Tensor, variable: tf.Variable) -> None:
         """Store the norm of a gradient that enters the rule of the optimizer."""
-        at = {id(first): k for k, v in enumerate(self.variables) for first in _first_component(v.value)}
+        at = {id(first): k for k, v in enumerate(self.variables) for first in first_component(tensor(v))}
         index = at.get(id(variable))
         if self.applied is None or index is None:
             return
         jit = self.step.jit_compile
         dense = statistics.as_gradient(gradient, variable.shape, self.dtype, static=jit)
         norm, _, _ = statistics.gradient_statistics([dense], self.dtype)
-        handle = _first_component(self.applied)[0].handle
+        handle = first_component(self.applied)[0].handle
         tf.raw_ops.ResourceScatterUpdate(resource=handle, indices=[index], updates=norm)
 
     def _after(
@@ -233,14 +236,3 @@ class OptimizerTap:
     def read_new(self) -> tuple[NDArray[np.integer], NDArray[np.floating], int] | None:
         """Return batches and rows since the last call, and how many were lost; None before the first step."""
         return None if self.ring is None else self.ring.read_new()
-
-
-def _held(values: Sequence[Any] | None) -> Any:
-    """Return values that can be read twice; a list or tuple as it is, since Keras may store it."""
-    return values if values is None or isinstance(values, (list, tuple)) else list(values)
-
-
-def _first_component(variable: tf.Variable) -> Sequence[tf.Variable]:
-    """Return the variable of the first replica, as a list of one."""
-    values = getattr(variable, "values", None)
-    return [variable] if values is None else [values[0]]
