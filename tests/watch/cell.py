@@ -47,12 +47,12 @@ def plain(name: str, mode_name: str) -> tuple[dict[str, np.ndarray], dict[str, l
 
 
 @functools.lru_cache(maxsize=8)
-def expected(name: str, mode_name: str) -> dict[str, Any]:
+def expected(name: str, mode_name: str, *, counts_the_end: bool = False) -> dict[str, Any]:
     """What the oracle says."""
     mode = MODES[mode_name]
     case = made(name, mode if mode.replicas == 1 else MODES["graph"], compiled=False)
     rules = [rule_of(case, mode, plain=True) for _ in range(case.rules)]
-    return oracle.replay(case, mode, rules, parts(case), EPOCHS)
+    return oracle.replay(case, mode, rules, parts(case), EPOCHS, counts_the_end=counts_the_end)
 
 
 def shared_oracle(mode_name: str) -> str:
@@ -80,7 +80,9 @@ def check(name: str, mode_name: str) -> Any:
         assert history.keys() == plain_history.keys()
         np.testing.assert_equal(history, plain_history)
     if not case.random:
-        compare(watch.result, expected(name, shared_oracle(mode_name)), case, name)
+        # A graph of Keras that finds no more data still counts an iteration, by which Adam corrects its means.
+        ends = case.feed == "dataset" and mode_name == "graph"
+        compare(watch.result, expected(name, shared_oracle(mode_name), counts_the_end=ends), case, name)
     assert len(watch.result.step) == EPOCHS * len(parts(case)) * case.rules
     assert not [note for note in watch.notes if not (not case.loss_known and "oss" in note)], watch.notes
     return watch

@@ -130,6 +130,7 @@ class Rule:
         self.optimizer, self.options, self.replicas = optimizer, options, replicas
         self.every = options.get("gradient_accumulation_steps", 1)
         self.calls = 0
+        self.empty_calls = 0  # iterations that Keras counts where data have run out
         self.sums: list[list[Any]] = [[] for _ in range(replicas)]
 
     def step(self, gradients: list[list[Gradient | None]], variables: list[Any]) -> list[np.ndarray] | None:
@@ -144,7 +145,7 @@ class Rule:
         total = [None if g[0] is None else sum(part.dense() for part in g) for g in zip(*applied, strict=True)]
         if not self.optimizer.built:
             self.optimizer.build(variables)
-        self.optimizer.iterations.assign(self.calls // self.every - 1)
+        self.optimizer.iterations.assign(self.calls // self.every - 1 + self.empty_calls)
         given = [as_tensor(g, v) for g, v in zip(zip(*applied, strict=True), variables, strict=True)]
         self.optimizer.apply(given, variables)
         return [np.zeros(tuple(v.shape)) if g is None else g for g, v in zip(total, variables, strict=True)]
@@ -165,7 +166,9 @@ def owners(model: Any) -> list[tuple[str, set[int]]]:
     return [(layer.name, {id(v) for v in layer._trainable_variables}) for layer in layers]
 
 
-def replay(case: Any, mode: Any, rules: list[Any], batches: list[Any], epochs: int) -> dict[str, Any]:
+def replay(
+    case: Any, mode: Any, rules: list[Any], batches: list[Any], epochs: int, *, counts_the_end: bool = False
+) -> dict[str, Any]:
     """What a watched training must have recorded: fields of `Result`, and `names` of the layers of every row."""
     model = case.model
     if not model.built:
@@ -177,6 +180,9 @@ def replay(case: Any, mode: Any, rules: list[Any], batches: list[Any], epochs: i
     layers = owners(model)
     rows: list[dict[str, Any]] = []
     for number, (x, y, weight) in enumerate(batches * epochs):
+        if counts_the_end and number and number % len(batches) == 0:
+            for rule in steps:
+                rule.empty_calls += 1
         if case.calls is None:
             calls = standard_calls(case, model, x, y, weight, scale, mode.replicas)
         else:
