@@ -14,6 +14,8 @@ import pytest
 
 import dlhw
 
+pytestmark = pytest.mark.slow
+
 CLASSES, FEATURES = 4, 16
 
 

@@ -26,7 +26,10 @@ def net(optimizer=None, **compiled):
     return model
 
 
-@pytest.mark.parametrize("compiled", [{}, {"jit_compile": True}, {"run_eagerly": True}, {"steps_per_execution": 2}])
+OTHERS = [{"jit_compile": True}, {"run_eagerly": True}, {"steps_per_execution": 2}]
+
+
+@pytest.mark.parametrize("compiled", [{}, *(pytest.param(kind, marks=pytest.mark.slow) for kind in OTHERS)])
 def test_data_of_unknown_length(compiled):
     """Keras looks for another batch after the last; in graphs, what does not depend on it runs all the same."""
 
@@ -44,6 +47,7 @@ def test_data_of_unknown_length(compiled):
     assert (result.loss > 0).all()
 
 
+@pytest.mark.slow
 def test_many_steps_in_one_call_are_all_read():
     watch = dlhw.Watch(steps_per_read=16)
     x, y = np.tile(X, (20, 1)), np.tile(Y, (20, 1))
@@ -61,6 +65,7 @@ class ManyUpdates(keras.Sequential):
         return {"loss": loss}
 
 
+@pytest.mark.slow
 def test_many_updates_in_one_step_are_read_once_that_is_known():
     watch = dlhw.Watch(steps_per_read=32)
     keras.utils.set_random_seed(0)
@@ -72,6 +77,7 @@ def test_many_updates_in_one_step_are_read_once_that_is_known():
     assert not watch.notes
 
 
+@pytest.mark.slow
 def test_layers_that_are_frozen_and_trained_later():
     model, watch = net(), dlhw.Watch()
     for trained in ("a", "b", "both"):
@@ -143,6 +149,7 @@ def test_methods_that_a_user_has_replaced_come_back():
     assert calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [{"clipnorm": 100.0}, {"gradient_accumulation_steps": 1 + 1}])
 def test_gradients_of_tensorflow_variables_are_known_where_they_are_clipped(optimizer):
     class Plain(keras.Sequential):
@@ -162,6 +169,7 @@ def test_gradients_of_tensorflow_variables_are_known_where_they_are_clipped(opti
     np.testing.assert_allclose(result.applied_norm[-1], result.gradient_norm[-1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_sparse_inputs_are_counted():
     model = keras.Sequential([keras.Input((4,), sparse=True), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
