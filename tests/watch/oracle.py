@@ -161,9 +161,10 @@ class Rule:
 
 
 def owners(model: Any) -> list[tuple[str, set[int]]]:
-    """Name of every layer that has weights itself, and their ids."""
-    layers = [layer for layer in model._flatten_layers() if layer._trainable_variables]
-    return [(layer.name, {id(v) for v in layer._trainable_variables}) for layer in layers]
+    """Name of every layer that has weights itself, and their ids; weights of the model itself under their own names."""
+    layers = [layer for layer in model._flatten_layers(include_self=False) if layer._trainable_variables]
+    own = [(v.name, {id(v)}) for v in model._trainable_variables]
+    return own + [(layer.name, {id(v) for v in layer._trainable_variables}) for layer in layers]
 
 
 def replay(
