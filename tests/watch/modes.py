@@ -77,6 +77,8 @@ REFUSED = {("embedding", mode) for mode, value in MODES.items() if "loss_scale_f
 """Cells that Keras itself cannot train: it divides slices by a number."""
 NOT_REPEATABLE = {("train_step that draws noise", "jit")}
 """Cells that differ from run to run, since the compiler knows no seed of TensorFlow's own random operations."""
+ROUNDED = {("convolutions and batch norm", "momentum")}
+"""Cells in which TensorFlow merges factors of a gradient that is read once: equal but for the last digit."""
 RATE = 0.01
 
 

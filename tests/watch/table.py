@@ -10,13 +10,13 @@ import sys
 import tensorflow as tf
 
 from tests.watch.cell import KINDS, check
-from tests.watch.modes import FURTHER, MAIN, NOT_REPEATABLE, REFUSED
+from tests.watch.modes import FURTHER, MAIN, NOT_REPEATABLE, REFUSED, ROUNDED
 from tests.watch.test_table import BROAD
 
 HEAD = """**✓**: weights, optimizer state and history are bit for bit those without the callback, and every recorded
 number is that of an independent computation. **=**: bit for bit the same; the numbers were not compared, because
-random draws differ in an eager loop. **~**: recorded; two trainings without the callback differ as well. **–**: Keras
-itself cannot train this. A number is that of a note below.
+random draws differ in an eager loop. **≈**: as ✓, but for the last digit (see Limits). **~**: recorded; two trainings
+without the callback differ as well. **–**: Keras itself cannot train this. A number is that of a note below.
 """
 
 
@@ -28,8 +28,9 @@ def rows(kinds: tuple[str, ...], modes: tuple[str, ...], notes: list[str]) -> li
         for mode in modes:
             sign = "✓" if not KINDS[name]().random else "="
             watch = check(name, mode)
+            sign = "≈" if (name, mode) in ROUNDED else sign
             sign = "–" if (name, mode) in REFUSED else "~" if (name, mode) in NOT_REPEATABLE else sign
-            for note in watch.notes if sign in "✓=~" else ():
+            for note in watch.notes if sign in "✓=~≈" else ():
                 notes += [] if note in notes else [note]
                 sign += f" {notes.index(note) + 1}"
             cells.append(sign)
