@@ -37,7 +37,7 @@ def test_every_kind_in_the_main_modes(name, mode):
 @pytest.mark.parametrize(("name", "mode"), cells(BROAD, FURTHER, lambda a, b: a == "functional" and b in FAST_FURTHER))
 def test_what_optimizers_and_replicas_do_beside_the_rule(name, mode):
     watch = check(name, mode)
-    if "clip" in mode:
+    if "clip" in mode and (name, mode) not in REFUSED:
         result = watch.result
         assert (result.applied_norm < 0.9 * result.gradient_norm).any(), "nothing was clipped"
 
