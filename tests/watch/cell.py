@@ -1,8 +1,14 @@
-"""One cell of the table: a kind in a mode, with the callback, without it, and by the oracle."""
+"""One cell of the table: a kind of training in a mode, with the callback, without it, and by the oracle.
+
+The oracle is in oracle.py. Kinds that draw random numbers (dropout, noise) draw others in an eager loop than inside of
+a compiled step; of these only the equality of the two trainings is asserted. Half precision: see `tolerance` in
+layers.py. Would miss: what needs real GPUs, a network, or a model too large for one batch a millisecond.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +17,27 @@ import pytest
 import dlhw
 from tests.watch import kinds, oracle
 from tests.watch.kinds import EPOCHS, Case
-from tests.watch.modes import MODES, NOT_REPEATABLE, REFUSED, ROUNDED, fit, made, parts, rule_of
+from tests.watch.modes import MAIN, MODES, NOT_REPEATABLE, REFUSED, ROUNDED, fit, made, parts, rule_of
 
 import keras  # isort: skip
 
 KINDS = kinds.load()
+BROAD = ("functional", "convolutions and batch norm", "embedding")
+FAST = {("functional", "jit"), ("embedding", "graph"), ("GAN with two optimizers", "eager"), ("mixed_float16", "graph")}
+
+
+def cells(rows: Any, columns: Any, fast: Callable[[str, str], bool]) -> list[Any]:
+    """Parameters of a test of every pair; those that are not fast are marked slow."""
+    return [
+        pytest.param(a, b, id=f"{a}-{b}", marks=[] if fast(a, b) else [pytest.mark.slow]) for a in rows for b in columns
+    ]
+
+
+def main_cells(theme: str) -> list[Any]:
+    """The kinds of one file, in every main mode."""
+    rows = [name for name, build in KINDS.items() if build.__module__.endswith(theme)]
+    assert rows
+    return cells(rows, MAIN, lambda a, b: (a, b) in FAST)
 
 
 def optimizers(model: Any) -> list[Any]:

@@ -9,9 +9,8 @@ import sys
 
 import tensorflow as tf
 
-from tests.watch.cell import KINDS, check
+from tests.watch.cell import BROAD, KINDS, check
 from tests.watch.modes import FURTHER, MAIN, NOT_REPEATABLE, REFUSED, ROUNDED
-from tests.watch.test_watch_table import BROAD
 
 HEAD = """**✓**: weights, optimizer state and history are bit for bit those without the callback, and every recorded
 number is that of an independent computation. **=**: bit for bit the same; the numbers were not compared, because

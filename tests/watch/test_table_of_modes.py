@@ -1,8 +1,6 @@
-"""Every kind of training in every main mode: bit for bit what it is without the callback, and the numbers of an oracle.
+"""What optimizers and replicas do beside the rule: as in table_of_kinds.py, for three kinds of models.
 
-The oracle is in oracle.py. Kinds that draw random numbers (dropout, noise) draw others in an eager loop than inside of
-a compiled step; of these only the equality of the two trainings is asserted. Half precision: see `tolerance` in
-layers.py. Would miss: what needs real GPUs, a network, or a model too large for one batch a millisecond.
+Would miss: what needs real GPUs, and a network between replicas.
 """
 
 from __future__ import annotations
@@ -12,29 +10,15 @@ from pathlib import Path
 import pytest
 
 import dlhw
-from tests.watch.cell import KINDS, assert_same_bits, check, state
+from tests.watch.cell import BROAD, KINDS, assert_same_bits, cells, check, state
 from tests.watch.modes import FURTHER, MAIN, MODES, NOT_REPEATABLE, REFUSED, ROUNDED, fit, made
 
 import tensorflow as tf  # isort: skip
 
-FAST = {("functional", "jit"), ("embedding", "graph"), ("GAN with two optimizers", "eager"), ("mixed_float16", "graph")}
-FAST_FURTHER = {"two replicas with clipping"}
-BROAD = ("functional", "convolutions and batch norm", "embedding")
+FAST = {"two replicas with clipping"}
 
 
-def cells(rows, columns, fast):
-    return [
-        pytest.param(a, b, id=f"{a}-{b}", marks=[] if fast(a, b) else [pytest.mark.slow]) for a in rows for b in columns
-    ]
-
-
-@pytest.mark.filterwarnings("ignore:Gradients do not exist")
-@pytest.mark.parametrize(("name", "mode"), cells(KINDS, MAIN, lambda a, b: (a, b) in FAST))
-def test_every_kind_in_the_main_modes(name, mode):
-    check(name, mode)
-
-
-@pytest.mark.parametrize(("name", "mode"), cells(BROAD, FURTHER, lambda a, b: a == "functional" and b in FAST_FURTHER))
+@pytest.mark.parametrize(("name", "mode"), cells(BROAD, FURTHER, lambda a, b: a == "functional" and b in FAST))
 def test_what_optimizers_and_replicas_do_beside_the_rule(name, mode):
     watch = check(name, mode)
     if "clip" in mode and (name, mode) not in REFUSED:
