@@ -23,7 +23,7 @@ def test_what_optimizers_and_replicas_do_beside_the_rule(name, mode):
     watch = check(name, mode)
     if "clip" in mode and (name, mode) not in REFUSED:
         result = watch.result
-        assert (result.applied_norm < 0.9 * result.gradient_norm).any(), "nothing was clipped"
+        assert (result.applied_norm < 0.99 * result.gradient_norm).any(), "nothing was clipped"
 
 
 @pytest.mark.slow
