@@ -20,6 +20,7 @@ class Stream(IntEnum):
     BUNDLED_SPLIT = 5  # training and test split of data sets that come without one
     TRAINING_LENGTHS = 7  # number of steps of each net of minimal-ratio
     VALIDATION = 8  # training examples that are held out while learning rates are tuned
+    FEATURES = 12  # random features of double-descent
 
 
 def generator(seed: int, stream: Stream) -> np.random.Generator:
