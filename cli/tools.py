@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -127,7 +128,7 @@ def measure(
     with console.silent_start():
         import dlhw._tf.types  # noqa: F401
     folder = Path(data_dir) if data_dir else None
-    summary = measure_model(Request((str(model),), data, loss, subset, folder), names)
+    summary = measure_model(Request((str(model),), data, loss, subset, folder), names, sys.stderr.isatty())
     if json:
         refused = [finding.text for finding in summary.findings]
         record = {"model": str(model), "data": data, "numbers": summary.numbers, "refused": refused}

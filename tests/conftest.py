@@ -69,7 +69,7 @@ def uncompiled(monkeypatch):
 
     def call(self, *arguments):
         # TensorFlow has this kind of Jacobian in graphs alone.
-        return compiled(self, *arguments) if self.function.__name__ == "matrix" else self.function(*arguments)
+        return compiled(self, *arguments) if self.function.__name__ == "rows" else self.function(*arguments)
 
     monkeypatch.setattr(Compiled, "__call__", call)
 

@@ -303,12 +303,18 @@ def test_the_surface_stands_on_the_nets_that_it_names(tiny_run):
 
 
 SOLID = {"contour", "filled", "surface", "accuracy"}
-DRAWN = {"random": SOLID, "three-points": SOLID | {"curvature"}, "start-end": {"line"}, "line": {"line"}}
+DRAWN = {
+    "random": SOLID,
+    "three-points": SOLID | {"curvature"},
+    "hessian": SOLID,
+    "start-end": {"line"},
+    "line": {"line"},
+}
 
 
 @pytest.mark.slow
 def test_every_plane_is_drawn_and_told():
-    for plane in ("random", "three-points", "start-end", "line"):
+    for plane in DRAWN:
         done = run(plane=plane, curvature=2 if plane == "three-points" else 0, seeds=1)
         assert set(done.figures()) == DRAWN[plane] <= set(LANDSCAPE.section.captions)
         assert len(done.summary().sentences) >= 2
@@ -320,6 +326,40 @@ def test_every_plane_is_drawn_and_told():
     )
     assert of.result.loss.shape == (1, 5, 5)
     assert np.isnan(of.result.accuracy).all()
+
+
+@pytest.mark.slow
+def test_the_plane_of_the_hessian_has_its_curvature_along_the_axes(tmp_path):
+    """Eigenvalues of the whole matrix; second differences of the loss that is drawn, on the same examples."""
+    parts = FolderCheckpoints(tmp_path)
+    settings = dataclasses.replace(LANDSCAPE.tiny, plane="hessian", seeds=1, span=0.02)
+    result = runner.execute("landscape", settings, Context(checkpoints=parts)).result
+    (one,) = nets.find(settings, Context(checkpoints=parts))
+    model = one.model()
+    measure.assign(model, one.weights[0])
+    values = np.linalg.eigvalsh(measure.hessian_matrix(model, one.loss, one.x, one.y))
+    np.testing.assert_allclose(result.plane_eigenvalues[0], values[[-1, -2]], rtol=1e-3)
+    a, b, loss = result.a[0], result.b[0], result.loss[0]
+    second = [(row[0] - 2 * row[2] + row[4]) / 0.02**2 for row in (loss[:, 2], loss[2])]
+    assert (a[2], b[2]) == (0, 0)
+    np.testing.assert_allclose(second, values[[-1, -2]], rtol=0.05)
+    assert [path.name.split()[0] for path in tmp_path.glob("eigenvectors*")] == ["eigenvectors"]
+    again = runner.execute("landscape", settings, Context(checkpoints=parts)).result
+    np.testing.assert_array_equal(again.loss, result.loss)
+    wide = run(plane="hessian", seeds=1)
+    own = wide.summary().numbers["6"]["loss"]
+    reach = np.sqrt(2 * 10 * own / wide.result.plane_eigenvalues[0, 0])
+    np.testing.assert_allclose(wide.result.a[0][[0, -1]], [-reach, reach], rtol=1e-3)
+    assert "two largest eigenvalues" in " ".join(wide.summary().sentences)
+
+
+@pytest.mark.slow
+def test_the_plane_of_the_hessian_of_a_net_of_ones_own(saved):
+    file, data, model, x, y = saved
+    unchanged = {"nets": (), "examples": 0, "epochs": 0, "learning_rate": 0.0, "seeds": 1}
+    result = run(of=(str(file),), data=str(data), plane="hessian", **unchanged).result
+    pairs = measure.eigenpairs(measure.hessian(model, None, x, y), 2)
+    np.testing.assert_allclose(result.plane_eigenvalues[0], pairs.values, rtol=1e-3)
 
 
 @pytest.mark.slow
@@ -398,6 +438,7 @@ def test_files_that_do_not_fit_are_refused_and_nothing_is_written(saved, inside,
             "--seeds",
             2,
         ],
+        "one plane of the Hessian": ["--plane", "hessian", "--of", file, "--data", data, "--seeds", 2],
         "must be finite": [*of, "--data", tmp_path / "nan.npz"],
         "is not a file": [*of, "--data", tmp_path / "other.npz"],
         "'huber2' is unknown": [*of, "--data", data, "--loss", "huber2"],

@@ -27,3 +27,14 @@ def layer_groups(model: keras.Model) -> list[list[int]]:
     at = {id(v): i for i, v in enumerate(model.trainable_variables)}
     groups = [[at.pop(id(v)) for v in layer.trainable_variables if id(v) in at] for layer in model.layers]
     return [group for group in (*groups, list(at.values())) if group]
+
+
+def layers_with_weights(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers to which the groups of :func:`layer_groups` belong, weights of no layer excepted."""
+    known = {id(v) for v in model.trainable_variables}
+    layers = []
+    for layer in model.layers:
+        own = {id(v) for v in layer.trainable_variables} & known
+        known -= own
+        layers += [layer] if own else []
+    return layers

@@ -12,13 +12,14 @@ from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
 from dlhw.errors import require
 from dlhw.measure.objective import BATCH, Objective
+from dlhw.measure.results import Saved
 from dlhw.models.state import restore_weights
 
 Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class BallRise:
+class BallRise(Saved):
     """The rise of the loss at random points at one distance, in pairs of opposite points."""
 
     rises: Array  # (samples,) f(theta + radius u) - f(theta); entries 2k and 2k + 1 are those of u and -u

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
+from dlhw.measure.results import Saved
 
 Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class LineProfile:
+class LineProfile(Saved):
     """Loss and accuracy at G points of a line between two sets of weights."""
 
     alphas: Array  # (G,) ascending, 0 and 1 among them

@@ -15,13 +15,17 @@ from dlhw._tf.inputs import length
 from dlhw._tf.losses import ExampleLoss, added_losses, correct_predictions
 from dlhw._tf.pieces import rows_over_pieces, sums_over_pieces
 from dlhw._tf.types import Tensor
+from dlhw.measure.outer_products import OuterProducts
 from dlhw.measure.second_order import exact_moments
 from dlhw.models.forward import Forward
 from dlhw.models.layout_rule import Work
 from dlhw.models.probe import Probe
 
+ROWS = 128
+"""Rows of the Hessian that one call computes."""
 
-class ChunkFunctions:
+
+class ChunkFunctions(OuterProducts):
     """Loss, gradient and Hessian of a chunk, each a function of a forward function and tensors."""
 
     def __init__(
@@ -68,9 +72,8 @@ class ChunkFunctions:
             "value": (scalar, tf.zeros([])),
             "valid": (scalar,),
             "gradient": (scalar, vector),
-            "product": (vector,),
         }
-        return sums_over_pieces(piece, (x, y), zeros[name])
+        return sums_over_pieces(piece, (x, y), zeros.get(name, (vector,)))
 
     def example_losses(self, forward: Forward, x: Tensor, y: Tensor) -> Tensor:
         """Return the loss of each example, (n,)."""
@@ -101,13 +104,15 @@ class ChunkFunctions:
             along = tf.reduce_sum(gradient * tf.cast(vector, gradient.dtype))
         return (self._flat(outer.gradient(along, self.variables, unconnected_gradients="zero")),)
 
-    def matrix(self, forward: Forward, x: Tensor, y: Tensor) -> tuple[Tensor]:
-        """Return the Hessian of the sum of losses, (P, P)."""
+    def rows(self, forward: Forward, x: Tensor, y: Tensor, first: Tensor) -> tuple[Tensor]:
+        """Return rows of the Hessian of the sum of losses from `first` on, (ROWS, P), or all where P is smaller."""
+        count = min(ROWS, self.size)
         with exact_moments(), tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(self.variables)
             _, gradient = self.gradient(forward, x, y)
-        rows = outer.jacobian(gradient, self.variables, unconnected_gradients="zero", experimental_use_pfor=False)
-        return (tf.concat([tf.reshape(r, [self.size, -1]) for r in rows], 1),)
+            part = tf.slice(gradient, [first], [count])
+        rows = outer.jacobian(part, self.variables, unconnected_gradients="zero", experimental_use_pfor=False)
+        return (tf.concat([tf.reshape(r, [count, -1]) for r in rows], 1),)
 
     def _losses(self, forward: Forward, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sum over the chunk of all losses, in the precision of the weights, and the outputs."""
@@ -129,6 +134,9 @@ WORK: dict[str, Work] = {
     "value": "value",
     "gradient": "gradient",
     "product": "product",
-    "matrix": "product",
+    "rows": "product",
+    "ggn": "product",
+    "fisher": "product",
+    "empirical": "product",
 }
 """What each function is for the choice of a layout."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dlhw.errors import require
 from dlhw.measure.eigenvalue_signs import gradient_flatness
+from dlhw.measure.results import Saved
 from dlhw.measure.stacked_objective import StackedObjective
 
 Array = NDArray[np.floating]
@@ -23,7 +24,7 @@ CREEP, CREEP_STEPS, NEAR_ROUNDING = 0.9, 5, 1000.0
 
 
 @dataclass(frozen=True)
-class CriticalPoint:
+class CriticalPoint(Saved):
     """The end point of the search, and how well it converged."""
 
     theta: Array  # (P,)

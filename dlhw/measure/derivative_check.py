@@ -78,19 +78,19 @@ def check_second_derivatives(objective: Objective) -> None:
     Raises:
         UserError: for second derivatives that are missing or wrong; the layer is named.
     """
-    wide = _in_float64(objective)
-    small = wide or _few(objective, objective.model)
+    wide = in_float64(objective)
+    small = wide or few_examples(objective, objective.model)
     rng, theta = np.random.default_rng(0), small.theta
     v, w = rng.normal(size=(2, small.size))
     with restore_weights(small.model):
         try:
-            hv, hw = (_eager(small, "product", u)[0] for u in (v, w))
+            hv, hw = (evaluated(small, "product", u)[0] for u in (v, w))
         except (LookupError, TypeError, NotImplementedError, UserError) as error:
-            raise _named(small, f"has no second derivative ({first_line(error)})") from None
+            raise named_error(small, f"has no second derivative ({first_line(error)})") from None
 
         def gradient(at: Array) -> Array:
             small.move(at)
-            return _eager(small, "gradient")[1]
+            return evaluated(small, "gradient")[1]
 
         comparison = compare(gradient, theta, v, hv, 8 if wide else 4)
         small.move(theta)
@@ -101,7 +101,7 @@ def check_second_derivatives(objective: Objective) -> None:
             return
         if wide and (comparison.is_smooth or not symmetric):
             reason = "has second derivatives that do not match its gradient, as happens where a gradient is stopped"
-            raise _named(small, reason)
+            raise named_error(small, reason)
     why = "kinks lie closer to the weights than the step" if wide else "float32 is too coarse to tell why"
     warn(
         f"a Hessian-vector product of {objective.model.name!r} differs from the difference of its gradients: {why}. "
@@ -109,27 +109,30 @@ def check_second_derivatives(objective: Objective) -> None:
     )
 
 
-def _in_float64(objective: Objective) -> Objective | None:
+def in_float64(objective: Objective) -> Objective | None:
     """Return the objective on a float64 copy; None if the model cannot be copied."""
     if objective.dtype == tf.float64:
-        return _few(objective, objective.model)
+        return few_examples(objective, objective.model)
     try:
         wide = as_float64(objective.model, take(objective.data[0], np.arange(min(objective.n, 4))))
-        small = _few(objective, wide)
-        _eager(small, "gradient")
+        small = few_examples(objective, wide)
+        evaluated(small, "gradient")
     except (UserError, TypeError, NotImplementedError, tf.errors.OpError):  # a kernel that float64 does not have
         return None
     return small
 
 
-def _few(objective: Objective, model: keras.Model) -> Objective:
+def few_examples(objective: Objective, model: keras.Model) -> Objective:
+    """Return the objective of a few of its examples, for its model or a copy of it."""
     n = objective.n if objective.probe.at_once else min(objective.n, EXAMPLES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said when the objective itself was made
-        return Objective(model, objective.given, *take(objective.data, np.arange(n)), batch_size=n)
+        return Objective(
+            model, objective.given, *take(objective.data, np.arange(n)), batch_size=n, layers=objective.layers
+        )
 
 
-def _eager(objective: Objective, name: str, *vectors: Array) -> list[Array]:
+def evaluated(objective: Objective, name: str, *vectors: Array) -> list[Array]:
     """Evaluate a function of the objective over all of its examples, uncompiled, which is faster for a single call."""
     before = [v.numpy() for v in objective.probe.moving]
     more = [tf.constant(v, objective.dtype) for v in vectors]
@@ -139,7 +142,7 @@ def _eager(objective: Objective, name: str, *vectors: Array) -> list[Array]:
     return [np.asarray(a, np.float64) / objective.denominator for a in parts]
 
 
-def _named(objective: Objective, what: str) -> UserError:
+def named_error(objective: Objective, what: str) -> UserError:
     """Return the error, naming the layer whose own second derivatives are wrong."""
     layer = faulty_layer(objective.model, objective.data[0])
     where = "the loss, or an operation outside the layers,"

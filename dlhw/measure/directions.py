@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
+from dlhw.measure.normalization import Norm, Shapes, normalized, within
+from dlhw.measure.results import Saved
+
+if TYPE_CHECKING:
+    from dlhw.models.selection import Layers
 
 Array = NDArray[np.floating]
-Norm = Literal["filter", "layer", "weight", "none"]
-Shapes: TypeAlias = Any
-"""A Keras model, or the shapes of its trainable weights: a sequence of tuples of integers."""
 
 
-def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Array:
+def random_direction(
+    theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0, layers: Layers = None
+) -> Array:
     """Return a Gaussian direction at `theta`, scaled by :func:`normalized`.
 
     Args:
@@ -24,12 +28,14 @@ def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", see
         shapes: the Keras model, or the shapes of its trainable weights.
         norm: see :func:`normalized`.
         seed: the same seed gives the same direction.
+        layers: names of layers of the model, one or several: the direction is zero outside of them; None: all.
 
     Returns:
         The direction, (P,).
 
     Raises:
-        UserError: for an unknown norm, and weights that are not as many as the shapes say.
+        UserError: for an unknown norm, weights that are not as many as the shapes say, and names of layers
+            that the model does not have.
 
     Example:
         >>> import numpy as np
@@ -39,80 +45,11 @@ def random_direction(theta: Array, shapes: Shapes, *, norm: Norm = "filter", see
         True
     """
     drawn = np.random.default_rng(seed).standard_normal(len(theta))
-    return normalized(drawn, theta, shapes, norm=norm)
-
-
-def normalized(direction: Array, theta: Array, shapes: Shapes, *, norm: Norm = "filter") -> Array:
-    """Return `direction` with the size of the weights `theta`, tensor by tensor.
-
-        filter  d_j <- d_j |theta_j| / |d_j| for every filter or neuron j (:func:`dlhw.measure.filter_axes` says which
-                slices those are; of a list of shapes, the last axis of every kernel is taken)
-        layer   the same with the whole tensor in place of a filter
-        weight  d_i <- |theta_i| sign(d_i) for every single weight
-        none    d itself
-
-    Biases, normalizations and other tensors without filters get zero, except for "none". A filter whose weights are all
-    zero gets zero. Li et al. 2018, Visualizing the loss landscape of neural nets: a ReLU net whose layers are rescaled
-    computes the same function, and only directions that are rescaled with it see the same surface.
-
-    Args:
-        direction: (P,).
-        theta: weights, (P,), in the order of :func:`dlhw.measure.flat`.
-        shapes: the Keras model, or the shapes of its tensors in the order of the vector. Shapes alone are enough for
-            Dense and Conv layers; transposed and depthwise convolutions, attention and embeddings need the model.
-        norm: see above.
-
-    Returns:
-        The scaled direction, (P,).
-
-    Raises:
-        UserError: for an unknown norm, and vectors that are not as long as the shapes say.
-
-    Example:
-        >>> import numpy as np
-        >>> from dlhw import measure
-        >>> measure.normalized(np.array([3.0, -4.0]), np.array([1.0, 2.0]), [(2, 1)], norm="weight").tolist()
-        [1.0, -2.0]
-    """
-    require(norm in get_args(Norm), f"`norm` {norm!r} is unknown; use {', '.join(get_args(Norm))}")
-    tensors = _tensors(shapes)
-    sizes = [int(np.prod(shape)) for shape, _ in tensors]
-    fits = np.shape(direction) == np.shape(theta) == (sum(sizes),)
-    require(
-        fits, f"`direction` {np.shape(direction)} and `theta` {np.shape(theta)} must be vectors of {sum(sizes)} weights"
-    )
-    direction, theta = np.asarray(direction, np.float64), np.asarray(theta, np.float64)
-    if norm == "none":
-        return direction
-    scaled, at = np.zeros_like(theta), 0
-    for (shape, axes), size in zip(tensors, sizes, strict=True):
-        span = slice(at, at + size)
-        at += size
-        if axes is None:
-            continue
-        d, t = direction[span].reshape(shape), theta[span].reshape(shape)
-        if norm == "weight":
-            scaled[span] = (np.abs(t) * np.sign(d)).ravel()
-            continue
-        summed = axes if norm == "filter" else None
-        length = np.sqrt((d**2).sum(axis=summed, keepdims=True))
-        wanted = np.sqrt((t**2).sum(axis=summed, keepdims=True))
-        scaled[span] = (d * wanted / np.where(length > 0, length, 1.0)).ravel()
-    return scaled
-
-
-def _tensors(shapes: Shapes) -> list[tuple[tuple[int, ...], tuple[int, ...] | None]]:
-    """Return the shape of every tensor and the axes over which a filter of it is summed; None: it has none."""
-    if hasattr(shapes, "trainable_variables"):
-        from dlhw.measure.filters import filter_axes
-
-        variables = shapes.trainable_variables
-        return [(tuple(v.shape), a) for v, a in zip(variables, filter_axes(shapes), strict=True)]
-    return [(tuple(s), tuple(range(len(s) - 1)) if len(s) > 1 else None) for s in shapes]
+    return within(normalized(drawn, theta, shapes, norm=norm), shapes, layers)
 
 
 @dataclass(frozen=True)
-class Plane:
+class Plane(Saved):
     """theta(a, b) = origin + a first + b second. The directions need be neither unit nor orthogonal."""
 
     origin: Array  # (P,)
@@ -146,7 +83,7 @@ class Plane:
         return coefficients, np.linalg.norm(away - coefficients @ basis.T, axis=1)
 
 
-def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0) -> Plane:
+def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0, layers: Layers = None) -> Plane:
     """Return the plane through `theta` along two random directions (Li et al. 2018), nearly orthogonal for large P.
 
     Args:
@@ -154,12 +91,14 @@ def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: i
         shapes: the Keras model, or the shapes of its trainable weights.
         norm: see :func:`normalized`.
         seed: of both directions.
+        layers: as in :func:`random_direction`.
 
     Returns:
         The plane, with `theta` as its origin.
 
     Raises:
-        UserError: for an unknown norm, and weights that are not as many as the shapes say.
+        UserError: for an unknown norm, weights that are not as many as the shapes say, and names of layers
+            that the model does not have.
 
     Example:
         >>> import numpy as np
@@ -169,7 +108,7 @@ def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: i
         True
     """
     streams = np.random.SeedSequence(seed).generate_state(2)
-    one, two = (random_direction(theta, shapes, norm=norm, seed=int(s)) for s in streams)
+    one, two = (random_direction(theta, shapes, norm=norm, seed=int(s), layers=layers) for s in streams)
     return Plane(np.asarray(theta, np.float64), one, two)
 
 

@@ -1,4 +1,7 @@
-"""Second derivatives: the Hessian as an operator, and as a matrix. What is done with it: dlhw.measure.spectrum."""
+"""Second derivatives: the Hessian as an operator, and as a matrix.
+
+What is done with it: dlhw.measure.spectrum and dlhw.measure.random_probes.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from scipy.sparse.linalg import LinearOperator
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import require, warn
+from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.derivative_check import check_second_derivatives
-from dlhw.measure.objective import BATCH, Objective
+from dlhw.measure.objective import BATCH, Curvature, Objective
+from dlhw.models.selection import Layers
 
 Array = NDArray[np.floating]
 
@@ -19,7 +24,14 @@ LARGEST_MATRIX = 5000
 
 
 def hessian(
-    model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH, check: bool = True
+    model: keras.Model,
+    loss: Loss,
+    x: Data,
+    y: Data,
+    *,
+    layers: Layers = None,
+    batch_size: int = BATCH,
+    check: bool = True,
 ) -> LinearOperator:
     """Return the Hessian of the loss over all of (x, y) at the weights of the model, as an operator of shape (P, P).
 
@@ -28,20 +40,26 @@ def hessian(
     :func:`dlhw.measure.as_float64`. A ReLU net is piecewise smooth, and H is that of the piece that contains the
     weights.
 
+    With `layers`, it is the block of H that belongs to the weights of these layers, (P', P'): the slice of the whole
+    that :func:`dlhw.measure.layer_parts` names, computed at the cost of these layers and of those that follow.
+
     Args:
         model: any built Keras model of one output.
         loss: see :class:`dlhw.measure.Objective`.
         x: inputs, (n, ...).
         y: targets, (n, ...).
-        batch_size: examples per chunk; it changes rounding and memory only.
+        layers: names of layers, one or several, wherever they are nested; None: all trainable weights.
+        batch_size: examples per chunk; it changes rounding and memory only. By default fewer than 500 where activations
+            are large.
         check: compare one product with a central difference of the gradient, in float64 on a few examples, before
             anything is returned; it costs a few gradients of at most 32 examples.
 
     Returns:
-        The operator; `@` multiplies it with vectors (P,).
+        The operator; `@` multiplies it with vectors (P,). Its precision is that of the model.
 
     Raises:
-        UserError: where the second derivatives of a layer are missing or wrong; the layer is named.
+        UserError: for names of layers that the model does not have, and where the second derivatives of a layer are
+            missing or wrong; the layer is named.
 
     Example:
         >>> import numpy as np
@@ -52,22 +70,36 @@ def hessian(
         >>> h = measure.hessian(net, "mse", x, y)
         >>> (h @ np.ones(13)).shape
         (13,)
+        >>> measure.hessian(net, "mse", x, y, layers="dense_2").shape
+        (5, 5)
     """
-    objective = Objective(model, loss, x, y, batch_size=batch_size)
+    objective = Objective(model, loss, x, y, batch_size=batch_size, layers=layers)
     if check:
         check_second_derivatives(objective)
     return operator(objective)
 
 
-def operator(objective: Objective) -> LinearOperator:
-    """Return the Hessian of an :class:`Objective` as an operator."""
-    size = objective.size
-    product = lambda v: objective.product(np.ravel(v))  # noqa: E731
-    return LinearOperator((size, size), matvec=product, rmatvec=product, dtype=np.float64)
+def operator(objective: Objective, kind: Curvature = "hessian") -> LinearOperator:
+    """Return the Hessian of an :class:`Objective`, or a relative of it, as an operator in the model's precision."""
+    size, dtype = objective.size, objective.dtype.as_numpy_dtype
+
+    def product(vector: Array) -> Array:
+        return objective.product(np.ravel(vector), kind).astype(dtype)
+
+    return LinearOperator((size, size), matvec=product, rmatvec=product, dtype=dtype)
 
 
 def hessian_matrix(
-    model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH, check: bool = True
+    model: keras.Model,
+    loss: Loss,
+    x: Data,
+    y: Data,
+    *,
+    layers: Layers = None,
+    batch_size: int = BATCH,
+    check: bool = True,
+    progress: Progress = None,
+    max_seconds: float | None = None,
 ) -> Array:
     """Return the whole Hessian, for models of at most some thousand weights, symmetrized.
 
@@ -76,8 +108,12 @@ def hessian_matrix(
         loss: see :class:`dlhw.measure.Objective`.
         x: inputs, (n, ...).
         y: targets, (n, ...).
+        layers: as in :func:`hessian`.
         batch_size: examples per chunk; it changes rounding and memory only.
         check: as in :func:`hessian`.
+        progress: called after every 128 rows with the number done, that of all, and the seconds that the others will
+            take; True: prints them.
+        max_seconds: no rows are begun later; the entries that are then unknown are nan, with a warning.
 
     Returns:
         H, (P, P), in float64; in units of the loss per product of two weights.
@@ -96,7 +132,7 @@ def hessian_matrix(
         >>> h.shape, bool((h == h.T).all())
         ((13, 13), True)
     """
-    objective = Objective(model, loss, x, y, batch_size=batch_size)
+    objective = Objective(model, loss, x, y, batch_size=batch_size, layers=layers)
     require(
         objective.size <= LARGEST_MATRIX,
         f"the whole Hessian of {objective.size} weights is too large (at most {LARGEST_MATRIX}); use hessian(...), an "
@@ -104,5 +140,14 @@ def hessian_matrix(
     )
     if check:
         check_second_derivatives(objective)
-    matrix = objective.matrix()
+    budget = Budget("hessian_matrix", objective.size, progress, max_seconds, unit="rows")
+
+    def is_spent(done: int) -> bool:
+        budget.step(done - budget.done)
+        return budget.is_spent
+
+    matrix = objective.matrix(is_spent)
+    if budget.done < objective.size:
+        warn(f"`max_seconds` ended hessian_matrix after {budget.done} of {objective.size} rows; the others are nan")
+        matrix = np.where(np.isnan(matrix), matrix.T, matrix)  # H is symmetric
     return (matrix + matrix.T) / 2

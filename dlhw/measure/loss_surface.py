@@ -17,6 +17,7 @@ from dlhw.measure.combinations import POINTS, combinations
 from dlhw.measure.directions import Plane
 from dlhw.measure.grid_order import coarse_to_fine
 from dlhw.measure.objective import BATCH, Objective, Value
+from dlhw.measure.results import Saved
 from dlhw.models.state import restore_weights
 
 Array = NDArray[np.floating]
@@ -27,7 +28,7 @@ MANY = 1 << 20
 
 
 @dataclass(frozen=True)
-class Surface:
+class Surface(Saved):
     """Loss and accuracy on a grid of a plane."""
 
     a: Array  # (A,)

@@ -13,6 +13,7 @@ from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
 from dlhw.errors import require
 from dlhw.measure.objective import BATCH, Objective
+from dlhw.measure.results import Saved
 
 Array = NDArray[np.floating]
 
@@ -21,7 +22,7 @@ GROUPS = 32
 
 
 @dataclass(frozen=True)
-class NoiseScale:
+class NoiseScale(Saved):
     """The simple noise scale tr(Sigma) / |G|^2 and what it is made of, estimated from two batch sizes."""
 
     trace: float  # of Sigma, the covariance of the gradients of single examples; never negative

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw.measure.results import Saved
+
 Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Norms:
+class Norms(Saved):
     """A norm for each of n examples, and their mean."""
 
     each: Array  # (n,)

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
+from dlhw.measure.results import Saved
 
 Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class PCA:
+class PCA(Saved):
     """Principal components of n points in P dimensions."""
 
     components: Array  # (k, P) orthonormal rows; the entry of largest magnitude of each is positive

@@ -14,6 +14,8 @@ from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
 from dlhw.errors import require
 from dlhw.measure.objective import BATCH, Objective
+from dlhw.measure.results import Saved
+from dlhw.models.selection import Layers
 from dlhw.models.state import restore_weights
 
 Array = NDArray[np.floating]
@@ -23,7 +25,7 @@ WINDOW, GROWTH = 10, 0.01
 
 
 @dataclass(frozen=True)
-class Sharpness:
+class Sharpness(Saved):
     """A rise of the loss near the weights."""
 
     value: float  # in the units documented by the function
@@ -189,6 +191,7 @@ def sam(
     *,
     rho: float = 0.05,
     adaptive: bool = False,
+    layers: Layers = None,
     batch_size: int = BATCH,
 ) -> Sharpness:
     """Return the one-step sharpness: f(theta + e) - f(theta), where e is the step of SAM of length `rho`.
@@ -203,13 +206,14 @@ def sam(
         y: targets, (n, ...).
         rho: length of the step.
         adaptive: see above.
+        layers: names of layers, one or several: the step moves their weights alone; None: all.
         batch_size: examples per chunk; it changes rounding and memory only.
 
     Returns:
         The rise, in units of the loss; 0 where the gradient vanishes.
 
     Raises:
-        UserError: unless rho is positive and finite.
+        UserError: unless rho is positive and finite, and for names of layers that the model does not have.
 
     Example:
         >>> import numpy as np
@@ -221,7 +225,7 @@ def sam(
         True
     """
     require(rho > 0 and np.isfinite(rho), f"`rho` {rho:g} must be positive and finite")
-    objective = Objective(model, loss, x, y, batch_size=batch_size)
+    objective = Objective(model, loss, x, y, batch_size=batch_size, layers=layers)
     theta = objective.theta
     with restore_weights(model):
         base, g = objective.gradient()

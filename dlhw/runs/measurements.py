@@ -16,6 +16,7 @@ from dlhw.present.tables import Summary
 from dlhw.runs.saved_models import Request, loss_name, prepare
 
 if TYPE_CHECKING:
+    from dlhw.measure.budget import Progress
     from dlhw.runs.saved_models import SavedModel
 
 EPSILON, RHO = 1e-3, 0.05
@@ -24,12 +25,13 @@ Row = tuple[str, str, str]  # measure, value, what it is
 Rows = tuple[list[Row], dict[str, Any]]
 
 
-def measure_model(request: Request, only: Sequence[str] = ()) -> Summary:
+def measure_model(request: Request, only: Sequence[str] = (), progress: Progress = False) -> Summary:
     """Measure a saved model with the instruments named in `only`, all by default.
 
     Args:
         request: the file, its data and its loss.
         only: keys of :data:`INSTRUMENTS`.
+        progress: of the products of the Hessian: see :func:`dlhw.measure.eigenpairs`.
 
     Returns:
         A table with one row per number; the numbers themselves; as findings, warnings and
@@ -47,7 +49,7 @@ def measure_model(request: Request, only: Sequence[str] = ()) -> Summary:
         try:
             with warnings.catch_warnings(record=True) as notes:
                 warnings.simplefilter("always", UserWarning)
-                new_rows, numbers[name] = INSTRUMENTS[name](saved)
+                new_rows, numbers[name] = INSTRUMENTS[name](saved, progress)
         except UserError as error:
             remarks.append(Finding("not-measured", f"{name}: {error}."))
         else:
@@ -68,7 +70,7 @@ def check_instruments(only: Sequence[str]) -> None:
         require(name in INSTRUMENTS, f"`only` {name!r} is unknown; {hint}use {', '.join(INSTRUMENTS)}")
 
 
-def _loss(saved: SavedModel) -> Rows:
+def _loss(saved: SavedModel, _: Progress) -> Rows:
     from dlhw import measure
 
     value = measure.Objective(saved.model, saved.loss, saved.x, saved.y).value()
@@ -78,15 +80,15 @@ def _loss(saved: SavedModel) -> Rows:
     return rows, {"loss": value.loss, "accuracy": value.accuracy}
 
 
-def _gradient(saved: SavedModel) -> Rows:
+def _gradient(saved: SavedModel, _: Progress) -> Rows:
     from dlhw import measure
 
-    total, layers = measure.gradient_norm(saved.model, saved.loss, saved.x, saved.y)
-    rows = [("gradient norm", format_number(total), "|d loss / d weights|, all trainable weights")]
-    return rows, {"total": total, "layers": np.asarray(layers).tolist()}
+    norm = measure.gradient_norm(saved.model, saved.loss, saved.x, saved.y)
+    rows = [("gradient norm", format_number(norm.total), "|d loss / d weights|, all trainable weights")]
+    return rows, {"total": norm.total, "layers": norm.layers.tolist(), "names": list(norm.names)}
 
 
-def _sensitivity(saved: SavedModel) -> Rows:
+def _sensitivity(saved: SavedModel, _: Progress) -> Rows:
     from dlhw import measure
 
     norms = measure.sensitivity(saved.model, saved.loss, saved.x, saved.y)
@@ -95,7 +97,7 @@ def _sensitivity(saved: SavedModel) -> Rows:
     return [("sensitivity", text, what)], {"mean": norms.mean, "standard_error": norms.standard_error}
 
 
-def _jacobian(saved: SavedModel) -> Rows:
+def _jacobian(saved: SavedModel, _: Progress) -> Rows:
     from dlhw import measure
 
     norms = measure.jacobian_norm(saved.model, saved.x, of="output")
@@ -104,7 +106,7 @@ def _jacobian(saved: SavedModel) -> Rows:
     return [("Jacobian", text, what)], {"mean": norms.mean, "standard_error": norms.standard_error}
 
 
-def _sharpness(saved: SavedModel) -> Rows:
+def _sharpness(saved: SavedModel, _: Progress) -> Rows:
     from dlhw import measure
 
     box = measure.keskar(saved.model, saved.loss, saved.x, saved.y, epsilon=EPSILON)
@@ -117,13 +119,13 @@ def _sharpness(saved: SavedModel) -> Rows:
     return rows, numbers
 
 
-def _hessian(saved: SavedModel) -> Rows:
+def _hessian(saved: SavedModel, progress: Progress) -> Rows:
     from dlhw import measure
 
     operator = measure.hessian(saved.model, saved.loss, saved.x, saved.y)
-    pairs = measure.eigenpairs(operator, k=1, which="both")
+    pairs = measure.eigenpairs(operator, k=1, which="both", progress=progress)
     high, low = float(np.max(pairs.values)), float(np.min(pairs.values))
-    trace = measure.trace(operator)
+    trace = measure.trace(operator, progress=progress)
     residual = format_number(float(np.max(pairs.residuals)))
     rows = [
         ("largest eigenvalue", format_number(high), f"of the Hessian; residual at most {residual}"),
@@ -134,7 +136,7 @@ def _hessian(saved: SavedModel) -> Rows:
     return rows, numbers | {"trace": trace.value, "trace_standard_error": trace.standard_error}
 
 
-INSTRUMENTS: Mapping[str, Callable[[SavedModel], Rows]] = {
+INSTRUMENTS: Mapping[str, Callable[[SavedModel, Progress], Rows]] = {
     "loss": _loss,
     "gradient": _gradient,
     "sensitivity": _sensitivity,

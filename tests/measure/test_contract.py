@@ -37,7 +37,9 @@ def noise(scale):
 
 INSTRUMENTS = {
     "batch_mean_sensitivity": lambda m, x, y, b: measure.batch_mean_sensitivity(m, "mse", x, y, batch_size=4).each,
+    "fisher": lambda m, x, y, b: measure.fisher(m, "mse", x, y, batch_size=b) @ np.ones(len(measure.flat(m))),
     "gap_standard_error": lambda m, x, y, b: measure.gap_standard_error(m, "mse", (x, y), (x[:5], y[:5])),
+    "ggn": lambda m, x, y, b: measure.ggn(m, "mse", x, y, batch_size=b) @ np.ones(len(measure.flat(m))),
     "gradient_noise_scale": lambda m, x, y, b: noise(
         measure.gradient_noise_scale(m, "mse", x, y, small=3, batch_size=b)
     ),
@@ -48,6 +50,7 @@ INSTRUMENTS = {
     "keskar": lambda m, x, y, b: measure.keskar(m, "mse", x, y, epsilon=0.01, starts=1, batch_size=b).value,
     "line": lambda m, x, y, b: measure.line(m, m, shifted(m), "mse", x, y, ALPHAS, batch_size=b).loss,
     "line_curvature": lambda m, x, y, b: measure.line_curvature(m, m, shifted(m), "mse", x, y, batch_size=b),
+    "ntk": lambda m, x, y, b: measure.ntk(m, x).matrix + 0 * len(y),
     "random_ball": lambda m, x, y, b: measure.random_ball(m, "mse", x, y, radius=0.1, samples=4, batch_size=b).rises,
     "sam": lambda m, x, y, b: measure.sam(m, "mse", x, y, batch_size=b).value,
     "sensitivity": lambda m, x, y, b: measure.sensitivity(m, "mse", x, y, batch_size=b).each,
@@ -55,9 +58,10 @@ INSTRUMENTS = {
 }
 ARRAYS_ONLY = {  # take no model together with data
     "alpha_grid", "as_float64", "assign", "barrier_over_chord", "barrier_over_mean", "chance_curvature",
-    "critical_point", "descend", "effective_rank", "eigenpairs", "filter_axes", "flat", "gradient_flatness", "inertia",
-    "layer_parts", "newton", "normalized", "path_plane", "pca", "random_direction", "random_plane",
-    "random_walk_shares", "resolution", "restore_weights", "spectral_density", "three_point_plane", "trace",
+    "critical_point", "descend", "diagonal", "effective_rank", "eigenpairs", "filter_axes", "flat",
+    "gradient_flatness", "inertia", "layer_parts", "newton", "normalized", "path_plane", "pca",
+    "random_direction", "random_plane", "random_walk_shares", "resolution", "restore_weights",
+    "spectral_density", "subset", "three_point_plane", "trace",
 }  # fmt: skip
 
 

@@ -85,6 +85,26 @@ def hessian_matrix(s: Subject) -> None:
     s.near(matrix @ v, measure.hessian(*s.data, check=False) @ v)
 
 
+def ggn(s: Subject) -> None:
+    operator = measure.ggn(*s.data)
+    v = np.random.default_rng(1).normal(size=operator.shape[0])
+    if kinds.KINDS[s.name].precision in HALF:
+        s.near(operator @ v, measure.ggn(measure.as_float64(s.model), *s.data[1:]) @ v)
+        return
+    coarse = any(word in s.name for word in ("bilinear", "bicubic")) or kinds.KINDS[s.name].precision == "float32"
+    expected = oracles.gauss_newton_product(*s.data, v, 3e-3 if coarse else 1e-5)
+    s.near(operator @ v, expected, wide=1e-5, narrow=1e-2)
+
+
+def ntk(s: Subject) -> None:
+    two = keras.tree.map_structure(lambda a: a[:2], s.x)
+    kernel = measure.ntk(s.model, two)
+    last = len(kernel.matrix) - 1
+    rows = np.stack([oracles.output_gradient(s.model, two, k) for k in (0, last)])
+    s.near(kernel.matrix[[0, 0, last]][[0, 1, 2], [0, last, last]], [rows[0] @ rows[0], rows[0] @ rows[1],
+                                                                     rows[1] @ rows[1]], narrow=1e-3)  # fmt: skip
+
+
 def eigenpairs(s: Subject) -> None:
     pair = measure.eigenpairs(measure.hessian(*s.data), steps=20, tolerance=1e-2)
     image = measure.hessian(*s.data, check=False) @ pair.vectors[0]
@@ -213,7 +233,7 @@ def _trains(s: Subject, train: Callable[[Any], Any], orders: list[np.ndarray]) -
 INSTRUMENTS: dict[str, Callable[[Subject], None]] = {
     f.__name__: f
     for f in (
-        value, gradient_norm, hessian, hessian_matrix, eigenpairs, sensitivity, jacobian_output,
+        value, gradient_norm, hessian, ggn, ntk, hessian_matrix, eigenpairs, sensitivity, jacobian_output,
         jacobian_softmax, line, line_curvature, surface,
         keskar, sam, random_ball, as_float64, weights, trainer, full_batch,
     )

@@ -80,6 +80,40 @@ def product(model: Any, loss: Any, x: Any, y: Any, v: np.ndarray, step: float = 
     return (4 * one - two) / 3
 
 
+def gauss_newton_product(model: Any, loss: Any, x: Any, y: Any, v: np.ndarray, step: float = 1e-5) -> np.ndarray:
+    """J' times the derivative along v of the gradient of the loss in the outputs, by central differences; J stays."""
+    theta, variables = flat(model), [w.value for w in model.trainable_variables]
+
+    def slope(t: np.ndarray) -> Any:
+        with restored(model):
+            model.compile(loss=loss)
+            place(model, t)
+            z = model(x, training=False)
+            mask = getattr(z, "_keras_mask", None)
+            with tf.GradientTape() as tape:
+                copy = tf.identity(z)
+                tape.watch(copy)
+                if mask is not None:
+                    copy._keras_mask = mask
+                value = model._compile_loss(tf.convert_to_tensor(y), copy)
+            return tape.gradient(value, copy, unconnected_gradients="zero")
+
+    along = (slope(theta + step * v) - slope(theta - step * v)) / (2 * step)
+    with restored(model), tf.GradientTape() as tape:
+        z = model(x, training=False)
+    parts = tape.gradient(z, variables, output_gradients=tf.cast(along, z.dtype), unconnected_gradients="zero")
+    return np.concatenate([np.ravel(tf.convert_to_tensor(p)) for p in parts]).astype(np.float64)
+
+
+def output_gradient(model: Any, x: Any, k: int) -> np.ndarray:
+    """Gradient of output k, all outputs of all examples in one row, with respect to the weights."""
+    with restored(model), tf.GradientTape() as tape:
+        number = tf.reshape(model(x, training=False), [-1])[k]
+    variables = [w.value for w in model.trainable_variables]
+    parts = tape.gradient(number, variables, unconnected_gradients="zero")
+    return np.concatenate([np.ravel(tf.convert_to_tensor(p)) for p in parts]).astype(np.float64)
+
+
 def sensitivities(model: Any, loss: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """|d loss_i / d x_i|, example by example, what layers add left out."""
     model.compile(loss=loss)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
 from dlhw.experiments.landscape import nets, surface
+from dlhw.experiments.landscape.eigen_plane import EigenPlane, eigen_planes
 from dlhw.experiments.landscape.spec import Array, Result, Settings
 from dlhw.experiments.landscape.subject import PlaneGrid, plane_grid
 from dlhw.measure.grid_order import coarse_to_fine
@@ -24,15 +26,17 @@ def check_inputs(settings: Settings, context: Context) -> None:
         is_free = context.strategy in ("auto", "none")
         require(is_free, f"`strategy` {context.strategy}: a saved model is not trained; leave it out")
         for net in nets.find(settings, context):
-            plane_grid(settings, net)
-            if settings.curvature:
+            if settings.plane != "hessian":
+                plane_grid(settings, net)
+            if settings.curvature or settings.plane == "hessian":
                 surface.hessian_objective(net)
 
 
 def run(settings: Settings, context: Context) -> Result:
     """Train or read the nets, choose the planes, measure the loss over them."""
     trained = nets.find(settings, context)
-    grids = [plane_grid(settings, net) if net.weights else None for net in trained]
+    eigen = eigen_planes(settings, trained, context)
+    grids = [plane_grid(settings, net, e) if net.weights else None for net, e in zip(trained, eigen, strict=True)]
     measured = surface.measure_all(settings, trained, grids, context)
     known = next((grid for grid in grids if grid is not None), None)
     side = settings.grid
@@ -59,8 +63,15 @@ def run(settings: Settings, context: Context) -> Result:
         diverged_at=np.array([net.diverged_at for net in trained]),
         seconds=tuple(row.seconds for row in rows),
         losses=tuple(loss_name(net.loss) for net in trained),
+        plane_eigenvalues=_eigen(eigen, "eigenvalues") if settings.plane == "hessian" else None,
+        plane_residuals=_eigen(eigen, "residuals") if settings.plane == "hessian" else None,
         frames=np.arange(count) if settings.plane == "path" and count else None,
     )
+
+
+def _eigen(planes: Sequence[EigenPlane | None], name: Literal["eigenvalues", "residuals"]) -> Array:
+    """Return a number of both axes for every net, (M, 2); nan where a net diverged."""
+    return np.stack([np.full(2, np.nan) if plane is None else getattr(plane, name) for plane in planes])
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ def _findings(settings: Settings, result: Result) -> list[Finding]:
             all_findings.append(_path_in_the_plane(result, m))
         elif settings.plane == "three-points":
             all_findings.append(_three_nets(result, m))
+        elif settings.plane == "hessian":
+            all_findings += _leading_curvatures(result, m)
     if settings.plane == "random":
         text = "Two random directions out of many: a bowl here does not exclude a saddle (downhill in some other "
         text += "direction)."
@@ -150,6 +152,27 @@ def _three_nets(result: Result, m: int) -> Finding:
     differ = not np.allclose(result.plane_loss[m], result.mark_loss[m], rtol=1e-3)
     note = f"; on the plane, with the untrained state of A, {on_plane}" if differ else ""
     return Finding("three-nets", f"{result.labels[m]}: the losses of the three nets are {own}{note}.")
+
+
+def _leading_curvatures(result: Result, m: int) -> list[Finding]:
+    """State both eigenvalues, and the loss at the ends of the first axis beside that of the quadratic model."""
+    if result.plane_eigenvalues is None or result.plane_residuals is None:
+        return []
+    one, two = result.plane_eigenvalues[m]
+    a, loss = result.a[m], result.loss[m, :, int(np.abs(result.b[m]).argmin())]
+    own, ends = float(loss[int(np.abs(a).argmin())]), (0, -1)
+    model = format_number(own + float(one) * float(a[-1]) ** 2 / 2)
+    true = " and ".join(format_number(float(loss[k])) for k in ends)
+    text = (
+        f"{result.labels[m]}: the axes are the directions of the two largest eigenvalues of the Hessian, "
+        f"{format_number(float(one))} and {format_number(float(two))} (residual at most "
+        f"{format_number(float(result.plane_residuals[m].max()))}). At both ends of the first axis, a distance of "
+        f"{format_number(float(a[-1]))}, the loss is {true}; the largest eigenvalue alone gives {model}."
+    )
+    loose = int((result.plane_residuals[m] > 0.05 * np.abs(result.plane_eigenvalues[m]).max()).sum())
+    what = f"of 2 eigenvectors of {result.labels[m]}"
+    unsure = findings.not_converged(loose, what, "the axes need not be the directions of largest curvature")
+    return [Finding("leading-curvatures", text), *unsure]
 
 
 def _curvature(result: Result) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from dlhw import datasets
 from dlhw.choices import Activation, Norm
 from dlhw.datasets import functions
 from dlhw.errors import require
+from dlhw.experiments.landscape.result import Result as Result
 from dlhw.experiments.landscape.section import SECTION as SECTION
 from dlhw.models import architectures
 from dlhw.runs import experiment as registry
@@ -40,11 +41,11 @@ class Settings:
     of: tuple[str, ...] = option(
         ("trajectory",), "simulate, classify or trajectory; or files PATH.keras or PATH.h5 to compare.", paths=True
     )
-    plane: Literal["path", "random", "three-points", "start-end", "line"] = option(
+    plane: Literal["path", "random", "three-points", "hessian", "start-end", "line"] = option(
         "path",
         "path: principal directions of the training; random, the default for files: two random directions; "
-        "three-points: through three nets. Lines: start-end, from start to end of the training; line, one random "
-        "direction.",
+        "three-points: through three nets; hessian: the two eigenvectors of the Hessian of largest eigenvalue. Lines: "
+        "start-end, from start to end of the training; line, one random direction.",
     )
     nets: tuple[str, ...] = option(
         (),
@@ -55,7 +56,8 @@ class Settings:
     span: float = option(
         0.0,
         "Half the width of the grid, or how far start-end extends beyond both ends; 0 selects 1 for random directions, "
-        "0.5 for start-end, otherwise enough to contain the path or the nets.",
+        "0.5 for start-end, for hessian the distance at which its largest eigenvalue has added ten times the loss, "
+        "otherwise enough to contain the path or the nets.",
         shown="chosen by the plane",
     )
     grid: int = option(51, "Points per side of the grid.")
@@ -128,7 +130,7 @@ class Settings:
             require(Path(path).is_file(), f"`of` {path}: there is no such file")
 
     def _check_files(self) -> None:
-        planes = ("random", "three-points", "line")
+        planes = ("random", "three-points", "hessian", "line")
         no_path = f"`plane` {self.plane}: a saved model has no training path; use {', '.join(planes)}"
         require(self.plane in planes, no_path)
         three = self.plane != "three-points" or len(self.of) == 3
@@ -139,8 +141,9 @@ class Settings:
         require(known, f"`data` {self.data!r} is not a file; use {sets}, or an .npz of x and y")
         require(not self.nets, "`nets` are trained here, and `of` names saved models; give only one of them")
         refuse_changed(self, OF_TRAINING, "applies to a training, and `of` names saved models")
-        one = self.plane != "three-points" or self.seeds == 1
-        require(one, f"`seeds` {self.seeds}: there is one plane through three files; leave it out")
+        is_one = self.plane not in ("three-points", "hessian")
+        what = "through three files" if self.plane == "three-points" else "of the Hessian of a file"
+        require(is_one or self.seeds == 1, f"`seeds` {self.seeds}: there is one plane {what}; leave it out")
 
     def _check_training(self) -> None:
         training = self.training_settings()  # refuses what cannot be trained
@@ -222,29 +225,6 @@ class Settings:
     def curvature_points(self) -> NDArray[np.integer]:
         """Return the positions on an axis of the grid at which the map of curvature is taken."""
         return np.unique(np.linspace(0, self.grid - 1, self.curvature).round().astype(int))
-
-
-@dataclass(frozen=True)
-class Result:
-    """M nets, A x B points, K marks: points of the path, or the nets themselves. All of a diverged net is nan."""
-
-    labels: Annotated[tuple[str, ...], "M"]
-    parameters: Annotated[tuple[int, ...], "M"]
-    a: Annotated[Array, "M, A"]
-    b: Annotated[Array, "M, B"]  # 0 alone for a line
-    loss: Annotated[Array, "M, A, B"]
-    accuracy: Annotated[Array, "M, A, B"]  # fraction in [0, 1]; nan where targets are not class labels
-    steps: Annotated[NDArray[np.integer], "K"]  # epoch of each point of the path; 0, 1, 2 for nets
-    marks: Annotated[Array, "M, K, 2"]  # nearest points of the plane
-    mark_loss: Annotated[Array, "M, K"]  # loss at the mark itself
-    plane_loss: Annotated[Array, "M, K"]  # loss at the nearest point of the plane
-    away: Annotated[Array, "M, K"]  # distance from the plane, Euclidean
-    explained: Annotated[Array, "M, 2"]  # fractions of the variance of the path along both; nan without a path
-    eigenvalues: Annotated[Array, "M, C, C, 3"]  # smallest, largest, residual; C = 0 if not asked for
-    diverged_at: Annotated[NDArray[np.integer], "M"]  # epoch, or -1
-    seconds: Annotated[tuple[float, ...], "M"]  # of the surface, its parts one after the other
-    losses: Annotated[tuple[str, ...], "M"] = ()  # what is measured, by its name in Keras
-    frames: NDArray[np.integer] | None = None  # marks shown one by one in an animation; None without a path
 
 
 TINY = Settings(data="digits", nets=("6",), examples=200, epochs=4, learning_rate=0.05, grid=5, subset=50, seeds=2)

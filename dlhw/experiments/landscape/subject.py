@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import keras
 
     from dlhw._tf.losses import Loss
+    from dlhw.experiments.landscape.eigen_plane import EigenPlane
 
 MARGIN = 0.25
 """Fraction of the extent of a path that stays free on either side."""
@@ -63,8 +64,8 @@ def axis_of_a_line(margin: float, points: int) -> Array:
     return np.arange(-outside, steps + outside + 1) / steps
 
 
-def plane_grid(settings: Settings, net: TrainedNet) -> PlaneGrid:
-    """Return the plane that the settings ask for, through the net."""
+def plane_grid(settings: Settings, net: TrainedNet, eigen: EigenPlane | None = None) -> PlaneGrid:
+    """Return the plane that the settings ask for, through the net; `eigen` is needed for that of the Hessian."""
     theta = net.weights[0].astype(np.float64)
     unknown = np.full(2, np.nan)
     span = settings.span or 1.0
@@ -72,6 +73,10 @@ def plane_grid(settings: Settings, net: TrainedNet) -> PlaneGrid:
     if settings.plane == "random":
         plane = random_plane(theta, net.model(), norm=settings.norm, seed=net.seed)
         return PlaneGrid(plane, around, around, unknown, theta[None])
+    if eigen is not None:
+        half = settings.span or eigen.span
+        around = axis(-half, half, settings.grid)
+        return PlaneGrid(Plane(theta, eigen.first, eigen.second), around, around, unknown, theta[None])
     if settings.plane == "line":
         first = random_direction(theta, net.model(), norm=settings.norm, seed=net.seed)
         return PlaneGrid(Plane(theta, first, np.zeros_like(first)), around, np.zeros(1), unknown, theta[None])

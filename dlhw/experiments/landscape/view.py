@@ -19,6 +19,7 @@ def title(settings: Settings) -> str:
         "path": "Plane of the path of training",
         "random": f"Random plane, {settings.norm}-normalized",
         "three-points": "Plane through three nets",
+        "hessian": "Plane of the two leading Hessian eigenvectors",
         "start-end": "Line from start to end of training",
         "line": f"Random line, {settings.norm}-normalized",
     }[settings.plane]
@@ -30,6 +31,8 @@ def axis_names(settings: Settings) -> tuple[str, str]:
     """Return the names of the axes."""
     if settings.plane == "path":
         return "component 1", "component 2"
+    if settings.plane == "hessian":
+        return "eigenvector 1", "eigenvector 2"
     if settings.plane == "three-points":
         return "distance along A to B", "distance from that line"
     return "a", "b"
