@@ -83,15 +83,15 @@ class WeightMatching:
     def _swapped(self, g: int, now: Permutations, before: float) -> NDArray[np.integer] | None:
         """Return the best exchange of two units, if it is better."""
         size = len(now[g])
-        found, highest = None, before
+        best, highest = None, before
         for i in range(size if size <= _SWAPPED else 0):
             for j in range(i):
                 order = now[g].copy()
                 order[[i, j]] = order[[j, i]]
                 value = self._inner(g, {**now, g: order})
                 if value > highest:
-                    found, highest = order, value
-        return found
+                    best, highest = order, value
+        return best
 
     def _products(self, g: int, now: Permutations) -> Array:
         """Return inner products of what belongs to the units of a and of b, other groups permuted, (units, units)."""

@@ -55,7 +55,7 @@ def test_the_ends_are_the_ends_and_every_point_is_on_the_curve(ends):
             np.testing.assert_array_equal(mine.astype("float32"), theirs)
     p, w, q = (np.concatenate([v.ravel() for v in u]) for u in (bezier.start, bezier.bend, bezier.end))
     at = np.concatenate([v.ravel() for v in bezier.at(0.25)])
-    np.testing.assert_allclose(at, 0.5625 * p + 0.375 * w + 0.0625 * q, rtol=1e-6)
+    np.testing.assert_allclose(at, 0.5625 * p + 0.375 * w + 0.0625 * q, atol=1e-6)
     assert bezier.loss[1] == pytest.approx(loss_of(a, bezier.at(0.25)).loss, rel=1e-5)
 
 

@@ -38,7 +38,7 @@ def figure(settings: Settings, result: Result) -> Figure:
         _heights(heights, result, r)
     start = "A and B start from weights of their own" if settings.own_start else "A and B start from the same weights"
     note = f"{start}; training solid, test dashed; {statistic_of_figures(settings.seeds)}"
-    plot.header(fig, f"Ways between two nets on {settings.where()}", note, (axes[0],), columns=3)
+    plot.header(fig, f"Ways between two nets on {settings.where()}", note, (axes[0],), columns=4)
     return fig
 
 
@@ -73,6 +73,7 @@ def _heights(axes: Axes, result: Result, r: int) -> None:
             rows.append(barriers(positions, {key: v[r] for key, v in values.items()})[name])
         plot.scatter_with_median(axes, np.arange(len(ways)) + shift, np.array(rows), label, k + 3, linestyle="")
     axes.axhline(0, color=style.TRUTH, linewidth=0.8)
+    axes.set_ylim(top=1.35 * axes.get_ylim()[1])  # room for the legend
     axes.set(ylabel="training barrier (nats)", xlim=(-0.5, len(ways) - 0.5))
     axes.set_xticks(range(len(ways)), [LABELS[way] for way in ways])
     axes.grid(False, axis="x")

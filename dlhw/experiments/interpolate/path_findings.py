@@ -65,9 +65,9 @@ def measures(result: Result, r: int) -> dict[str, dict[str, Array]]:
     if "aligned" in numbers and result.aligned_distance is not None and result.moved_units is not None:
         numbers["aligned"] |= {"distance": result.aligned_distance[r], "moved_units": result.moved_units[r]}
         naive = barrier_over_chord(result.alphas, result.train_loss[r].astype(float))
-        left = numbers["aligned"]["train_barrier_over_chord"]
+        remaining = numbers["aligned"]["train_barrier_over_chord"]
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(naive > CLEAR, (naive - left) / naive, np.nan)
+            share = np.where(naive > CLEAR, (naive - remaining) / naive, np.nan)
         numbers["aligned"]["share_of_permutation"] = share
     return numbers
 
@@ -89,9 +89,9 @@ def other_ways(
 
 def _permutation(settings: Settings, text: str, naive: Array, aligned: dict[str, Array]) -> Finding:
     """Which part of the barrier was permutation; at least that part, since a better permutation may exist."""
-    left, share = aligned["train_barrier_over_chord"], aligned["share_of_permutation"]
+    remaining, share = aligned["train_barrier_over_chord"], aligned["share_of_permutation"]
     finite = np.isfinite(naive)
-    heights = f"from {format_median_range(naive[finite])} to {format_median_range(left[finite])} nats"
+    heights = f"from {format_median_range(naive[finite])} to {format_median_range(remaining[finite])} nats"
     how = f"with the hidden units of B in the order in which they are {PAIRED_BY[settings.matching]} to those of A"
     moved = f"{format_percent(aligned['moved_units'], ' %')} of the units changed their place"
     start = "" if settings.own_start else ", though A and B start from the same weights, in which units correspond"
@@ -101,10 +101,10 @@ def _permutation(settings: Settings, text: str, naive: Array, aligned: dict[str,
         verdict = f"there was no barrier above {CLEAR:g} nats to explain"
     elif (naive[finite] <= CLEAR).any():
         verdict = "only some seeds have a barrier, so no part of it is named"
-    elif (left[finite] >= naive[finite]).all():
+    elif (remaining[finite] >= naive[finite]).all():
         verdict = "none of the barrier was shown to be permutation"
-    elif (left[finite] < naive[finite]).all():
-        whole = (left[finite] < CLEAR).all()
+    elif (remaining[finite] < naive[finite]).all():
+        whole = (remaining[finite] < CLEAR).all()
         part = "all of it, as far as 0.05 nats show," if whole else format_percent(share[finite], " %") + " of it"
         verdict = f"{part} was permutation"
         verdict += (

@@ -57,7 +57,7 @@ class _Walk:
         self.places = {id(v): k for k, v in enumerate(model.weights)}
         self.axes: dict[tuple[int, int], Layout] = {}
         self.readers: list[Reader] = []
-        self.made: dict[int, tuple[str, int]] = {}  # name and group of the outputs of a layer, by its id
+        self.makers: dict[int, tuple[str, int]] = {}  # name and group of the outputs of a layer, by its id
 
     def through(self, graph: Any, inputs: list[Layout]) -> list[Layout]:
         """Return the layouts of the outputs of a graph from those of its inputs."""
@@ -91,15 +91,15 @@ class _Walk:
         return True
 
     def channels(self) -> Channels:
-        """Return what was found."""
-        layouts = [*self.axes.values(), *(r.layout for r in self.readers), *((g,) for _, g in self.made.values())]
-        found, sizes, free = self.unions.resolved(layouts)
-        axes = [Axis(w, axis, layout) for (w, axis), layout in zip(self.axes, found, strict=False)]
+        """Return what was resolved."""
+        layouts = [*self.axes.values(), *(r.layout for r in self.readers), *((g,) for _, g in self.makers.values())]
+        resolved, sizes, free = self.unions.resolved(layouts)
+        axes = [Axis(w, axis, layout) for (w, axis), layout in zip(self.axes, resolved, strict=False)]
         readers = [
             Reader(r.layer, layout)
-            for r, layout in zip(self.readers, found[len(axes) : len(axes) + len(self.readers)], strict=True)
+            for r, layout in zip(self.readers, resolved[len(axes) : len(axes) + len(self.readers)], strict=True)
         ]
-        groups = [group for (group,) in found[len(axes) + len(readers) :]]
-        layers = {name: g for (name, _), g in zip(self.made.values(), groups, strict=True) if g in free}
+        groups = [group for (group,) in resolved[len(axes) + len(readers) :]]
+        layers = {name: g for (name, _), g in zip(self.makers.values(), groups, strict=True) if g in free}
         used = tuple(axis for axis in axes if set(axis.layout) & set(free))
         return Channels(sizes, free, used, tuple(readers), layers)

@@ -24,7 +24,7 @@ class _Record(Protocol):
     """Where a rule records what it finds."""
 
     readers: list[Reader]
-    made: dict[int, tuple[str, int]]  # by the id of the layer: its name and group
+    makers: dict[int, tuple[str, int]]  # by the id of the layer: its name and group
 
     def follow(self, variable: keras.Variable, axis: int, layout: Layout) -> bool: ...
 
@@ -72,10 +72,10 @@ class Step:
 
     def new(self) -> Layout:
         """Return the layout of channels that the layer makes, those of an earlier call if there is one."""
-        if id(self.layer) in self.record.made:
-            return (self.record.made[id(self.layer)][1],)
+        if id(self.layer) in self.record.makers:
+            return (self.record.makers[id(self.layer)][1],)
         layout = self.unions.new(self.outputs)
-        self.record.made[id(self.layer)] = self.layer.name, layout[0]
+        self.record.makers[id(self.layer)] = self.layer.name, layout[0]
         return layout
 
 
