@@ -22,6 +22,8 @@ Until = Literal["epochs", "converged"]
 """epochs: train for all of them; converged: stop where the loss has converged, and train for all at most."""
 Norm = Literal["filter", "layer", "weight", "none"]
 """How a random direction in weight space is scaled."""
+Matching = Literal["weights", "activations", "correlation"]
+"""How hidden units of two nets are paired: least distance of weights, or of activations, or largest correlation."""
 Device = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["auto", "none", "mirrored", "multi-worker"]
 Xla = Literal["auto", "on", "off"]

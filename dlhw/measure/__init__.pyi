@@ -1,9 +1,14 @@
+from .alignment import Alignment as Alignment
+from .alignment import align as align
 from .ball import BallRise as BallRise
 from .ball import random_ball as random_ball
 from .barriers import LineProfile as LineProfile
 from .barriers import alpha_grid as alpha_grid
 from .barriers import barrier_over_chord as barrier_over_chord
 from .barriers import barrier_over_mean as barrier_over_mean
+from .batch_statistics import reset_batch_norm as reset_batch_norm
+from .bezier import BezierCurve as BezierCurve
+from .bezier import curve as curve
 from .critical import CriticalPoint as CriticalPoint
 from .critical import critical_point as critical_point
 from .data_subsets import subset as subset

@@ -13,6 +13,8 @@ def architecture(model: keras.Model) -> str:
     """Return layers, wiring and shapes of a model as text, without names, seeds and initializers."""
     layers = layers_of(model)
     order = {layer.name: f"layer {k}" for k, layer in enumerate(layers)}
+    for k, operation in enumerate(getattr(model, "operations", ())):  # functions of keras.ops too, such as x + y
+        order.setdefault(operation.name, f"operation {k}")
     try:
         config = model.get_config()
     except (NotImplementedError, TypeError, ValueError):  # a subclassed model

@@ -74,6 +74,7 @@ _ALL = (
     Variable("optimizer", str, "optimizer"),
     Variable("init", str, "initial weights"),
     Variable("decay", str, "kind of weight decay"),
+    Variable("seed", int, "seed"),
 )
 VARIABLES = {variable.name: variable for variable in _ALL}
 SWEPT = ("batch-size", "learning-rate", "width", "weight-decay", "momentum", "label-noise")
@@ -100,6 +101,7 @@ class Training:
     net: str
     settings: BatchSettings
     noise: float = 0.0  # fraction of the training labels that are shuffled
+    repeat: int = 0  # which of several that differ by nothing but their seeds
 
     def labels(self, seed: int) -> Callable[[np.ndarray], np.ndarray] | None:
         """Return the function true labels -> labels that are trained on; None where they are the same."""
@@ -147,6 +149,9 @@ def training(settings: ImageSettings, net: str, name: str, value: Value) -> Trai
     own = {f.name: getattr(settings, f.name) for f in fields(BatchSettings) if hasattr(settings, f.name)}
     if name == "width":
         return Training(widened(net, float(value)), BatchSettings(**own))
+    if name == "seed":
+        require(value in (0, 1), f"seed {value:g} must be 0 or 1: the two trainings of each seed of the run")
+        return Training(net, BatchSettings(**own), repeat=int(value))
     if name == "label-noise":
         require(0 <= float(value) <= 1, f"label-noise {value:g} must lie in [0, 1], a fraction of the labels")
         return Training(net, BatchSettings(**own), float(value))

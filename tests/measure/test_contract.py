@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import dlhw  # noqa: F401  (sets KERAS_BACKEND)
-from dlhw import measure
+from dlhw import measure, models
 from dlhw.errors import UserError
 
 import keras  # isort: skip
@@ -35,9 +35,30 @@ def noise(scale):
     return np.array([scale.trace, scale.squared_norm])
 
 
+def other(model):
+    net = models.copied(model)
+    net.set_weights(shifted(model))
+    return net
+
+
+def statistics(model, x, batch):
+    with measure.restore_weights(model):
+        measure.reset_batch_norm(model, x, batch_size=batch)
+        return np.concatenate([np.ravel(w) for w in model.get_weights()])
+
+
+def aligned(model, x, y, batch):
+    alignment = measure.align(model, other(model), method="correlation", x=x, batch_size=batch)
+    return np.concatenate([np.ravel(w) for w in alignment.weights]) + 0 * len(y)
+
+
 INSTRUMENTS = {
+    "align": aligned,
     "batch_mean_sensitivity": lambda m, x, y, b: measure.batch_mean_sensitivity(m, "mse", x, y, batch_size=4).each,
     "fisher": lambda m, x, y, b: measure.fisher(m, "mse", x, y, batch_size=b) @ np.ones(len(measure.flat(m))),
+    "curve": lambda m, x, y, b: (
+        measure.curve(m, shifted(m), "mse", x, y, epochs=2, ts=ALPHAS, batch_size=b, batch_norm="interpolate").loss
+    ),
     "gap_standard_error": lambda m, x, y, b: measure.gap_standard_error(m, "mse", (x, y), (x[:5], y[:5])),
     "ggn": lambda m, x, y, b: measure.ggn(m, "mse", x, y, batch_size=b) @ np.ones(len(measure.flat(m))),
     "gradient_noise_scale": lambda m, x, y, b: noise(
@@ -52,6 +73,7 @@ INSTRUMENTS = {
     "line_curvature": lambda m, x, y, b: measure.line_curvature(m, m, shifted(m), "mse", x, y, batch_size=b),
     "ntk": lambda m, x, y, b: measure.ntk(m, x).matrix + 0 * len(y),
     "random_ball": lambda m, x, y, b: measure.random_ball(m, "mse", x, y, radius=0.1, samples=4, batch_size=b).rises,
+    "reset_batch_norm": lambda m, x, y, b: statistics(m, x, b) + 0 * len(y),
     "sam": lambda m, x, y, b: measure.sam(m, "mse", x, y, batch_size=b).value,
     "sensitivity": lambda m, x, y, b: measure.sensitivity(m, "mse", x, y, batch_size=b).each,
     "surface": lambda m, x, y, b: measure.surface(m, plane(m), "mse", x, y, GRID, GRID, batch_size=b).loss,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from dlhw.experiments.interpolate import path_figures
 from dlhw.experiments.interpolate.spec import Result, Settings, parse
 from dlhw.present import plot, scales, style
 from dlhw.present.numbers import diverged_note
@@ -12,7 +13,10 @@ from dlhw.present.tables import statistic_of_figures
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
-    """Return the figures. `line`: loss (log, left) and accuracy (right) against alpha, one panel per pair."""
+    """Return the figures. `line`: loss (log, left) and accuracy (right) against alpha, one panel per pair.
+
+    `paths`, where alignment or curves were measured: all ways from A to B on one axis, and the heights of the barriers.
+    """
     fig, axes = plot.panels(len(settings.by), height=4.6, right=True, head=1.2)
     twins = []
     for r, (text, loss_axes) in enumerate(zip(settings.by, axes, strict=True)):
@@ -33,7 +37,8 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
     start = "A and B start from weights of their own" if settings.own_start else "A and B start from the same weights"
     title = f"Along the line between two nets on {settings.where()}"
     plot.header(fig, title, f"{start}; {statistic_of_figures(settings.seeds)}", (axes[0], twins[0]))
-    return {"line": fig}
+    others = {"paths": path_figures.figure(settings, result)} if path_figures.is_measured(result) else {}
+    return {"line": fig, **others}
 
 
 def series(settings: Settings, result: Result) -> ComparisonCurves:

@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw.experiments.interpolate import path_findings
+from dlhw.experiments.interpolate.path_findings import CLEAR
 from dlhw.experiments.interpolate.spec import Result, Settings, words
-from dlhw.measure.barriers import barrier_over_chord, barrier_over_mean
 from dlhw.present import findings
 from dlhw.present.curves import CURVES
 from dlhw.present.findings import Finding
-from dlhw.present.numbers import format_median_range, format_percent
+from dlhw.present.numbers import NONE, format_median_range, format_percent
 from dlhw.present.tables import Summary, statistic_of_tables, statistics
 from dlhw.runs.settings import described
 
 Array = NDArray[np.floating]
-CLEAR = 0.05
-"""Nats: a barrier over the chord below this counts as none, above it in every seed as one."""
 PERCENTS = {
     "test_accuracy_at_a": "test accuracy A, %",
     "test_accuracy_at_b": "B, %",
@@ -44,9 +43,15 @@ def summary(settings: Settings, result: Result) -> Summary:
         values = _measures(result, r)
         diverged = int((result.diverged_at[r] >= 0).sum())
         numbers[text] = {**{k: statistics(v) for k, v in values.items()}, "diverged": diverged}
-        cells = [format_percent(values[k]) for k in PERCENTS] + [format_median_range(values[k]) for k in COLUMNS]
-        rows.append((text, *cells, f"{diverged} of {settings.seeds}"))
+        others = path_findings.measures(result, r)
+        for way, row in {"": values, **others}.items():
+            name = f"{text}, {path_findings.LABELS[way]}" if way else text
+            cells = [format_percent(row[k]) for k in PERCENTS]
+            cells += [format_median_range(row[k]) if k in row else NONE for k in COLUMNS]
+            rows.append((name, *cells, f"{diverged} of {settings.seeds}"))
+        numbers[text] |= {way: {k: statistics(v) for k, v in row.items()} for way, row in others.items()}
         all_findings += _barrier(words(text), values)
+        all_findings += path_findings.other_ways(settings, text, values, others)
         curvatures += _curvature(settings, words(text), values)
     numbers["seconds"] = statistics(np.array(result.seconds))
     numbers["line_seconds"] = statistics(np.array(result.line_seconds))
@@ -66,24 +71,12 @@ def summary(settings: Settings, result: Result) -> Summary:
 
 def _measures(result: Result, r: int) -> dict[str, Array]:
     """Return the numbers of pair r, each (seeds,)."""
-    alphas, inside = result.alphas, (result.alphas >= 0) & (result.alphas <= 1)
-    train, test = result.train_loss[r].astype(float), result.test_loss[r].astype(float)
-    accuracy = result.test_accuracy[r]
-    values = {
-        "train_barrier_over_mean": barrier_over_mean(alphas, train),
-        "train_barrier_over_chord": barrier_over_chord(alphas, train),
-        "test_barrier_over_mean": barrier_over_mean(alphas, test),
-        "test_barrier_over_chord": barrier_over_chord(alphas, test),
-        "test_error_barrier_over_mean": barrier_over_mean(alphas, 1 - accuracy.astype(float)),
-        "lowest_test_accuracy_between": accuracy[:, inside].min(axis=1),
+    values = path_findings.barriers(result.alphas, {name: getattr(result, name)[r] for name in CURVES})
+    return values | {
         "curvature_at_a": result.curvature[r, :, 0],
         "curvature_at_b": result.curvature[r, :, 1],
         "distance": result.distance[r],
     }
-    for alpha, side in ((0.0, "a"), (1.0, "b")):
-        k = int(np.flatnonzero(alphas == alpha)[0])
-        values |= {f"{name}_at_{side}": getattr(result, name)[r][:, k] for name in CURVES}
-    return values
 
 
 def _barrier(text: str, values: dict[str, Array]) -> list[Finding]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dlhw.experiments.interpolate import path_figures
 from dlhw.experiments.interpolate.spec import Result, Settings, parse
 from dlhw.present.interactive import (
     MISTAKE,
@@ -26,7 +27,7 @@ SPACING = 0.35
 
 
 def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigure]:
-    """Return `line`: loss and accuracy of every pair, and the test images where the run recorded them."""
+    """Return `line`: loss and accuracy of every pair, and the test images where the run recorded them; and `paths`."""
     panels = []
     coarse = coarse_grid(result.alphas)
     for kind, scale, axis in (
@@ -45,6 +46,7 @@ def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigu
                     Axis("α"), axis, tuple(lines), title=f"{what.axis}: {what.text(a)} to {what.text(b)}", marks=marks
                 )
             )
+    others = {"paths": path_figures.interactive(settings, result)} if path_figures.is_measured(result) else {}
     return {
         "line": InteractiveFigure(
             tuple(panels),
@@ -65,7 +67,8 @@ def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigu
             else (),
             examples=_examples(settings, result),
             own="α, value",
-        )
+        ),
+        **others,
     }
 
 

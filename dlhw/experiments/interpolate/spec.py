@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw.choices import Matching
 from dlhw.errors import UserError, require
 from dlhw.measure.barriers import alpha_grid
 from dlhw.models import architectures
@@ -34,7 +35,7 @@ class Settings(BatchSettings):
     by: tuple[str, ...] = option(
         ("batch-size=64,512", "learning-rate=0.001,0.01"),
         "How A and B differ: batch-size=64,512, optimizer=sgd,adam, weight-decay=0,1e-3, momentum, learning-rate, "
-        "epochs, init, decay, label-noise; may be repeated.",
+        "epochs, init, decay, label-noise, or by nothing but chance, seed=0,1; may be repeated.",
         whole=True,
     )
     own_start: bool = option(
@@ -45,6 +46,18 @@ class Settings(BatchSettings):
         "Points of the line; 0 and 1 are added where missing.",
         shown="-1 to 2 by 0.05",
     )
+    align: bool = option(
+        False,
+        "Also measure the line to B with its hidden units permuted to match those of A.",
+        flags="--align/--no-align",
+    )
+    matching: Matching = option(
+        "weights", "What is alike in units that align pairs: their weights, activations, or correlation on the images."
+    )
+    curve: bool = option(
+        False, "Also train a curve of low loss from A to B, a quadratic Bezier curve.", flags="--curve/--no-curve"
+    )
+    curve_epochs: int = option(10, "Passes over the training set in which the bend of the curve is trained.")
 
     DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
         "digits": {
@@ -52,8 +65,13 @@ class Settings(BatchSettings):
             "by": ("batch-size=32,256", "learning-rate=0.01,0.1"),
             "batch_size": 32,
             "learning_rate": 0.01,
+            "curve_epochs": 100,
         },
-        "mnist-5k": {"by": ("batch-size=64,512", "learning-rate=0.01,0.05"), "learning_rate": 0.01},
+        "mnist-5k": {
+            "by": ("batch-size=64,512", "learning-rate=0.01,0.05"),
+            "learning_rate": 0.01,
+            "curve_epochs": 50,
+        },
         "cifar10": {"by": ("batch-size=64,512", "learning-rate=0.005,0.02"), "learning_rate": 0.005},
     }
 
@@ -68,11 +86,24 @@ class Settings(BatchSettings):
             except UserError as error:
                 raise UserError(f"`by` {text!r}: {error}") from None
         require(len(self.alphas) > 0, "`alphas` is empty; give points such as -1,0,0.5,1,2")
+        require(1 <= self.curve_epochs <= 100_000, f"`curve_epochs` {self.curve_epochs} must lie in 1..100000")
+        is_used = self.align or self.matching == type(self).matching
+        require(is_used, "`matching` says how `align` pairs units, and `align` is off; leave it out")
+
+    def unused(self) -> tuple[str, ...]:
+        """Return the fields that have no effect under the values of the others."""
+        details = (("matching", self.align), ("curve_epochs", self.curve), ("align", self.align), ("curve", self.curve))
+        return (*super().unused(), *(name for name, is_used in details if not is_used))
 
     @property
     def grid(self) -> NDArray[np.floating]:
         """The alphas in order, 0 and 1 among them, (G,)."""
         return alpha_grid(self.alphas)
+
+    @property
+    def between(self) -> NDArray[np.floating]:
+        """The alphas from A to B, (K,): where a curve is measured."""
+        return self.grid[(self.grid >= 0) & (self.grid <= 1)]
 
     def ends(self, text: str) -> list[Training]:
         """Return the trainings of A and of B."""
@@ -122,6 +153,17 @@ class Result:
     example_images: Annotated[NDArray[np.integer], "E, H, W, D"] | None = None  # of the test set, one per class; 0-255
     example_labels: Annotated[NDArray[np.integer], "E"] | None = None
     example_probabilities: Annotated[NDArray[np.floating], "R, G, E, C"] | None = None  # softmax, pairs of first seed
+    aligned_train_loss: Annotated[NDArray[np.floating], "R, S, G"] | None = None  # after the units of B are permuted
+    aligned_train_accuracy: Annotated[NDArray[np.floating], "R, S, G"] | None = None
+    aligned_test_loss: Annotated[NDArray[np.floating], "R, S, G"] | None = None
+    aligned_test_accuracy: Annotated[NDArray[np.floating], "R, S, G"] | None = None
+    aligned_distance: Annotated[NDArray[np.floating], "R, S"] | None = None  # |A - P(B)|
+    moved_units: Annotated[NDArray[np.floating], "R, S"] | None = None  # fraction of the hidden units with a new place
+    curve_positions: Annotated[NDArray[np.floating], "K"] | None = None  # from 0 at A to 1 at B
+    curve_train_loss: Annotated[NDArray[np.floating], "R, S, K"] | None = None  # along the Bezier curve
+    curve_train_accuracy: Annotated[NDArray[np.floating], "R, S, K"] | None = None
+    curve_test_loss: Annotated[NDArray[np.floating], "R, S, K"] | None = None
+    curve_test_accuracy: Annotated[NDArray[np.floating], "R, S, K"] | None = None
 
 
 SECTION = Section(
@@ -138,11 +180,17 @@ SECTION = Section(
         "init",
         "by",
     ),
-    captions={"line": "Loss (left, logarithmic) and accuracy (right) along the line, training solid, test dashed."},
+    captions={
+        "line": "Loss (left, logarithmic) and accuracy (right) along the line, training solid, test dashed.",
+        "paths": "From A to B on the line, on the line after alignment, and on the curve: loss, accuracy, and the "
+        "heights of the barrier by both definitions, a dot for every seed.",
+    },
     pitfalls=(
         "Choosing a grid that misses both ends: the ends of the plot are then worse than the trained nets.",
         "Reading the width of a valley as flatness: it depends on the length of the line and the scale of the weights.",
         "Using the batch statistics of one end along the whole line.",
+        "Taking the barrier between nets of different starts for a property of the minima: hidden units may be in "
+        "another order, and a permutation of them moves a net without changing what it computes.",
     ),
     quick_settings={
         "data": "digits",
@@ -156,6 +204,8 @@ SECTION = Section(
     runs=(
         SectionRun("Batch size, and learning rate"),
         SectionRun("Optimizer, and weight decay", {"by": OTHER_WAYS}, preset="complete"),
+        SectionRun("After alignment, and along a curve", {"align": True, "curve": True}, preset="complete"),
+        SectionRun("The same from one start", {"align": True, "curve": True, "own_start": False}, preset="complete"),
     ),
 )
 

@@ -40,7 +40,7 @@ def known_links(model: keras.Model) -> list[Link] | None:
 
 def _links(model: keras.Model) -> list[Link]:
     """Return the layers in order; none if the graph of the model is not a chain of static shapes."""
-    if type(model).call not in (_functional_class().call, keras.Sequential.call) or not model.built:
+    if type(model).call not in (functional_class().call, keras.Sequential.call) or not model.built:
         return []
     if getattr(model, "activity_regularizer", None) is not None:
         return []
@@ -65,7 +65,7 @@ def _links(model: keras.Model) -> list[Link]:
 
 
 @cache
-def _functional_class() -> type[keras.Model]:
+def functional_class() -> type[keras.Model]:
     """Return the class of functional models, which has no public name."""
     empty = keras.Input((1,))
     return type(keras.Model(empty, keras.ops.abs(empty)))
