@@ -27,7 +27,9 @@ class StackedObjective:
     size. Several threads may call it.
     """
 
-    def __init__(self, models: Sequence[keras.Model], x: Tensor, y: Tensor, *, block: int = 10) -> None:
+    def __init__(
+        self, models: Sequence[keras.Model], x: Tensor, y: Tensor, *, block: int = 10, whole: bool = True
+    ) -> None:
         """Prepare the computation.
 
         Args:
@@ -35,16 +37,18 @@ class StackedObjective:
             x: inputs, (n, inputs).
             y: targets, (n, outputs).
             block: number of rows computed at once.
+            whole: whether whole Hessians are wanted, which are for at most 1000 weights; products are for any number.
 
         Raises:
-            UserError: for models that are not such chains, differ in shape, or have more than 1000 weights.
+            UserError: for models that are not such chains, differ in shape, or have too many weights.
         """
         kinds = {shape_of(model, "StackedObjective") for model in models}
         require(len(kinds) == 1, f"a stack needs nets of one shape; these have {len(kinds)}")
         ((dtype, *layers),) = kinds
         self.layers: list[tuple[tuple[int, int], Callable[[Any], Any]]] = layers
         self.size = sum((a + 1) * b for (a, b), _ in layers)
-        require(self.size <= LARGEST, f"whole Hessians are for nets of at most {LARGEST} weights, not {self.size}")
+        fits = not whole or self.size <= LARGEST
+        require(fits, f"whole Hessians are for nets of at most {LARGEST} weights, not {self.size}")
         wanted = (len(x), layers[-1][0][1])
         require(np.shape(y) == wanted, f"y has shape {np.shape(y)}; for these inputs and outputs it must be {wanted}")
         self.block, self.dtype = block, dtype
@@ -52,6 +56,7 @@ class StackedObjective:
         self.x, self.y = (tf.constant(np.asarray(a).T[None], dtype) for a in (x, y))
         self._gradient = tf.function(self._value_and_gradient, jit_compile=True)
         self._hessian = tf.function(self._second, jit_compile=True)
+        self._product = tf.function(self._along, jit_compile=True)
 
     @staticmethod
     def stack(models: Sequence[keras.Model]) -> Array:
@@ -97,17 +102,35 @@ class StackedObjective:
         loss, gradient, matrix = self._in_blocks(self._hessian, theta)
         return loss, gradient, (matrix + np.swapaxes(matrix, 1, 2)) / 2
 
-    def _in_blocks(self, function: Callable[..., Any], theta: Array) -> list[Array]:
+    def product(self, theta: Array, vectors: Array) -> Array:
+        """Return the Hessian of every row times a vector of its own (Pearlmutter 1994).
+
+        Args:
+            theta: weights, (S, P).
+            vectors: (S, P).
+
+        Returns:
+            The products, (S, P).
+
+        Raises:
+            UserError: for theta and vectors of other shapes.
+        """
+        require(vectors.shape == theta.shape, f"`vectors` has shape {vectors.shape}; it must be {theta.shape}")
+        (products,) = self._in_blocks(self._product, theta, vectors)
+        return products
+
+    def _in_blocks(self, function: Callable[..., Any], theta: Array, *more: Array) -> list[Array]:
         require(
             theta.ndim == 2 and theta.shape[1] == self.size and len(theta) > 0,
             f"`theta` has shape {theta.shape}; it must be (nets, {self.size})",
         )
         parts = []
         for k in range(0, len(theta), self.block):
-            rows = theta[k : k + self.block]
+            count = len(theta[k : k + self.block])
             # Filled up with copies: XLA compiles anew for every number of rows.
-            full = rows[np.resize(np.arange(len(rows)), self.block)]
-            parts.append([a.numpy()[: len(rows)] for a in function(tf.constant(full, self.dtype), self.x, self.y)])
+            at = k + np.resize(np.arange(count), self.block)
+            arguments = [tf.constant(a[at], self.dtype) for a in (theta, *more)]
+            parts.append([a.numpy()[:count] for a in function(*arguments, self.x, self.y)])
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
     def _losses(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -125,6 +148,13 @@ class StackedObjective:
             tape.watch(theta)
             losses = self._losses(theta, x, y)
         return losses, tape.gradient(losses, theta)
+
+    def _along(self, theta: Tensor, vectors: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
+        with tf.GradientTape() as outer:
+            outer.watch(theta)
+            _, gradient = self._value_and_gradient(theta, x, y)
+            along = tf.reduce_sum(gradient * vectors)
+        return (outer.gradient(along, theta),)
 
     def _second(self, theta: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         def body(i: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
