@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
 from dlhw.errors import require
+from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.objective import BATCH, Objective
 from dlhw.measure.results import Saved
 from dlhw.models.state import restore_weights
@@ -24,6 +25,7 @@ class BallRise(Saved):
 
     rises: Array  # (samples,) f(theta + radius u) - f(theta); entries 2k and 2k + 1 are those of u and -u
     loss: float  # f(theta)
+    complete: bool = True  # whether all samples were taken in time
 
     @property
     def pairs(self) -> Array:
@@ -56,6 +58,8 @@ def random_ball(
     samples: int = 20,
     seed: int = 0,
     batch_size: int = BATCH,
+    progress: Progress = None,
+    max_seconds: float | None = None,
 ) -> BallRise:
     """Return the rise of the loss at points drawn uniformly from the sphere of `radius` around the weights.
 
@@ -73,6 +77,9 @@ def random_ball(
         samples: number of points, even and at least 4.
         seed: of the directions.
         batch_size: examples per chunk; it changes rounding and memory only.
+        progress: called after every pair with the number of samples done, that of all, and the seconds that the others
+            will take; True: prints them.
+        max_seconds: after two pairs, none begins later; `complete` is then False.
 
     Returns:
         The rises, in units of the loss.
@@ -97,6 +104,7 @@ def random_ball(
     )
     objective = Objective(model, loss, x, y, batch_size=batch_size)
     rng, theta, rises = np.random.default_rng(seed), objective.theta, []
+    budget = Budget("random_ball", samples, progress, max_seconds, unit="samples")
     with restore_weights(model):
         base = objective.value().loss
         for _ in range(samples // 2):
@@ -105,4 +113,7 @@ def random_ball(
             for way in (step, -step):
                 objective.move(theta + way)
                 rises.append(objective.value().loss - base)
-    return BallRise(np.array(rises), base)
+            budget.step(2)
+            if budget.is_spent and len(rises) >= 4:
+                break
+    return BallRise(np.array(rises), base, len(rises) == samples)

@@ -80,14 +80,16 @@ def trace(
     if third and exact is None:  # out of time
         return _mean(sketch, 0.0, budget.done, False, "hutchinson")
     if third == size:
+        budget.finish()
         return Estimate(float(exact or 0.0), 0.0, budget.done, True, method)
     samples: list[float] = []
-    while len(samples) < products - 2 * third and not (budget.is_spent and (samples or third)):
+    wanted = products - third - len(basis)
+    while len(samples) < wanted and not (budget.is_spent and (samples or third)):
         z = signs.draw()
         if third:
             z -= basis.T @ (basis @ z)
         samples.append(_quadratic(a, z))
-    complete = len(samples) == products - 2 * third
+    complete = len(samples) == wanted
     if third and len(samples) < 2 and not complete:
         return _mean(sketch, 0.0, budget.done, False, "hutchinson")
     return _mean(samples, float(exact or 0.0), budget.done, complete, method)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,15 +11,14 @@ from numpy.typing import NDArray
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
 from dlhw.errors import require
+from dlhw.measure.box_search import climb, corners
+from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.objective import BATCH, Objective
 from dlhw.measure.results import Saved
 from dlhw.models.selection import Layers
 from dlhw.models.state import restore_weights
 
 Array = NDArray[np.floating]
-
-WINDOW, GROWTH = 10, 0.01
-"""A search for the largest rise ends where so many iterations have added less than this share of it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,8 @@ def keskar(
     iterations: int = 200,
     seed: int = 0,
     batch_size: int = BATCH,
+    progress: Progress = None,
+    max_seconds: float | None = None,
 ) -> Sharpness:
     """Return Keskar's sharpness: phi = 100 (max f(theta + A z) - f) / (1 + f) over a box around the weights.
 
@@ -76,6 +75,9 @@ def keskar(
         iterations: cap of each search.
         seed: of the starts and the subspace; the same seed gives the same result.
         batch_size: examples per chunk; it changes rounding and memory only.
+        progress: called after every evaluation with the number done, that of `iterations` in all searches, and the
+            seconds that these would take; searches mostly end earlier. True: prints them.
+        max_seconds: no iteration begins later, and `settled` is False.
 
     Returns:
         phi in per cent of 1 + f: a lower bound of the true maximum, never negative (z = 0 is in the box), nan where f
@@ -105,6 +107,7 @@ def keskar(
     a = None if subspace is None else np.linalg.qr(rng.normal(size=(objective.size, subspace)))[0]
     size = epsilon * (np.abs(theta if a is None else a.T @ theta) + 1)
     evaluations = 1
+    budget = Budget("keskar", (starts + 1) * iterations, progress or False, max_seconds, unit="evaluations")
 
     def rise(u: Array) -> tuple[float, Array]:
         """Return f(theta + A (u size)) - f(theta) at a point u of the unit cube, and its gradient with respect to u."""
@@ -113,6 +116,7 @@ def keskar(
         step = u * size
         objective.move(theta + (step if a is None else a @ step))
         value, gradient = objective.gradient()
+        budget.step()
         return value - base, (gradient if a is None else a.T @ gradient) * size
 
     with restore_weights(model):
@@ -121,66 +125,16 @@ def keskar(
             return Sharpness(np.nan, base, np.nan, 1)
         require(base > -1, f"the loss is {base:g}; Keskar's sharpness divides by 1 + loss, which must be positive")
         points = rng.uniform(-1, 1, (starts, len(size)))
-        results = [_climb(rise, point, iterations) for point in points]
-        results.append(_corners(rise, points[0], iterations))
+        results = [climb(rise, points[0], iterations, budget)]
+        for search, point in (*((climb, point) for point in points[1:]), (corners, points[0])):
+            if not budget.is_spent:
+                results.append(search(rise, point, iterations, budget))
+        budget.finish()
     rises, settled = zip(*results, strict=True)
     best = int(np.argmax(rises))
+    is_settled = settled[best] and len(results) == starts + 1
     phi = 100 * np.array(rises) / (1 + base)
-    return Sharpness(float(phi[best]), base, base + rises[best], evaluations, phi, settled[best])
-
-
-class _Progress:
-    """The largest rise that a search has met, and whether it still grows."""
-
-    def __init__(self) -> None:
-        self.largest, self.history = 0.0, [0.0]
-
-    def meet(self, value: float) -> None:
-        """Note a rise."""
-        if np.isfinite(value):
-            self.largest = max(self.largest, float(value))
-
-    def settled(self) -> bool:
-        """End an iteration; return whether the last ten have added less than 1 %."""
-        self.history.append(self.largest)
-        return len(self.history) > WINDOW and self.history[-1 - WINDOW] >= (1 - GROWTH) * self.largest
-
-
-def _climb(rise: Callable[[Array], tuple[float, Array]], start: Array, iterations: int) -> tuple[float, bool]:
-    """Return the largest rise that L-BFGS-B finds in the unit cube from `start`, and whether it settled."""
-    from scipy.optimize import minimize
-
-    progress = _Progress()
-    # L-BFGS-B sees a gradient with entries of about 1: its tolerances are absolute, so that a rise of 1e-5 would pass
-    # for none, and its first step is the gradient, which should reach the walls.
-    scale = float(np.abs(rise(start)[1]).mean()) or 1.0
-
-    def falling(u: Array) -> tuple[float, Array]:
-        value, gradient = rise(u)
-        progress.meet(value)
-        return -value / scale, -gradient / scale
-
-    def after(intermediate_result: Any) -> None:
-        if progress.settled():
-            raise StopIteration
-
-    options = {"maxiter": iterations, "maxfun": 20 * iterations}
-    bounds = [(-1, 1)] * len(start)
-    end = minimize(falling, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options, callback=after)
-    return progress.largest, bool(end.success or end.nit < iterations)
-
-
-def _corners(rise: Callable[[Array], tuple[float, Array]], start: Array, iterations: int) -> tuple[float, bool]:
-    """Return the largest rise found on a walk over corners of the unit cube, and whether it settled."""
-    progress, u = _Progress(), start
-    for _ in range(iterations):
-        value, gradient = rise(u)
-        progress.meet(value)
-        corner = np.where(gradient == 0, np.sign(u), np.sign(gradient))
-        if np.array_equal(corner, u) or progress.settled() or not np.isfinite(value):
-            return progress.largest, True
-        u = corner
-    return progress.largest, False
+    return Sharpness(float(phi[best]), base, base + rises[best], evaluations, phi, is_settled)
 
 
 def sam(

@@ -148,6 +148,24 @@ def test_rows_of_a_hessian_and_blocks_of_a_kernel_have_a_limit(monkeypatch):
     np.testing.assert_allclose(first.matrix, kernel[:8, :8], atol=1e-13)
 
 
+@pytest.mark.usefixtures("uncompiled")
+def test_searches_and_samples_have_a_limit():
+    model = mlp((4,), inputs=3, outputs=2, activation="tanh", seed=0, dtype="float64")
+    data = model, "mse", RNG.normal(size=(9, 3)), RNG.normal(size=(9, 2))
+    seen = []
+    ball = measure.random_ball(*data, radius=0.1, samples=10, progress=lambda *row: seen.append(row[:2]))
+    assert seen == [(k, 10) for k in (2, 4, 6, 8, 10)]
+    part = measure.random_ball(*data, radius=0.1, samples=10, max_seconds=1e-9)
+    assert (ball.complete, part.complete) == (True, False)
+    np.testing.assert_array_equal(part.rises, ball.rises[:4])
+    count = []
+    box = measure.keskar(*data, epsilon=0.1, starts=2, iterations=20, progress=lambda *row: count.append(row))
+    assert len(count) == box.evaluations - 1  # all but that of the loss at the weights
+    cut = measure.keskar(*data, epsilon=0.1, starts=2, iterations=20, max_seconds=1e-9)
+    assert (len(box.searches), len(cut.searches), cut.settled) == (3, 1, False)
+    assert 0 <= cut.value <= box.value
+
+
 def test_the_diagonal():
     exact = np.diag(MATRIX)
     sampled = [measure.diagonal(MATRIX, products=20, seed=s) for s in range(100)]
