@@ -84,8 +84,8 @@ class BatchStatistics:
         often = [name for name, count in counts.items() if count > 1]
         require(
             not often,
-            f'batch_norm="recompute": layer {often[0] if often else ""} is called more than once; use '
-            'batch_norm="interpolate"',
+            f"layer {often[0] if often else ''} is called more than once, so its statistics cannot be taken anew; on "
+            'lines and curves use batch_norm="interpolate"',
         )
 
     def recompute(self) -> None:

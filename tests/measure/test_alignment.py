@@ -102,7 +102,20 @@ def nested(seed=0):
     return random_weights(keras.Model(inputs, K.Dense(3, name="last")(h)), seed)
 
 
+def rare(seed=0):
+    """Layers with axes in another order, several groups on one axis, and a gate that ties a group to itself."""
+    inputs = keras.Input((8, 8, 2))
+    separable = K.SeparableConv2D(4, 3, activation="tanh", name="separable")(K.Rescaling(0.5)(inputs))
+    h = K.Concatenate()([separable, K.Conv2D(3, 3, activation="tanh", name="conv")(inputs)])
+    h = K.Conv2DTranspose(5, 2, strides=2, activation="tanh", name="transposed")(K.PReLU()(h))
+    gate = K.Dense(5, activation="sigmoid", name="gate")(K.GlobalAveragePooling2D(keepdims=True)(h))
+    h = K.MaxPooling2D(4)(K.Multiply()([h, gate]))
+    h = K.Flatten()(K.Concatenate()([h, K.Reshape((3, 3, 5))(h)]))
+    return random_weights(keras.Model(inputs, K.Dense(3, name="last")(h)), seed)
+
+
 NETS = {
+    "rare": rare,
     "dense": dense,
     "sequential": lambda seed=0: dense("sequential", seed=seed),
     "convolutional": convolutional,
@@ -113,7 +126,7 @@ NETS = {
     "nested": nested,
 }
 GROUPS = {"dense": 2, "sequential": 2, "convolutional": 3, "residual": 3, "projected": 5, "concatenated": 3,
-          "shared": 1, "nested": 3}  # fmt: skip
+          "shared": 1, "nested": 3, "rare": 3}  # fmt: skip
 
 
 def inputs_of(model, n=20):

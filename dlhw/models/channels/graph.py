@@ -77,10 +77,10 @@ class _Walk:
         if isinstance(operation, keras.Model):
             return self.through(_graph(operation), before)
         step = Step(operation, node, before, self.unions, self)
-        transfer = rule_of(operation)
-        if transfer is None:
+        passing = rule_of(operation)
+        if passing is None:
             raise step.refused(f"{type(operation).__name__} is not among the layers whose units can be followed")
-        return [transfer(step)]
+        return [passing(step)]
 
     def follow(self, variable: keras.Variable, axis: int, layout: Layout) -> bool:
         """Record that an axis of a weight follows a layout; False if it already follows one that cannot be the same."""
