@@ -42,16 +42,16 @@ def _ratio(values: Array) -> str:
     return f"{np.median(finite):.3f}{spread}"
 
 
-def _at_the_edge(numbers: Numbers) -> NDArray[np.bool_]:
+def _at_the_edge(settings: Settings, numbers: Numbers) -> NDArray[np.bool_]:
     """Return at which rates every training that did not diverge hovers at the edge, (R,)."""
     whole = np.isfinite(numbers.late_ratio)
-    return np.asarray(whole.any(axis=1) & (hovers(numbers) | ~whole).all(axis=1))
+    return np.asarray(whole.any(axis=1) & (hovers(settings, numbers) | ~whole).all(axis=1))
 
 
 def _hovering(settings: Settings, numbers: Numbers, names: list[str]) -> list[Finding]:
     if not np.isfinite(numbers.late_ratio).any():
         return []
-    at, count = _at_the_edge(numbers), len(names)
+    at, count = _at_the_edge(settings, numbers), len(names)
     quantity = f"sharpness over {settings.line_name}"
     over = f"median over {settings.seeds} seeds, least to largest" if settings.seeds > 1 else "one seed"
     if not at.any():
