@@ -146,7 +146,7 @@ def test_a_training_that_diverges_is_kept_and_named():
     assert "2 of 2 trainings of η = 30 diverged" in " ".join(summary.sentences)
     edges = edge.figures(settings, result)["edge"]
     assert sum(line.get_marker() == "x" for axes in edges.axes for line in axes.lines) == 4
-    assert "crosses" in " ".join(text.get_text() for text in edges.texts)
+    assert "crosses: diverged" in " ".join(text.get_text() for text in edges.texts)
 
 
 DIGITS = {"data": "digits", "net": "5", "learning_rates": (0.4,), "epochs": 6, "every": 2, "examples": 60, "seeds": 2}

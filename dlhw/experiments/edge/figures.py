@@ -81,14 +81,14 @@ def _edge_figure(settings: Settings, result: Result) -> Figure:
         bottom.annotate(text, (1.0, settings.lines[r]), ha="right", va="bottom", color=color, fontsize=size, **where)
         _divergences(top, result, r, np.arange(settings.epochs + 1), result.loss[r], color, most)
         _divergences(bottom, result, r, result.steps, sharpness[r], color, high)
-    top.set_ylim(top=most)
     scales.positive_log(top, 1e-12)
+    top.set_ylim(top=most)
     top.set_ylabel(f"training {settings.loss_name()}")
     bottom.set(xlabel=STEP, ylabel="largest Hessian eigenvalue", xlim=(0, settings.epochs))
     bottom.set_ylim(low, high)
-    note = f"{statistic_of_figures(settings.seeds)}; dashed: the line above which a quadratic diverges"
+    note = f"{statistic_of_figures(settings.seeds)}; dashed: above it, a quadratic diverges"
     if (result.diverged_at >= 0).any():
-        note += "; crosses: where a training diverged"
+        note += "; crosses: diverged"
     plot.header(fig, title_of(settings), note, (top,))
     return fig
 
