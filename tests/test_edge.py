@@ -262,6 +262,9 @@ def test_findings_on_both_sides_of_their_thresholds():
     late = sentences([[[4, 5, 8, 9.5, 10.1]] * 2], [[FALLING, FALLING]])
     assert late["edge-of-stability"].startswith("At none of 1")
     assert "below-the-edge" not in late
+    assert "left-the-edge" not in late
+    fallen = sentences([[[4, 10, 10, 5, 5], edge_path]], [[ZIGZAG, ZIGZAG]])
+    assert "end below it: 1 of 2 at η = 0.2 (late 0.500 of it)" in fallen["left-the-edge"]
     about = sentences([[[4, 10, 9.7, 9.7, 9.7]] * 2], [[ZIGZAG, ZIGZAG]])
     assert "hovers about the line" in about["edge-of-stability"]
     assert "one-seed" in sentences([[edge_path]], [[ZIGZAG]])

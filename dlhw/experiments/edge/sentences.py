@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.experiments.edge.numbers import Numbers, hovers
+from dlhw.experiments.edge.numbers import NEAR, Numbers, hovers
 from dlhw.experiments.edge.spec import EIGENVALUES, Array, Result, Settings
 from dlhw.present import findings
 from dlhw.present.findings import Finding
@@ -21,6 +21,7 @@ def sentences(settings: Settings, result: Result, numbers: Numbers) -> list[Find
     return [
         *_hovering(settings, numbers, names),
         *_below(settings, numbers, names),
+        *_left(settings, numbers, names),
         *_sharpening(settings, result, numbers),
         *_raised(settings, numbers, names),
         *_overlap(settings, numbers, names),
@@ -81,6 +82,21 @@ def _below(settings: Settings, numbers: Numbers, names: list[str]) -> list[Findi
     text = f"No training reaches the line at {', '.join(below)}: within {settings.epochs} steps the net does not "
     text += "become that sharp, and the step is stable throughout; nothing follows for the edge."
     return [Finding("below-the-edge", text)]
+
+
+def _left(settings: Settings, numbers: Numbers, names: list[str]) -> list[Finding]:
+    """State at which rates trainings reached the line and ended below it."""
+    with np.errstate(invalid="ignore"):
+        ended_below = (numbers.late_ratio < NEAR[0]) & (numbers.reached_at >= 0)
+    rows = [
+        f"{int(mask.sum())} of {settings.seeds} at {name} (late {_ratio(ratio[mask])} of it)"
+        for name, mask, ratio in zip(names, ended_below, numbers.late_ratio, strict=True)
+        if mask.any()
+    ]
+    if not rows:
+        return []
+    why = "; with cross entropy the sharpness falls as the examples are fitted" if settings.loss != "squares" else ""
+    return [Finding("left-the-edge", f"Trainings that reach the line and end below it: {', '.join(rows)}{why}.")]
 
 
 def _sharpening(settings: Settings, result: Result, numbers: Numbers) -> list[Finding]:
