@@ -44,19 +44,30 @@ def title_of(settings: Settings) -> str:
     return f"{net} on {settings.where()}, {settings.optimizer_name()}"
 
 
-def _divergences(axes: Axes, result: Result, r: int, steps: NDArray[Any], values: Array, color: str) -> None:
-    """Mark the last finite value of every training of a rate that diverged; values: (S, n)."""
+def _divergences(
+    axes: Axes, result: Result, r: int, steps: NDArray[Any], values: Array, color: str, top: float = np.inf
+) -> None:
+    """Mark the last finite value of every training of a rate that diverged, at most `top`; values: (S, n)."""
     for s in np.flatnonzero(result.diverged_at[r] >= 0):
         finite = np.flatnonzero(np.isfinite(values[s]) & (values[s] > 0))
         if len(finite):
-            at = steps[finite[-1]], values[s, finite[-1]]
-            axes.plot(*at, marker="x", color=color, markersize=8, markeredgewidth=2, linestyle="")
+            y = min(float(values[s, finite[-1]]), top)
+            axes.plot(
+                steps[finite[-1]],
+                y,
+                marker="x",
+                color=color,
+                markersize=8,
+                markeredgewidth=2,
+                linestyle="",
+                clip_on=False,
+            )
 
 
 def _edge_figure(settings: Settings, result: Result) -> Figure:
     rates = settings.learning_rates
     fig, (top, bottom) = plot.figure(2, height=6.6, head=plot.header_height(len(rates)), heights=(1.0, 1.3))
-    sharpness = result.eigenvalues[..., 0]
+    sharpness, most, (low, high) = result.eigenvalues[..., 0], _loss_limit(result), sharpness_limits(settings, result)
     for r, rate in enumerate(rates):
         color = style.curve_style(r)["color"]
         x, loss, _ = plot.thin(np.arange(settings.epochs + 1), result.loss[r])
@@ -68,17 +79,25 @@ def _edge_figure(settings: Settings, result: Result) -> Figure:
         text = f"{settings.line_name} = {settings.lines[r]:.3g}"
         size = style.scaled(8.2)
         bottom.annotate(text, (1.0, settings.lines[r]), ha="right", va="bottom", color=color, fontsize=size, **where)
-        _divergences(top, result, r, np.arange(settings.epochs + 1), result.loss[r], color)
-        _divergences(bottom, result, r, result.steps, sharpness[r], color)
+        _divergences(top, result, r, np.arange(settings.epochs + 1), result.loss[r], color, most)
+        _divergences(bottom, result, r, result.steps, sharpness[r], color, high)
     scales.positive_log(top, 1e-12)
+    top.set_ylim(top=most)
     top.set_ylabel(f"training {settings.loss_name()}")
     bottom.set(xlabel=STEP, ylabel="largest Hessian eigenvalue", xlim=(0, settings.epochs))
-    bottom.set_ylim(*sharpness_limits(settings, result))
-    note = f"{statistic_of_figures(settings.seeds)}; dashed: the line above which a quadratic diverges"
+    bottom.set_ylim(low, high)
+    note = f"{statistic_of_figures(settings.seeds)}; dashed: above it, a quadratic diverges"
     if (result.diverged_at >= 0).any():
-        note += "; crosses: last finite value of a training that diverged"
+        note += "; crosses: diverged"
     plot.header(fig, title_of(settings), note, (top,))
     return fig
+
+
+def _loss_limit(result: Result) -> float:
+    """Return the upper end of the axis of the loss: that of a divergence would leave no room for the others."""
+    whole = result.loss[result.diverged_at < 0]
+    finite = whole[np.isfinite(whole)] if whole.size else result.loss[np.isfinite(result.loss)]
+    return 1.5 * float(finite.max())
 
 
 def sharpness_limits(settings: Settings, result: Result) -> tuple[float, float]:
@@ -120,9 +139,10 @@ def _draw_eigenvalues(axes: Axes, settings: Settings, result: Result, r: int, se
         axes.plot(result.steps, values[seed, :, k], label=f"{names[k]} eigenvalue", linewidth=1.1, **_style(k))
     line = settings.lines[r]
     axes.axhline(line, color=style.TRUTH, linestyle=(0, (5, 2)), linewidth=1.1, label=settings.line_name)
-    _divergences(axes, result, r, result.steps, values[..., 0], style.COLORS[0])
     high = float(np.nanmax(values[..., 0])) if np.isfinite(values).any() else line
-    axes.set_ylim(min(0.0, float(np.nanmin(values[seed], initial=0.0))), 1.1 * max(line, min(high, 2.5 * line)))
+    top = 1.1 * max(line, min(high, 2.5 * line))
+    axes.set_ylim(min(0.0, float(np.nanmin(values[seed], initial=0.0))), top)
+    _divergences(axes, result, r, result.steps, values[..., 0], style.COLORS[0], top)
 
 
 def _draw_overlaps(axes: Axes, result: Result, r: int, seed: int) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import keras
 
     from dlhw.measure import Objective
+    from dlhw.training.tensorboard import EventWriter
 
 CHECKPOINT_SECONDS = 30.0
 FEW = 10
@@ -41,14 +42,14 @@ def train_on_images(settings: Settings, context: Context, names: list[str]) -> t
         import tensorflow as tf
 
         with tf.device(devices[task.name]):
-            return _train(settings, data, *trainings[task.name], task)
+            return _train(settings, context, data, *trainings[task.name], task)
 
     arrays = run_tasks(dict.fromkeys(names, settings.epochs), train, context, Threads(context.workers, xla=True))
     spent = sum(float(values["measuring_seconds"]) for values in arrays.values())
     return arrays, spent / min(context.workers, len(names))
 
 
-def _train(settings: Settings, data: datasets.Data, rate: float, seed: int, task: Task) -> Arrays:
+def _train(settings: Settings, context: Context, data: datasets.Data, rate: float, seed: int, task: Task) -> Arrays:
     """Train one net from its initial weights, or from the state of an earlier process."""
     from dlhw import measure, models
     from dlhw.training import Trainer, cross_entropy, optimizer
@@ -60,7 +61,7 @@ def _train(settings: Settings, data: datasets.Data, rate: float, seed: int, task
     squares = settings.loss == "squares"
     loss: Any = "mean_squared_error" if squares else cross_entropy
     x, y = data.x_train, np.eye(data.classes, dtype=np.float32)[data.y_train] if squares else data.y_train
-    recorder = _Recorder(settings, task, measure.Objective(model, loss, x, y), seed)
+    recorder = _Recorder(settings, context, task, measure.Objective(model, loss, x, y), seed)
     trainer = Trainer(
         model,
         batch_size=images.training_examples,
@@ -75,7 +76,7 @@ def _train(settings: Settings, data: datasets.Data, rate: float, seed: int, task
         seed=seed,
         train_eval_examples=min(FEW, len(x)),
         hooks=[recorder],
-        progress=task.report,
+        progress=lambda epoch, _: task.report(epoch, recorder.loss),
         should_stop=task.should_stop,
         checkpoint=recorder.checkpoint,
         initial_state=recorder.state,
@@ -83,7 +84,8 @@ def _train(settings: Settings, data: datasets.Data, rate: float, seed: int, task
     if curves.step_loss is None:
         raise TypeError("the training recorded no losses")
     diverged_at = -1 if curves.diverged_at is None else curves.diverged_at
-    path = np.append(curves.step_loss, recorder.final_loss).astype(np.float32)
+    recorder.close()
+    path = np.append(curves.step_loss, recorder.loss).astype(np.float32)
     if diverged_at >= 0:
         path[diverged_at:] = np.nan
     spent = float(recorder.arrays["measuring_seconds"])
@@ -109,12 +111,17 @@ class _Measured:
 class _Recorder:
     """Called by the trainer after every step; measures the Hessian at the steps of the settings."""
 
-    def __init__(self, settings: Settings, task: Task, objective: Objective, seed: int) -> None:
-        self.settings, self.task, self.objective, self.seed = settings, task, objective, seed
+    def __init__(self, settings: Settings, context: Context, task: Task, objective: Objective, seed: int) -> None:
+        self.task, self.objective, self.seed, self.live_page = task, objective, seed, context.live_page
         self.at = {int(step): k for k, step in enumerate(settings.steps)}
         self.arrays: Arrays = unmeasured(settings, np.float64) | {"measuring_seconds": np.array(0.0)}
         self.vectors: Array | None = None  # of the last measurement: they are near those of the next
-        self.final_loss = np.nan
+        self.loss = np.nan  # of the last measurement, over all images
+        self.writer: EventWriter | None = None
+        if context.tensorboard is not None:
+            from dlhw.training.tensorboard import EventWriter
+
+            self.writer = EventWriter(context.tensorboard / task.name)
         self.state = task.state()
         if self.state is not None:
             stored = {k.removeprefix(_PREFIX): v for k, v in self.state.items() if k.startswith(_PREFIX)}
@@ -132,9 +139,18 @@ class _Recorder:
         arrays["eigenvalues"][k], arrays["residual"][k] = measured.values, measured.residual
         arrays["converged"][k], arrays["gradient_norm"][k] = measured.converged, np.linalg.norm(measured.gradient)
         arrays["overlap"][k] = overlaps(measured.gradient[None], measured.vectors[None])[0]
-        if epoch == self.settings.epochs:
-            self.final_loss = self.objective.value().loss
+        self.loss, norm = self.objective.value().loss, float(arrays["gradient_norm"][k])
+        if self.writer is not None:
+            scalars = {"loss": self.loss, "gradient norm": norm, "sharpness": float(measured.values[0])}
+            self.writer.write(epoch, scalars, {v.path: np.asarray(v) for v in model.trainable_variables})
+        if self.live_page is not None:
+            self.live_page.add(self.task.name, epoch, self.loss, lambda: norm)
         arrays["measuring_seconds"] = arrays["measuring_seconds"] + time.perf_counter() - began
+
+    def close(self) -> None:
+        """Close the event file."""
+        if self.writer is not None:
+            self.writer.close()
 
     def _measure(self) -> _Measured:
         from dlhw.measure.stacked_lanczos import leading_eigenpairs

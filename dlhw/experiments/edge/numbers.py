@@ -11,8 +11,8 @@ from dlhw.experiments.edge.spec import Array, Result, Settings
 
 LATE = 0.25
 """Share of the steps, at the end, that count as late."""
-NEAR = (0.95, 1.2)
-"""Sharpness over the line, as median over late measurements, that counts as hovering at the edge."""
+NEAR = (0.9, 1.2)
+"""Sharpness over the line, as median over late measurements, that counts as hovering at the edge: it saws about it."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def numbers_of(settings: Settings, result: Result) -> Numbers:
     )
 
 
-def hovers(numbers: Numbers) -> NDArray[np.bool_]:
-    """Return at which trainings the sharpness hovers at the edge, (R, S): reached, and late near the line."""
+def hovers(settings: Settings, numbers: Numbers) -> NDArray[np.bool_]:
+    """Return in which trainings the sharpness hovers at the edge, (R, S): reached before the late steps, then near."""
     low, high = NEAR
     with np.errstate(invalid="ignore"):
         near = (numbers.late_ratio >= low) & (numbers.late_ratio <= high)
-    return near & (numbers.reached_at >= 0)
+    return near & (numbers.reached_at >= 0) & (numbers.reached_at <= (1 - LATE) * settings.epochs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.experiments.edge.numbers import Numbers, hovers
+from dlhw.experiments.edge.numbers import NEAR, Numbers, hovers
 from dlhw.experiments.edge.spec import EIGENVALUES, Array, Result, Settings
 from dlhw.present import findings
 from dlhw.present.findings import Finding
@@ -21,6 +21,7 @@ def sentences(settings: Settings, result: Result, numbers: Numbers) -> list[Find
     return [
         *_hovering(settings, numbers, names),
         *_below(settings, numbers, names),
+        *_left(settings, numbers, names),
         *_sharpening(settings, result, numbers),
         *_raised(settings, numbers, names),
         *_overlap(settings, numbers, names),
@@ -42,16 +43,16 @@ def _ratio(values: Array) -> str:
     return f"{np.median(finite):.3f}{spread}"
 
 
-def _at_the_edge(numbers: Numbers) -> NDArray[np.bool_]:
+def _at_the_edge(settings: Settings, numbers: Numbers) -> NDArray[np.bool_]:
     """Return at which rates every training that did not diverge hovers at the edge, (R,)."""
     whole = np.isfinite(numbers.late_ratio)
-    return np.asarray(whole.any(axis=1) & (hovers(numbers) | ~whole).all(axis=1))
+    return np.asarray(whole.any(axis=1) & (hovers(settings, numbers) | ~whole).all(axis=1))
 
 
 def _hovering(settings: Settings, numbers: Numbers, names: list[str]) -> list[Finding]:
     if not np.isfinite(numbers.late_ratio).any():
         return []
-    at, count = _at_the_edge(numbers), len(names)
+    at, count = _at_the_edge(settings, numbers), len(names)
     quantity = f"sharpness over {settings.line_name}"
     over = f"median over {settings.seeds} seeds, least to largest" if settings.seeds > 1 else "one seed"
     if not at.any():
@@ -81,6 +82,21 @@ def _below(settings: Settings, numbers: Numbers, names: list[str]) -> list[Findi
     text = f"No training reaches the line at {', '.join(below)}: within {settings.epochs} steps the net does not "
     text += "become that sharp, and the step is stable throughout; nothing follows for the edge."
     return [Finding("below-the-edge", text)]
+
+
+def _left(settings: Settings, numbers: Numbers, names: list[str]) -> list[Finding]:
+    """State at which rates trainings reached the line and ended below it."""
+    with np.errstate(invalid="ignore"):
+        ended_below = (numbers.late_ratio < NEAR[0]) & (numbers.reached_at >= 0)
+    rows = [
+        f"{int(mask.sum())} of {settings.seeds} at {name} (late {_ratio(ratio[mask])} of it)"
+        for name, mask, ratio in zip(names, ended_below, numbers.late_ratio, strict=True)
+        if mask.any()
+    ]
+    if not rows:
+        return []
+    why = "; with cross entropy the sharpness falls as the examples are fitted" if settings.loss != "squares" else ""
+    return [Finding("left-the-edge", f"Trainings that reach the line and end below it: {', '.join(rows)}{why}.")]
 
 
 def _sharpening(settings: Settings, result: Result, numbers: Numbers) -> list[Finding]:
