@@ -205,12 +205,14 @@ def test_findings_on_a_peak_and_on_none(tiny_run):
     assert "neither always worse nor always better" in text_of(peaked, "double-descent")
     assert "falls to 30 % at 10 features, rises to 90 % at 40 and falls again to 20 % at 160" in str(peaked)
     assert "The peak is at the interpolation threshold (p = n = 40)" in text_of(peaked, "interpolation-peak")
-    assert "25 % in place of 90 %; no peak is left" in text_of(peaked, "ridge")
-    falling = {"test_error": [0.9, 0.5, 0.2], "net_test_error": [0.9, 0.8]}
+    assert "at 40 features the test error is 25 % in place of 90 %; no peak is left" in text_of(peaked, "ridge")
+    falling = {"test_error": [0.9, 0.5, 0.2], "test_loss": [0.9, 0.5, 0.2]}
     none = with_errors(tiny_run, **falling)
     assert "does not show a peak" in text_of(none, "double-descent")
-    assert "no peak" in text_of(none, "interpolation-peak")
-    assert "ridge" not in codes(none)
+    assert "the test error has no peak" in text_of(none, "interpolation-peak")
+    assert "peak" not in text_of(none, "ridge")
+    by_loss = with_errors(tiny_run, test_error=[0.9, 0.5, 0.2], test_loss=[0.9, 44.4, 0.2])
+    assert "rises to 44.4 at 40 and falls again to 0.2 at 160" in text_of(by_loss, "double-descent")
     stubborn = with_errors(tiny_run, test_error=[0.3, 0.9, 0.2], ridge_test_error=[0.3, 0.6, 0.2])
     assert "a peak of 30 points is left at 40" in text_of(stubborn, "ridge")
 

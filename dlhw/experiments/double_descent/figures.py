@@ -32,6 +32,8 @@ class Family:
     norm: Array
     control_error: Array
     what_norm: str
+    test_loss: Array
+    control_loss: Array
 
 
 def families(settings: Settings, result: Result) -> dict[str, Family]:
@@ -50,6 +52,8 @@ def families(settings: Settings, result: Result) -> dict[str, Family]:
             result.norm,
             result.ridge_test_error,
             "norm of coefficients",
+            result.test_loss,
+            result.ridge_test_loss,
         )
     }
     if settings.nets:
@@ -66,6 +70,8 @@ def families(settings: Settings, result: Result) -> dict[str, Family]:
             result.net_norm,
             result.early_test_error,
             "norm of weights",
+            result.net_test_loss,
+            result.early_test_loss,
         )
     return every
 
@@ -89,24 +95,29 @@ def series(settings: Settings, result: Result) -> ComparisonCurves:
 
 def _figure(settings: Settings, result: Result, name: str, family: Family) -> Figure:
     labels = 2 * len(settings.noise)
-    fig, (top, middle, bottom) = plot.figure(
-        3, height=7.2 + 0.2 * len(settings.noise), heights=(1.7, 1.0, 1.0), head=plot.header_height(labels)
+    fig, axes = plot.figure(
+        4, height=8.6 + 0.2 * len(settings.noise), heights=(1.7, 1.2, 1.0, 1.0), head=plot.header_height(labels)
     )
+    top, second, third, bottom = axes
     for k, noise in enumerate(settings.noise):
         what, same = label_of(noise), {"color": style.COLORS[k], "marker": style.MARKERS[k], "markersize": 3.5}
-        _draw(top, family, 100 * family.test_error[k], f"{what}, {family.plain}", linestyle="-", **same)
         dashed = {"linestyle": style.TEST_DASHES, "color": style.COLORS[k]}
+        _draw(top, family, 100 * family.test_error[k], f"{what}, {family.plain}", linestyle="-", **same)
         _draw(top, family, 100 * family.control_error[k], f"{what}, {family.control}", **dashed)
-        _draw(middle, family, 100 * family.train_error[k], "", linestyle="-", **same)
+        _draw(second, family, family.test_loss[k], "", linestyle="-", **same)
+        _draw(second, family, family.control_loss[k], "", **dashed)
+        _draw(third, family, 100 * family.train_error[k], "", linestyle="-", **same)
         _draw(bottom, family, family.norm[k], "", linestyle="-", **same)
-    for axes in (top, middle):
-        plot.labelled_vline(axes, family.threshold, "")
-        axes.set_ylim(bottom=0)
+    for panel in axes:
+        plot.labelled_vline(panel, family.threshold, family.at_threshold if panel is bottom else "")
+    for panel in (top, third):
+        panel.set_ylim(bottom=0)
+    for panel in (second, bottom):
+        scales.positive_log(panel, 0)
     bottom.set(xscale="log", xlabel=family.axis, ylabel=family.what_norm)
-    scales.positive_log(bottom, 0)
-    plot.labelled_vline(bottom, family.threshold, family.at_threshold)
     top.set_ylabel("test error (%)")
-    middle.set_ylabel("training error (%)")
+    second.set_ylabel("squared error, test")
+    third.set_ylabel("training error (%)")
     if name == "features":
         title = f"Random Fourier features on {settings.size()}"
     else:

@@ -11,35 +11,34 @@ from dlhw.experiments.double_descent.peaks import Peak, highest_peak
 from dlhw.experiments.double_descent.spec import PENALTIES, Array, Result, Settings
 from dlhw.present import findings
 from dlhw.present.findings import Finding
-from dlhw.present.numbers import NONE, format_percent
+from dlhw.present.numbers import NONE, format_number, format_percent
 from dlhw.present.tables import Summary, row_medians, statistic_of_tables, statistics
 
 FITTED = 0.01
 """Training error up to which a model counts as interpolating."""
 FLAT = 0.1
 """Height of the peak of a control, relative to that without it, up to which it counts as flattened."""
+ERROR, SQUARED = "test error", "squared error on test images"
 NAMES = {"features": "random features", "nets": "nets of one hidden layer"}
 
 
 def summary(settings: Settings, result: Result) -> Summary:
     """Return the table, one row per model and noise level, and what the peaks and their controls show."""
     rows, numbers, texts = [], dict[str, Any](), list[Finding]()
-    seen: list[tuple[str, Family, int, Peak | None]] = []
-    for name, family in families(settings, result).items():
+    kinds = families(settings, result)
+    for name, family in kinds.items():
         for k, noise in enumerate(settings.noise):
-            errors, control = family.test_error[k], family.control_error[k]
-            peak = highest_peak(errors)
-            seen.append((name, family, k, peak))
-            rows.append(_row(settings, name, family, k, peak))
+            peak = highest_peak(family.test_error[k])
+            rows.append(_row(name, family, k, noise, peak))
             numbers |= _numbers(f"{name} noise {noise!r}", family, k, peak)
-            texts += _peak(settings, name, family, k, peak)
-            texts += _control(settings, name, family, k, peak, highest_peak(control))
+            texts += _peak(name, family, k, noise)
+            texts += _control(name, family, k, noise)
         texts += _not_interpolated(settings, name, family)
     texts += _penalties_at_the_edge(settings, result)
     levels = [f"nets with {label_of(noise)}" for noise in settings.noise]
     if settings.nets:
         texts += findings.diverged(levels, result.diverged_at.reshape(len(levels), -1))
-    texts = _answer(settings, seen) + texts + findings.one_seed(settings.seeds, "training of every model")
+    texts = _answer(settings, kinds) + texts + findings.one_seed(settings.seeds, "training of every model")
     columns = ("model", "labels", "threshold", "lowest test error before, %", "peak, %", "lowest after, %")
     columns += ("control at the peak, %", "lowest of the control, %")  # type: ignore[assignment]
     title = f"double-descent on {settings.size()}: {statistic_of_tables(settings.seeds)}"
@@ -48,7 +47,7 @@ def summary(settings: Settings, result: Result) -> Summary:
     return Summary(title, columns, tuple(rows), tuple(texts), numbers, (controls,))
 
 
-def _row(settings: Settings, name: str, family: Family, k: int, peak: Peak | None) -> tuple[str, ...]:
+def _row(name: str, family: Family, k: int, noise: float, peak: Peak | None) -> tuple[str, ...]:
     errors, control = family.test_error[k], family.control_error[k]
 
     def cell(values: Array, at: int) -> str:
@@ -56,7 +55,7 @@ def _row(settings: Settings, name: str, family: Family, k: int, peak: Peak | Non
 
     medians = row_medians(control)
     lowest = cell(control, int(np.nanargmin(medians))) if np.isfinite(medians).any() else NONE
-    head = NAMES[name], label_of(settings.noise[k]), f"{family.threshold:,}"
+    head = NAMES[name], label_of(noise), f"{family.threshold:,}"
     if peak is None:
         return (*head, NONE, "no peak", NONE, NONE, lowest)
     points = [cell(errors, at) for at in (peak.before, peak.at, peak.after)]
@@ -82,48 +81,55 @@ def _numbers(key: str, family: Family, k: int, peak: Peak | None) -> dict[str, A
     return sizes | {key: summary | {"height": peak.height, "separated": peak.separated}}
 
 
-def _described(family: Family, k: int, peak: Peak) -> str:
-    """Return how the test error goes through the peak, in words."""
-    errors = row_medians(family.test_error[k])
-    low, top, last = (f"{100 * errors[i]:.3g} % at {family.x[i]:,}" for i in (peak.before, peak.at, peak.after))
-    return f"the test error falls to {low} {family.unit}, rises to {top} and falls again to {last}"
+def _described(family: Family, k: int, peak: Peak, quantity: str) -> str:
+    """Return how the test error, or the squared error, goes through the peak, in words."""
+    by_loss = quantity == SQUARED
+    medians = row_medians((family.test_loss if by_loss else family.test_error)[k])
+    shown = [format_number(medians[i] if by_loss else 100 * medians[i]) for i in (peak.before, peak.at, peak.after)]
+    sizes = [f"{family.x[i]:,}" for i in (peak.before, peak.at, peak.after)]
+    low, top, last = (f"{v}{'' if by_loss else ' %'} at {n}" for v, n in zip(shown, sizes, strict=True))
+    return f"the {quantity} falls to {low} {family.unit}, rises to {top} and falls again to {last}"
 
 
-def _peak(settings: Settings, name: str, family: Family, k: int, peak: Peak | None) -> list[Finding]:
-    """State where the peak is, how high, and whether it is at the interpolation threshold."""
-    what = f"{NAMES[name][0].upper()}{NAMES[name][1:]}, {label_of(settings.noise[k])}"
-    if peak is None:
-        text = f"{what}: no peak; the median test error has no size with a lower one on both sides"
-        return [Finding("interpolation-peak", f"{text}.")]
-    text = f"{what}: {_described(family, k, peak)}"
+def _peak(name: str, family: Family, k: int, noise: float) -> list[Finding]:
+    """State where the peaks of test error and squared error are, how high, and whether they are at the threshold."""
+    what = f"{NAMES[name][0].upper()}{NAMES[name][1:]}, {label_of(noise)}"
     nearest = int(np.abs(np.log(family.x / family.threshold)).argmin())
     where = f"the interpolation threshold ({family.at_threshold})"
-    if peak.at == nearest:
-        text += f". The peak is at {where}"
-    elif abs(peak.at - nearest) == 1:
-        text += f". The peak is one size of the grid from {where}"
-    else:
-        text += f". The peak is not at {where}, but at {family.x[peak.at] / family.threshold:.2g} times that"
-    text += "" if peak.separated else "; the seeds do not separate it from the sizes around it, so it may be chance"
-    return [Finding("interpolation-peak", f"{text}.")]
+    result = []
+    for quantity, values in ((ERROR, family.test_error[k]), (SQUARED, family.test_loss[k])):
+        peak = highest_peak(values)
+        if peak is None:
+            text = f"{what}: the {quantity} has no peak; at no size is its median lower on both sides"
+            result.append(Finding("interpolation-peak", f"{text}."))
+            continue
+        text = f"{what}: {_described(family, k, peak, quantity)}. The peak is "
+        if peak.at == nearest:
+            text += f"at {where}"
+        elif abs(peak.at - nearest) == 1:
+            text += f"one size of the grid from {where}"
+        else:
+            text += f"not at {where}, but at {family.x[peak.at] / family.threshold:.2g} times that"
+        text += "" if peak.separated else "; the seeds do not separate it from the minima on its sides"
+        result.append(Finding("interpolation-peak", f"{text}."))
+    return result
 
 
-def _control(
-    settings: Settings, name: str, family: Family, k: int, peak: Peak | None, left_over: Peak | None
-) -> list[Finding]:
-    """State what ridge or early stopping does to the peak."""
-    if peak is None:
-        return []
-    word = "Ridge" if name == "features" else "Early stopping"
+def _control(name: str, family: Family, k: int, noise: float) -> list[Finding]:
+    """State what ridge or early stopping does at the peak of the test error; without a peak, at the threshold."""
+    peak, remaining = highest_peak(family.test_error[k]), highest_peak(family.control_error[k])
     errors, control = (row_medians(values[k]) for values in (family.test_error, family.control_error))
-    ends = f"{100 * control[peak.at]:.3g} % in place of {100 * errors[peak.at]:.3g} %"
-    text = f"{word}, {label_of(settings.noise[k])}: at the peak the test error is {ends}"
-    height = 0.0 if left_over is None else left_over.height
-    flat = height <= FLAT * peak.height
-    if flat:
+    if not (np.isfinite(errors).any() and np.isfinite(control).any()):
+        return []
+    at = int(np.abs(np.log(family.x / family.threshold)).argmin()) if peak is None else peak.at
+    text = "Ridge" if name == "features" else "Early stopping"
+    text += f", {label_of(noise)}: at {family.x[at]:,} {family.unit} the test error is {100 * control[at]:.3g} % "
+    text += f"in place of {100 * errors[at]:.3g} %"
+    height = 0.0 if remaining is None else remaining.height
+    if peak is not None and height <= FLAT * peak.height:
         text += "; no peak is left, and larger models are no worse"
-    elif left_over is not None:
-        text += f"; a peak of {100 * height:.2g} points is left at {family.x[left_over.at]:,}"
+    elif peak is not None and remaining is not None:
+        text += f"; a peak of {100 * height:.2g} points is left at {family.x[remaining.at]:,}"
     lowest = int(np.nanargmin(control))
     text += f". Its lowest test error is {100 * control[lowest]:.3g} %, at {family.x[lowest]:,}"
     text += f"; without it the lowest is {100 * np.nanmin(errors):.3g} %"
@@ -155,23 +161,22 @@ def _penalties_at_the_edge(settings: Settings, result: Result) -> list[Finding]:
     return [Finding("penalty-at-the-edge", text)]
 
 
-def _answer(settings: Settings, seen: list[tuple[str, Family, int, Peak | None]]) -> list[Finding]:
-    """Answer whether more parameters always generalize worse, or always better."""
-    shown = [(name, family, k, peak) for name, family, k, peak in seen if peak is not None and _counts(settings, peak)]
-    if not shown:
+def _answer(settings: Settings, families: dict[str, Family]) -> list[Finding]:
+    """Answer whether more parameters always generalize worse, or always better: by the highest peaks shown."""
+    parts = []
+    for name, family in families.items():
+        for quantity, values in ((ERROR, family.test_error), (SQUARED, family.test_loss)):
+            peaks = [(k, highest_peak(values[k])) for k in range(len(settings.noise))]
+            shown = [(k, p) for k, p in peaks if p is not None and (p.separated or settings.seeds == 1)]
+            if shown:
+                k, peak = max(shown, key=lambda item: item[1].height)
+                of = f"of {NAMES[name]}, {label_of(settings.noise[k])}"
+                parts.append(f"{of}, {_described(family, k, peak, quantity)}")
+                break
+    if not parts:
         text = "This run does not show a peak of the test error that the seeds separate: between these sizes, it gives "
         text += "no reason to say that more parameters generalize worse, or better, for good"
         return [Finding("double-descent", f"{text}.")]
-    parts = []
-    for wanted, words in NAMES.items():
-        own = [(family, k, peak) for name, family, k, peak in shown if name == wanted]
-        if own:
-            family, k, peak = max(own, key=lambda item: item[2].height)
-            parts.append(f"of {words}, {label_of(settings.noise[k])}, {_described(family, k, peak)}")
     doubt = "; with one seed, nothing can be concluded" if settings.seeds == 1 else ""
     text = f"More parameters generalize neither always worse nor always better: {'; '.join(parts)}{doubt}"
     return [Finding("double-descent", f"{text}.")]
-
-
-def _counts(settings: Settings, peak: Peak) -> bool:
-    return peak.separated or settings.seeds == 1

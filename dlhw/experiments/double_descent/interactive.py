@@ -30,8 +30,10 @@ def _interactive(settings: Settings, family: Family) -> InteractiveFigure:
 
     errors = lines(100 * family.test_error, f", {family.plain}")
     errors += lines(100 * family.control_error, f", {family.control}", dash=1)
+    losses = lines(family.test_loss, f", {family.plain}") + lines(family.control_loss, f", {family.control}", dash=1)
     panels = (
         Panel(size, Axis("test error (%)"), errors),
+        Panel(size, Axis("squared error, test", True), losses),
         Panel(size, Axis("training error (%)"), lines(100 * family.train_error, "")),
         Panel(size, Axis(family.what_norm, True), lines(family.norm, "")),
     )
@@ -39,6 +41,7 @@ def _interactive(settings: Settings, family: Family) -> InteractiveFigure:
         panels,
         family.axis,
         start=0,
+        columns=2,
         statistic=f"{statistic_of_dots(settings.seeds)}; threshold: {family.at_threshold}",
         views=mistake_and_right(
             (
