@@ -14,5 +14,6 @@ from .runs.context import Context as Context
 from .runs.run import Run as Run
 from .runs.run import load as load
 from .runs.runner import run as run
+from .training.sharpness_aware import SAM as SAM
 from .version import __version__ as __version__
 from .watch.callback import Watch as Watch

@@ -6,7 +6,9 @@ from typing import Literal
 
 Activation = Literal["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus"]
 """Activation of hidden layers, by its Keras name."""
-OptimizerName = Literal["sgd", "nesterov", "adam", "rmsprop"]
+OptimizerName = Literal["sgd", "nesterov", "adam", "rmsprop", "sam"]
+"""sam: sharpness-aware minimization with sgd."""
+WITH_MOMENTUM: tuple[OptimizerName, ...] = ("sgd", "nesterov", "sam")
 Decay = Literal["decoupled", "l2"]
 """Weight decay: decoupled shrinks the weights before each update; l2 adds to the gradient."""
 Init = Literal["torch", "keras"]

@@ -116,7 +116,7 @@ def test_pairs_are_parsed_or_refused_with_a_reason():
         ("momentum=0,1", r"must lie in \[0, 1\)"),
         ("weight-decay=0,-1", r"must lie in \[0, 1000\)"),
         ("label-noise=0,1.5", r"must lie in \[0, 1\]"),
-        ("optimizer=sgd,adamw", "'adamw' is unknown; use sgd, nesterov, adam, rmsprop"),
+        ("optimizer=sgd,adamw", "'adamw' is unknown; use sgd, nesterov, adam, rmsprop, sam"),
         ("optimiser=sgd,adam", "did you mean optimizer"),
         ("activation=relu,tanh", "unknown; use batch-size"),
         ("batch-size=a,b", "'a' is not a number"),

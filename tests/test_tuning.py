@@ -12,6 +12,7 @@ import pytest
 
 from dlhw import datasets
 from dlhw.checkpoints import MemoryCheckpoints
+from dlhw.choices import WITH_MOMENTUM
 from dlhw.errors import UserError
 from dlhw.models import draw_weights, flat, image_net, mlp
 from dlhw.present.tuning import Tuning, tuning_findings
@@ -32,7 +33,7 @@ RATES = (0.003, 0.03, 0.1)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_stack_of_several_rates_equals_trainings_one_by_one(name):
     def rule(rate):
-        return optimizer(name, rate, 0.9 if name in ("sgd", "nesterov") else 0.0)
+        return optimizer(name, rate, 0.9 if name in WITH_MOMENTUM else 0.0)
 
     nets = [mlp((4,), activation="tanh", seed=s) for s in range(3)]
     rates = (0.003, 0.03, 0.1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw import datasets
-from dlhw.choices import Activation, DatasetName, Decay, Init, OptimizerName, Precision, TargetScale
+from dlhw.choices import WITH_MOMENTUM, Activation, DatasetName, Decay, Init, OptimizerName, Precision, TargetScale
 from dlhw.datasets import functions
 from dlhw.errors import UserError, require
 from dlhw.models import architectures
@@ -47,8 +47,10 @@ class TrainingSettings:
         """Raise UserError for values out of range."""
         require(self.learning_rate > 0, f"`learning_rate` {self.learning_rate:g} must be positive")
         require(0 <= self.momentum < 1, f"`momentum` {self.momentum:g} must lie in [0, 1)")
-        is_used = self.optimizer in ("sgd", "nesterov") or self.momentum == type(self).momentum
-        require(is_used, f"`momentum` applies to sgd and nesterov, and `optimizer` is {self.optimizer}; leave it out")
+        is_used = self.optimizer in WITH_MOMENTUM or self.momentum == type(self).momentum
+        require(
+            is_used, f"`momentum` applies to sgd, nesterov and sam, and `optimizer` is {self.optimizer}; leave it out"
+        )
         decay, limit = self.weight_decay, 1 / self.learning_rate
         require(0 <= decay < limit, f"`weight_decay` {decay:g} must lie in [0, {limit:g}), 1 / learning rate")
         is_used = self.weight_decay > 0 or self.decay == type(self).decay
@@ -57,13 +59,13 @@ class TrainingSettings:
 
     def unused(self) -> tuple[str, ...]:
         """Return the fields that have no effect under the values of the others."""
-        return () if self.optimizer in ("sgd", "nesterov") else ("momentum",)
+        return () if self.optimizer in WITH_MOMENTUM else ("momentum",)
 
     def make_optimizer(self, learning_rate: float | None = None) -> Optimizer:
         """Return the optimizer of a training; learning_rate: in place of that of the settings."""
         from dlhw.training import optimizer
 
-        momentum = self.momentum if self.optimizer in ("sgd", "nesterov") else 0.0
+        momentum = self.momentum if self.optimizer in WITH_MOMENTUM else 0.0
         rate = self.learning_rate if learning_rate is None else learning_rate
         return optimizer(self.optimizer, rate, momentum, self.weight_decay, self.decay)
 
@@ -80,7 +82,7 @@ class FunctionSettings(TrainingSettings):
     func: str = option("sinc", "Target: sinc, sign, square, sin, damped, abs, runge, step, or an expression of x.")
     epochs: int = option(20000, "Training steps; the batch is full, so a step is an epoch.")
     learning_rate: float = option(0.01, "Step size of the optimizer.")
-    momentum: float = option(0.9, "Momentum of sgd and nesterov.")
+    momentum: float = option(0.9, "Momentum of sgd, nesterov and sam.")
     optimizer: OptimizerName = option("sgd", "Optimizer.")
     weight_decay: float = option(0.0, "Weight decay of all weights and biases.")
     decay: Decay = option("decoupled", _DECAY_HELP)
@@ -127,7 +129,7 @@ class ImageSettings(TrainingSettings):
     examples: int = option(0, "Training examples, a stratified subset; 0 takes all.")
     epochs: int = option(20, "Passes over the training set.")
     learning_rate: float = option(0.001, "Step size of the optimizer.")
-    momentum: float = option(0.9, "Momentum of sgd and nesterov.")
+    momentum: float = option(0.9, "Momentum of sgd, nesterov and sam.")
     optimizer: OptimizerName = option("sgd", "Optimizer.")
     weight_decay: float = option(0.0, "Weight decay of all weights and biases.")
     decay: Decay = option("decoupled", _DECAY_HELP)

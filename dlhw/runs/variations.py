@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import numpy as np
 
 from dlhw import datasets
+from dlhw.choices import WITH_MOMENTUM
 from dlhw.errors import UserError, require
 from dlhw.models import architectures
 from dlhw.runs.base_settings import BatchSettings, ImageSettings
@@ -149,7 +150,7 @@ def training(settings: ImageSettings, net: str, name: str, value: Value) -> Trai
     if name == "label-noise":
         require(0 <= float(value) <= 1, f"label-noise {value:g} must lie in [0, 1], a fraction of the labels")
         return Training(net, BatchSettings(**own), float(value))
-    if name == "optimizer" and value not in ("sgd", "nesterov"):
+    if name == "optimizer" and value not in WITH_MOMENTUM:
         own["momentum"] = BatchSettings.momentum  # that of the others, which this one does not have
     changes: dict[str, Any] = {VARIABLES[name].field: value}
     return Training(net, BatchSettings(**own | changes))

@@ -18,6 +18,7 @@ from dlhw._tf.types import Data, Tensor
 from dlhw.errors import require
 from dlhw.models.probe import probe
 from dlhw.models.state import layers_of, require_built, restore_weights
+from dlhw.training.ascent import states_of, two_gradients
 from dlhw.training.history import History, divergence_limit, first_divergence
 from dlhw.training.keras_optimizers import as_optimizer
 from dlhw.training.optimizers import Optimizer
@@ -86,13 +87,17 @@ def train_step(
     """
     variables = model.trainable_variables
     loss = loss if isinstance(loss, ExampleLoss) else ExampleLoss(loss, model)
-    with tf.GradientTape() as tape:
-        value = loss.value(y, model(x, training=True))
-        value = tf.add_n([value, *added_losses(model, value.dtype)])
-    gradients = tape.gradient(value, [v.value for v in variables], unconnected_gradients="zero")
-    gradients = [tf.convert_to_tensor(g) for g in gradients]  # those of embeddings are sparse
+
+    def of_batch() -> tuple[Tensor, list[Tensor]]:
+        with tf.GradientTape() as tape:
+            value = loss.value(y, model(x, training=True))
+            value = tf.add_n([value, *added_losses(model, value.dtype)])
+        gradients = tape.gradient(value, [v.value for v in variables], unconnected_gradients="zero")
+        return value, [tf.convert_to_tensor(g) for g in gradients]  # those of embeddings are sparse
+
+    value, gradients, applied = two_gradients(optimizer, [v.value for v in variables], states_of(model), of_batch)
     total, layers = norms(gradients, layer_groups(model))
-    moved, slots = optimizer.step(count, [v.value for v in variables], gradients, slots)
+    moved, slots = optimizer.step(count, [v.value for v in variables], applied, slots)
     for variable, new in zip(variables, moved, strict=True):
         constraint = getattr(variable, "constraint", None)
         variable.assign(new if constraint is None else constraint(new))

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import tensorflow as tf
 
 from dlhw._tf.types import Tensor, Tensors
-from dlhw.choices import Decay, OptimizerName
+from dlhw.choices import WITH_MOMENTUM, Decay, OptimizerName
 from dlhw.errors import require
 
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
@@ -31,6 +31,9 @@ class Optimizer:
     Weight decay w acts on all trainable tensors, biases too, as `weight_decay` of a Keras optimizer does:
     decoupled p <- p - lr w p before the update (Loshchilov and Hutter 2019; adam with it is Keras's AdamW)
     l2        g <- g + w p, the gradient of the loss with the penalty w/2 |p|^2
+
+    With a `radius` any of these is sharpness-aware (SAM, Foret et al. 2021): g is the gradient of the same batch at
+    p + radius g1/|g1|, where g1 is the one at p; weight decay acts at p.
     """
 
     name: OptimizerName
@@ -42,6 +45,23 @@ class Optimizer:
     epsilon: float = 1e-7  # adam and rmsprop
     weight_decay: float = 0.0
     decay: Decay = "decoupled"
+    radius: float = 0.0  # rho of sam; 0: one gradient a step
+
+    def ascended(self, parameters: Tensors, gradients: Tensors, axis: tuple[int, ...] | None = None) -> list[Tensor]:
+        """Return where SAM takes its second gradient: p + radius g/|g|, with the norm over all parameters.
+
+        Args:
+            parameters: trainable tensors.
+            gradients: their gradients.
+            axis: axes of one net in a stack of nets, each of which has a norm of its own; None: all.
+
+        Returns:
+            Tensors in the shapes of the parameters, equal to them where the gradient vanishes.
+        """
+        squares = [tf.reduce_sum(tf.square(g), axis, keepdims=axis is not None) for g in gradients]
+        norm = tf.sqrt(tf.add_n(squares))
+        scale = tf.math.divide_no_nan(tf.constant(self.radius, norm.dtype), norm)
+        return [p + scale * g for p, g in zip(parameters, gradients, strict=True)]
 
     def slots(self, parameters: Tensors) -> tuple[list[Tensor], ...]:
         """Return the initial state of the optimizer.
@@ -169,34 +189,54 @@ class Optimizer:
 
 
 def optimizer(
-    name: str, learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0, decay: Decay = "decoupled"
+    name: str,
+    learning_rate: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    decay: Decay = "decoupled",
+    *,
+    rho: float | None = None,
+    base: str | None = None,
 ) -> Optimizer:
     """Return the optimizer called `name`; other settings are Keras's defaults.
 
     Args:
-        name: one of :data:`OPTIMIZERS`: sgd, nesterov, adam, rmsprop.
+        name: one of :data:`OPTIMIZERS`: sgd, nesterov, adam, rmsprop, sam.
         learning_rate: step size.
-        momentum: of sgd and nesterov, in [0, 1).
+        momentum: of sgd, nesterov and sam, in [0, 1).
         weight_decay: of all trainable tensors, 0 or more.
         decay: decoupled (as Keras's `weight_decay` and AdamW), or l2 (added to the gradient, as PyTorch's SGD).
+        rho: of sam, the distance at which the second gradient of a step is taken; default 0.05, as in the paper.
+        base: of sam, the optimizer that uses the second gradient; default sgd.
 
     Returns:
         The optimizer, a pure function of tensors.
 
     Raises:
-        UserError: for an unknown name, values out of range, and momentum for adam or rmsprop.
+        UserError: for an unknown name, values out of range, momentum for adam or rmsprop, and `rho` or `base` without
+            sam.
 
     Example:
         >>> from dlhw.training import optimizer
         >>> optimizer("sgd", 0.1, 0.9).momentum
         0.9
+        >>> optimizer("sam", 0.1, 0.9, rho=0.1).radius
+        0.1
     """
-    require(name in OPTIMIZERS, f"`optimizer` {name!r} is unknown; use {', '.join(OPTIMIZERS)}")
+    known, radius = ", ".join(OPTIMIZERS), 0.0
+    require(name in OPTIMIZERS, f"`optimizer` {name!r} is unknown; use {known}")
+    if name == "sam":
+        name, radius = base or "sgd", 0.05 if rho is None else float(rho)
+        require(name in OPTIMIZERS and name != "sam", f"`base` {name!r} is unknown; use one of {known} but sam")
+        require(0 < radius < float("inf"), f"`rho` {radius:g} must be positive and finite")
+    else:
+        require(rho is None and base is None, f"`rho` and `base` apply to sam, not to {name}; leave them out")
     require(learning_rate > 0, f"`learning_rate` {learning_rate:g} must be positive")
     require(0 <= momentum < 1, f"`momentum` {momentum:g} must lie in [0, 1)")
-    require(momentum == 0 or name in ("sgd", "nesterov"), f"`momentum` applies to sgd and nesterov, not to {name}")
+    takes = ", ".join(WITH_MOMENTUM[:-1]) + f" and {WITH_MOMENTUM[-1]}"
+    require(momentum == 0 or name in WITH_MOMENTUM, f"`momentum` applies to {takes}, not to {name}")
     require(decay in get_args(Decay), f"`decay` {decay!r} is unknown; use {', '.join(get_args(Decay))}")
     limit = 1 / learning_rate
     require(0 <= weight_decay < limit, f"`weight_decay` {weight_decay:g} must lie in [0, {limit:g}), 1 / learning rate")
     rates = {"learning_rate": float(learning_rate), "momentum": float(momentum), "weight_decay": float(weight_decay)}
-    return Optimizer(name, **rates, decay=decay)  # type: ignore[arg-type]
+    return Optimizer(name, **rates, decay=decay, radius=radius)  # type: ignore[arg-type]

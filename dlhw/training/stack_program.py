@@ -81,6 +81,14 @@ class StackProgram:
         # The padding is cut off here, not weighted with zeros: that kept XLA from fusing, at twice the time.
         return tf.reduce_mean(tf.square(h[..., : self.examples] - y), [1, 2])
 
+    def _gradients(self, parameters: list[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the mean squared error of each net, (S,), and its gradients."""
+        with tf.GradientTape() as tape:
+            tape.watch(parameters)
+            losses = self.losses(parameters, x, y)
+            total = tf.reduce_sum(losses)  # nets share nothing, so its gradient is each net's own
+        return losses, tape.gradient(total, parameters)
+
     def chunk(
         self,
         done: Tensor,
@@ -103,16 +111,14 @@ class StackProgram:
         rows = tf.zeros((self.length, 2 + layers if self.record_norm else 1, self.nets), x.dtype)
 
         def body(i: Tensor, parameters: Tensor, slots: Tensor, alive: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
-            with tf.GradientTape() as tape:
-                tape.watch(parameters)
-                losses = self.losses(parameters, x, y)
-                total = tf.reduce_sum(losses)  # nets share nothing, so its gradient is each net's own
-            gradients = tape.gradient(total, parameters)
+            losses, gradients = self._gradients(parameters, x, y)
             row = losses[None]
             if self.record_norm:
                 whole, by_layer = norms(gradients, groups, axis=[1, 2])
                 row = tf.concat([row, whole[None], tf.transpose(by_layer)], 0)
             alive = tf.logical_and(alive, losses <= limit)
+            if optimizer.radius:
+                _, gradients = self._gradients(optimizer.ascended(parameters, gradients, (1, 2)), x, y)
             moved, slots = optimizer.step(done + i + 1, parameters, gradients, slots)
             keep = alive[:, None, None]
             parameters = [tf.where(keep, new, old) for new, old in zip(moved, parameters, strict=True)]

@@ -14,11 +14,12 @@ from dlhw._tf.inputs import length, wide_dtype
 from dlhw._tf.layer_norms import layer_groups, norms
 from dlhw._tf.losses import ExampleLoss, added_losses, correct_predictions
 from dlhw._tf.pieces import piece_size, sums_over_pieces
-from dlhw._tf.step_statistics import STATISTICS, as_columns, as_gradient, of_update
+from dlhw._tf.step_statistics import STATISTICS, as_columns, as_gradient, gradient_statistics, of_update
 from dlhw._tf.types import Tensor
 from dlhw.choices import Layout
 from dlhw.models.forward import Forward, forward_function
 from dlhw.models.state import all_variables
+from dlhw.training.ascent import states_of, two_gradients
 from dlhw.training.distributed.replicas import Replicas
 from dlhw.training.history import Curves
 from dlhw.training.optimizers import Optimizer
@@ -49,6 +50,7 @@ class Updates:
         self.model = replicas.model
         self.layers = layer_groups(self.model)
         self.variables = [v.value for v in self.model.trainable_variables]
+        self.states = states_of(self.model)
         self.constraints = [getattr(v, "constraint", None) for v in self.model.trainable_variables]
         self.slots = replicas.zeros(optimizer.slots([v.value for v in replicas.original.trainable_variables]))
 
@@ -88,34 +90,41 @@ class Updates:
             first, own = self.replicas.share(size)
             rows = rows[first : first + own]
         batch = tf.nest.map_structure(lambda a: tf.gather(a, rows), (x, y))
-        if self.forward.in_pieces and not self.at_once and piece_size(size) < size:
-            value, gradients = self._gradients_of_pieces(*batch)
-        else:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(self.variables)
-                value = self._batch_loss(tape, batch[0], batch[1], size, repeats)
-            gradients = self._gradients(tape, value)
-        value, *gradients = self.replicas.all_reduce_sum([value, *gradients])
+
+        def of_batch() -> tuple[Tensor, list[Tensor]]:
+            if self.forward.in_pieces and not self.at_once and piece_size(size) < size:
+                value, gradients = self._gradients_of_pieces(*batch)
+            else:
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(self.variables)
+                    value = self._batch_loss(tape, batch[0], batch[1], size, repeats)
+                gradients = self._gradients(tape, value)
+            value, *gradients = self.replicas.all_reduce_sum([value, *gradients])
+            return value, gradients
+
+        value, gradients, applied = two_gradients(self.optimizer, self.variables, self.states, of_batch)
         row, before = None, [tf.identity(v) for v in self.variables] if self.record == "all" else []
         if self.record is True:
             total, layers = norms(gradients, self.layers)
             row = tf.cast(tf.concat([[tf.cast(value, total.dtype), total], layers], 0), self.variables[0].dtype)
-        self.optimizer.apply(count, self.variables, gradients, self.slots)
+        self.optimizer.apply(count, self.variables, applied, self.slots)
         for variable, constraint in zip(self.variables, self.constraints, strict=True):
             if constraint is not None:  # by its handle: that of the own replica
                 moved = constraint(tf.convert_to_tensor(variable))
                 tf.raw_ops.AssignVariableOp(resource=variable.handle, value=moved)
         if self.record == "all":
-            row = self._statistics(value, gradients, before)
+            row = self._statistics(value, gradients, applied, before)
         return row if self.record else tf.constant(0)
 
-    def _statistics(self, value: Tensor, gradients: list[Tensor], before: list[Tensor]) -> Tensor:
+    def _statistics(
+        self, value: Tensor, gradients: list[Tensor], applied: list[Tensor], before: list[Tensor]
+    ) -> Tensor:
         """Return the loss of the batch, and the statistics of every variable after an update, as one row."""
         dtype, sizes = self.variables[0].dtype, [int(np.prod(v.shape)) for v in self.variables]
-        static = [as_gradient(g, g.shape, dtype, static=True) for g in gradients]
-        after = [tf.convert_to_tensor(v) for v in self.variables]
-        columns = of_update(static, before, after, sizes, dtype)
-        columns["applied"] = columns["raw"]  # the optimizers here clip nothing
+        raw, used = ([as_gradient(g, g.shape, dtype, static=True) for g in a] for a in (gradients, applied))
+        columns = of_update(raw, before, [tf.convert_to_tensor(v) for v in self.variables], sizes, dtype)
+        # The optimizers here clip nothing, but sam applies another gradient.
+        columns["applied"] = gradient_statistics(used, dtype)[0] if self.optimizer.radius else columns["raw"]
         return tf.concat([[tf.cast(value, dtype)], tf.reshape(as_columns(columns), [-1])], 0)
 
     def with_steps(self, curves: Curves, rows: NDArray[np.floating]) -> Curves:
