@@ -35,11 +35,15 @@ from .hessians import hessian_matrix as hessian_matrix
 from .input_gradients import batch_mean_sensitivity as batch_mean_sensitivity
 from .input_gradients import jacobian_norm as jacobian_norm
 from .input_gradients import sensitivity as sensitivity
+from .kernel_norms import KernelNorms as KernelNorms
+from .kernel_norms import kernel_norms as kernel_norms
 from .linear_path import line as line
 from .linear_path import line_curvature as line_curvature
 from .loss_surface import PlaneLoss as PlaneLoss
 from .loss_surface import Surface as Surface
 from .loss_surface import surface as surface
+from .margin import Margins as Margins
+from .margin import margins as margins
 from .model_tools import as_float64 as as_float64
 from .model_tools import assign as assign
 from .model_tools import flat as flat
@@ -53,6 +57,7 @@ from .normalization import normalized as normalized
 from .norms import Norms as Norms
 from .objective import Objective as Objective
 from .objective import Value as Value
+from .path_norms import path_norm as path_norm
 from .principal_components import PCA as PCA
 from .principal_components import pca as pca
 from .principal_components import random_walk_shares as random_walk_shares

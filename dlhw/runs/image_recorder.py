@@ -75,6 +75,13 @@ class TrainingRecorder:
         if self.job.callback is not None:
             self.measured.update(self.job.callback(epoch, self._measured_model(model), self.data))
 
+    def measure_at_end(self, model: keras.Model, curves: Curves) -> None:
+        """Call what the job measures where its training ends, with the last epoch; nothing of one that diverged."""
+        if self.job.at_end is None or curves.diverged_at is not None:
+            return
+        last = self.job.epochs if curves.stopped_at is None else curves.stopped_at
+        self.measured.update(self.job.at_end(last, self._measured_model(model), self.data))
+
     def _measured_model(self, model: keras.Model) -> keras.Model:
         self.copy = self.copy or self.float64_net()
         if self.copy is None:

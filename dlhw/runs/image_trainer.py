@@ -171,8 +171,9 @@ class ImageTrainer:
                 should_stop=task.should_stop,
                 checkpoint=recorder.checkpoint,
                 initial_state=recorder.state,
-                converged=_rule(train[1]) if job.until_converged else None,
+                converged=_stopping_rule(job, train[1]),
             )
+            recorder.measure_at_end(trainer.model, curves)
         return recorder.record(curves, trainer.layout).pack()
 
     def _programs(self) -> Programs:
@@ -213,10 +214,15 @@ class ImageTrainer:
         return self.own.trainer
 
 
-def _rule(labels: np.ndarray) -> Callable[[np.ndarray], bool]:
-    """Return the rule by which a training on these labels has converged, as a function of its losses."""
+def _stopping_rule(job: Job, labels: np.ndarray) -> Callable[[np.ndarray], bool] | None:
+    """Return the rule by which a training on these labels stops, as a function of its losses; None: it does not."""
     from dlhw.training import convergence
 
+    target = job.target_loss
+    if target is not None:
+        return lambda losses: bool(losses[-1] <= target)
+    if not job.until_converged:
+        return None
     constant = convergence.entropy(labels)
     return lambda losses: bool(convergence.OVER_EPOCHS.reached(losses, constant))
 

@@ -35,6 +35,8 @@ class Job:
     record_updates: bool = False  # loss and gradient norms of every step
     settings: BatchSettings | None = None  # of this training, where they are not those of the run
     until_converged: bool = False  # stop where the training loss has converged; `epochs` is then the most
+    target_loss: float | None = None  # stop after the first epoch whose training loss is not above it
+    at_end: Callback | None = None  # called where the training ends, unless it diverged
     validation: bool = False  # hold out a part of the training examples, and evaluate it in place of the test set
 
 

@@ -72,6 +72,7 @@ INSTRUMENTS = {
     "line": lambda m, x, y, b: measure.line(m, m, shifted(m), "mse", x, y, ALPHAS, batch_size=b).loss,
     "line_curvature": lambda m, x, y, b: measure.line_curvature(m, m, shifted(m), "mse", x, y, batch_size=b),
     "ntk": lambda m, x, y, b: measure.ntk(m, x).matrix + 0 * len(y),
+    "margins": lambda m, x, y, b: measure.margins(m, x, (y > 0).astype(int), batch_size=b).values,
     "random_ball": lambda m, x, y, b: measure.random_ball(m, "mse", x, y, radius=0.1, samples=4, batch_size=b).rises,
     "reset_batch_norm": lambda m, x, y, b: statistics(m, x, b) + 0 * len(y),
     "sam": lambda m, x, y, b: measure.sam(m, "mse", x, y, batch_size=b).value,
@@ -81,8 +82,8 @@ INSTRUMENTS = {
 ARRAYS_ONLY = {  # take no model together with data
     "alpha_grid", "as_float64", "assign", "barrier_over_chord", "barrier_over_mean", "chance_curvature",
     "critical_point", "descend", "diagonal", "effective_rank", "eigenpairs", "filter_axes", "flat",
-    "gradient_flatness", "inertia", "layer_parts", "newton", "normalized", "path_plane", "pca",
-    "random_direction", "random_plane", "random_walk_shares", "resolution", "restore_weights",
+    "gradient_flatness", "inertia", "kernel_norms", "layer_parts", "newton", "normalized", "path_norm", "path_plane",
+    "pca", "random_direction", "random_plane", "random_walk_shares", "resolution", "restore_weights",
     "spectral_density", "subset", "three_point_plane", "trace",
 }  # fmt: skip
 

@@ -1,0 +1,142 @@
+"""Norms of kernels, the path norm and margins.
+
+Oracles: the matrix of a convolution, column by column from the layer itself, and NumPy's singular values; every path of
+a small net written out; NumPy's order of the outputs. Would miss: a path norm that is wrong for max pooling, of which
+the definition is a convention.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import dlhw  # noqa: F401  (sets KERAS_BACKEND)
+from dlhw import measure, models
+from dlhw.errors import UserError
+
+import keras  # isort: skip
+
+SHAPE = (6, 5, 2)
+
+
+def matrix_of(layer, shape):
+    """The matrix of a linear layer: its outputs for every unit vector, without the bias."""
+    size = int(np.prod(shape))
+    units = np.eye(size, dtype=np.float32).reshape(size, *shape)
+    return (layer(units).numpy() - layer(0 * units).numpy()).reshape(size, -1)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"padding": "same"}, {"strides": 2}, {"padding": "same", "strides": (2, 1)}, {"dilation_rate": 2}],
+    ids=str,
+)
+def test_the_spectral_norm_of_a_convolution_is_that_of_its_matrix(how):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Conv2D(3, 2, bias_initializer="ones", **how)])
+    norms, layer = measure.kernel_norms(model), model.layers[0]
+    expected = np.linalg.norm(matrix_of(layer, SHAPE), 2)
+    assert norms.spectral[0] == pytest.approx(expected, rel=1e-5)
+    kernel = layer.kernel.numpy()
+    assert norms.frobenius[0] == pytest.approx(np.linalg.norm(kernel), rel=1e-6)
+    if not how:
+        reshaped = np.linalg.norm(kernel.reshape(-1, 3), 2)
+        assert abs(reshaped / expected - 1) > 0.1  # the usual mistake is another number
+
+
+def test_norms_are_those_of_all_layers_in_order():
+    net = models.image_net("3c2-p2-4", SHAPE, 3, seed=2)
+    norms = measure.kernel_norms(net)
+    assert norms.layers == ("conv_1", "dense_3", "dense_4")
+    for k, name in enumerate(norms.layers[1:], start=1):
+        assert norms.spectral[k] == pytest.approx(np.linalg.norm(net.get_layer(name).kernel.numpy(), 2), rel=1e-6)
+    assert (norms.spectral[1:] <= norms.frobenius[1:]).all()
+
+
+def test_the_path_norm_is_the_sum_over_all_paths():
+    net = models.mlp((3, 2), inputs=2, outputs=2, seed=4)
+    w1, b1, w2, b2, w3, b3 = (w.astype(np.float64) ** 2 for w in net.get_weights())
+    sizes = (2, 3, 2, 2)
+    total = b3.sum()
+    for i, h, k, o in itertools.product(*map(range, sizes)):
+        total += w1[i, h] * w2[h, k] * w3[k, o]
+    total += sum(b1[h] * w2[h, k] * w3[k, o] for h, k, o in itertools.product(*map(range, sizes[1:])))
+    total += sum(b2[k] * w3[k, o] for k, o in itertools.product(*map(range, sizes[2:])))
+    assert measure.path_norm(net) == pytest.approx(np.sqrt(total), rel=1e-12)
+
+
+def test_the_path_norm_of_a_convolution_is_that_of_its_matrix():
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.Conv2D(3, 2, activation="relu", use_bias=False), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input(SHAPE), *layers, keras.layers.Dense(2, use_bias=False)])
+    matrix, last = matrix_of(layers[0], SHAPE) ** 2, model.layers[-1].kernel.numpy() ** 2
+    # The convolution has no activation in its matrix; squares of its entries are what paths take.
+    linear = keras.Sequential([keras.Input(SHAPE), keras.layers.Conv2D(3, 2, use_bias=False)])
+    linear.set_weights([layers[0].kernel.numpy()])
+    matrix = matrix_of(linear.layers[0], SHAPE) ** 2
+    assert measure.path_norm(model) == pytest.approx(np.sqrt((matrix @ last).sum()), rel=1e-5)
+
+
+def test_rescaling_a_relu_unit_changes_norms_and_not_the_path_norm():
+    net = models.mlp((4,), inputs=3, seed=1)
+    before, sizes = measure.path_norm(net), measure.kernel_norms(net).frobenius
+    w, a, v, b = net.get_weights()
+    net.set_weights([10 * w, 10 * a, v / 10, b])
+    assert measure.path_norm(net) == pytest.approx(before, rel=1e-6)
+    np.testing.assert_allclose(measure.kernel_norms(net).frobenius, sizes * [10, 0.1], rtol=1e-6)
+
+
+def test_a_residual_net_has_the_paths_of_both_branches():
+    x = keras.Input((2,))
+    h = keras.layers.Dense(2, activation="relu", use_bias=False)(x)
+    model = keras.Model(x, keras.layers.Add()([x, h]))
+    kernel = np.array([[1.0, -2.0], [0.5, 3.0]], np.float32)
+    model.set_weights([kernel])
+    assert measure.path_norm(model) == pytest.approx(np.sqrt(2 + (kernel**2).sum()))
+
+
+def test_margins_are_those_of_the_sorted_outputs():
+    rng = np.random.default_rng(0)
+    net = models.mlp((5,), inputs=3, outputs=4, seed=0)
+    x, y = rng.normal(size=(30, 3)), rng.integers(0, 4, 30)
+    z = net(x).numpy()
+    expected = [row[label] - np.sort(np.delete(row, label))[-1] for row, label in zip(z, y, strict=True)]
+    result = measure.margins(net, x, y, batch_size=7)
+    np.testing.assert_allclose(result.values, expected, rtol=1e-5, atol=1e-6)
+    assert ((result.values > 0) == (z.argmax(axis=1) == y)).all()
+    assert result.percentile(10) == pytest.approx(np.percentile(expected, 10), rel=1e-5)
+
+
+def test_the_margin_of_one_logit_is_that_of_two():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(9, 3)), rng.integers(0, 2, 9)
+    net = models.mlp((4,), inputs=3, seed=0)
+    z = net(x).numpy()[:, 0]
+    np.testing.assert_allclose(measure.margins(net, x, y).values, np.where(y, z, -z), rtol=1e-6)
+
+
+def test_what_cannot_be_measured_is_named():
+    normalized = keras.Sequential(
+        [keras.Input((3,)), keras.layers.BatchNormalization(name="bn"), keras.layers.Dense(2)]
+    )
+    with pytest.raises(UserError, match="'bn'"):
+        measure.path_norm(normalized)
+    embedded = keras.Sequential([keras.Input((3,)), keras.layers.Embedding(5, 2, name="words")])
+    with pytest.raises(UserError, match="'words'"):
+        measure.kernel_norms(embedded)
+    anywhere = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Conv2D(2, 2, name="free")])
+    with pytest.raises(UserError, match="'free'"):
+        measure.kernel_norms(anywhere)
+    with pytest.raises(UserError, match="not fixed"):
+        measure.path_norm(anywhere)
+    softmax = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    with pytest.raises(UserError, match="probabilities"):
+        measure.margins(softmax, x, np.zeros(5, int))
+    net = models.mlp((4,), inputs=3, outputs=2)
+    with pytest.raises(UserError, match="label 2"):
+        measure.margins(net, x, np.full(5, 2))
+    with pytest.raises(UserError, match="class labels"):
+        measure.margins(net, x, np.full(5, 0.5))
