@@ -23,6 +23,11 @@ SMALLER = {
     "sweep-batch": ["--net", "8"],
     "interpolate": ["--net", "8", "--by", "batch-size=20,50"],
     "landscape": ["--nets", "8", "--grid", "5", "--subset", "50"],
+    "double-descent": ["--ratios", "0.5,1,2", "--net-ratios", "0.5,2"],
+    "scoreboard": [
+        *("--net", "4", "--batch-sizes", "20,50", "--learning-rates", "0.05", "--widths", "1,2", "--radii", "0"),
+        *("--target-loss", "2.4", "--curvature-examples", "50"),
+    ],
 }
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 
@@ -48,6 +53,8 @@ def test_the_commands_run(inside, tmp_path, monkeypatch):
             words += ["--grid", "5"] if words[0] == "landscape" else []
         elif words[0] in NAMES:
             words += ["--epochs", "400" if "--until" in words else "4", "--seeds", "3" if "tsne" in words else "1"]
+        if words[0] == "edge":
+            words += ["--every", "2", "--net", "4"]
         if words[0] in NAMES and "my-model.keras" not in words and hasattr(get(words[0]).settings(), "examples"):
             # Tests have no MNIST; the nets of the report do not all fit images of 8x8.
             words += ["--data", "digits", "--examples", "100"]
