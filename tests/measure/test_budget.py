@@ -322,13 +322,18 @@ def test_chunks_are_smaller_where_activations_are_large():
 
     small = mlp((4,), inputs=3, outputs=2)
     assert activation_bytes(small) == 4 * (4 + 2)
-    assert examples_that_fit(small, "product", 500) == 500
+    assert examples_that_fit(small, "product", 10_000, 500) == 500
     inputs = keras.Input((128, 128, 1))
     h = keras.layers.Conv2D(64, 3, padding="same")(inputs)
     large = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(h))
     size = 4 * (128 * 128 * 64 + 64)
     assert activation_bytes(large) == size
-    assert examples_that_fit(large, "product", 500) == (1 << 29) // (6 * size) < 500
+    fit = (1 << 30) // (6 * size)
+    assert 40 < fit < 50
+    assert examples_that_fit(large, "product", 1009, 500) == fit  # a prime
+    assert examples_that_fit(large, "product", 1000, 500) == 40
+    assert examples_that_fit(large, "product", 30, 500) == 500  # all at once
+    assert examples_that_fit(large, "value", 1000, 500) == 250
 
 
 def test_the_batch_innermost_layout_gives_the_same_products():

@@ -11,6 +11,8 @@ from tests.zoo.cells import FAST_KINDS, subject
 from tests.zoo.instruments import CURVATURES, outcome
 
 REFUSED: dict[tuple[str, str], str] = {
+    ("circle", "ggn"): "do not match differences",  # nan, as its Hessian
+    ("vae sampling", "ntk"): "depends on the other examples",  # the noise of an example depends on its place
     ("sequential, not built", "ggn"): "is not built",
     ("sequential, not built", "ntk"): "is not built",
 }
