@@ -111,7 +111,7 @@ class ChunkRunner:
             return self.batch_size
         if forward.xla:
             return examples_per_call(length(data), data[0])
-        return examples_that_fit(self.model, WORK[name], BATCH)
+        return examples_that_fit(self.model, WORK[name], length(data), BATCH)
 
     def _compiled(self, name: str) -> tuple[Forward, Compiled]:
         """Return the forward function that is fastest for a function of a chunk, and that function, compiled."""

@@ -43,7 +43,8 @@ def check_outer_products(objective: Objective) -> None:
         small.move(theta)
     if comparison.agrees:
         return
-    if wide and comparison.is_smooth:
+    is_nan = not np.isfinite(product).all() and np.isfinite(comparison.differences).all()
+    if wide and (comparison.is_smooth or is_nan):
         raise named_error(small, "has derivatives of its gradient that do not match differences of its outputs")
     why = "kinks lie closer to the weights than the step" if wide else "float32 is too coarse to tell why"
     warn(

@@ -41,7 +41,7 @@ def trace(
         Memory: a few vectors.
     hutch++: a third of the products finds the dominant directions, whose part is then taken exactly, and only the
         rest is sampled (Meyer et al. 2021); error ~ 1 / products for spectra that decay. Memory: a third of `products`
-        vectors in the precision of the operator.
+        vectors in the precision of the operator. With three products per row, unit vectors give the exact trace.
 
     The trace of the block of a layer is that of `hessian(..., layers=...)`; the blocks of all layers add up to the
     whole.
@@ -72,16 +72,15 @@ def trace(
     least = 2 if method == "hutchinson" else 6
     require(products >= least, f"`products` {products} must be at least {least}")
     size = given.shape[0]
-    third = min(products // 3, size) if method == "hutch++" else 0
-    budget = Budget("trace", products if third < size else 2 * third, progress, max_seconds)
+    third = products // 3 if method == "hutch++" else 0
+    budget = Budget("trace", products if third < size else size, progress, max_seconds)
     a = budget.watched(given)
     signs = _Signs(a, seed)
+    if third >= size:
+        return _exact_trace(_exact_diagonal(a, signs, budget, signs.rng.permutation(size)), method)
     exact, basis, sketch = _dominant_part(a, signs, third, budget)
     if third and exact is None:  # out of time
         return _mean(sketch, 0.0, budget.done, False, "hutchinson")
-    if third == size:
-        budget.finish()
-        return Estimate(float(exact or 0.0), 0.0, budget.done, True, method)
     samples: list[float] = []
     wanted = products - third - len(basis)
     while len(samples) < wanted and not (budget.is_spent and (samples or third)):
@@ -93,6 +92,14 @@ def trace(
     if third and len(samples) < 2 and not complete:
         return _mean(sketch, 0.0, budget.done, False, "hutchinson")
     return _mean(samples, float(exact or 0.0), budget.done, complete, method)
+
+
+def _exact_trace(known: Diagonal, method: str) -> Estimate:
+    """Return the trace from a diagonal, of which a random part is known if time was up."""
+    size, entries = len(known.values), known.values[np.isfinite(known.standard_error)]
+    k = len(entries)
+    error = float(np.std(entries, ddof=1) * size * np.sqrt((1 - k / size) / k)) if k > 1 else float("nan")
+    return Estimate(size * float(entries.mean()), 0.0 if k == size else error, known.products, known.complete, method)
 
 
 class _Signs:
@@ -197,7 +204,7 @@ def diagonal(
     a = budget.watched(given)
     signs = _Signs(a, seed)
     if products >= size:
-        return _exact_diagonal(a, signs.values.dtype, budget)
+        return _exact_diagonal(a, signs, budget, np.arange(size))
     mean, squares = np.zeros(size), np.zeros(size)
     while budget.done < products and not (budget.done and budget.is_spent):
         z = signs.draw()
@@ -210,11 +217,14 @@ def diagonal(
     return Diagonal(mean, error, k, k == products)
 
 
-def _exact_diagonal(a: Watched, dtype: np.dtype[Any], budget: Budget) -> Diagonal:
+def _exact_diagonal(a: Watched, signs: _Signs, budget: Budget, order: NDArray[np.integer]) -> Diagonal:
+    """Return the diagonal from unit vectors, in an order; entries that time did not allow are nan."""
     size = a.shape[0]
     values, errors = np.full((2, size), np.nan)
-    while budget.done < size and not (budget.done and budget.is_spent):
-        i, unit = budget.done, np.zeros(size, dtype)
+    for i in order:
+        unit = np.zeros(size, signs.values.dtype)
         unit[i] = 1.0
         values[i], errors[i] = np.asarray(a.matvec(unit)).ravel()[i], 0.0
+        if budget.is_spent:
+            break
     return Diagonal(values, errors, budget.done, budget.done == size)

@@ -86,6 +86,14 @@ def test_no_product_begins_after_the_limit_and_the_result_says_so(name, limit, m
         assert result.weights.sum() == pytest.approx(1)
 
 
+def test_an_exact_trace_that_runs_out_of_time_is_an_estimate_from_random_entries(monkeypatch):
+    found = [measure.trace(timed(monkeypatch, 1.0), products=180, max_seconds=20, seed=s) for s in range(100)]
+    values = np.array([f.value for f in found])
+    assert {(f.products, f.complete) for f in found} == {(20, False)}
+    assert abs(values.mean() - np.trace(MATRIX)) < 4 * values.std() / 10
+    assert np.sqrt(np.mean([f.standard_error**2 for f in found])) == pytest.approx(values.std(), rel=0.3)
+
+
 def test_a_trace_that_ends_while_it_samples_keeps_its_exact_part(monkeypatch):
     result = SOLVERS["trace"](timed(monkeypatch, 1.0), max_seconds=25)
     assert (result.method, result.products, result.complete) == ("hutch++", 25, False)
@@ -179,6 +187,9 @@ def test_the_diagonal():
     all_rows = measure.diagonal(MATRIX, products=60)
     np.testing.assert_allclose(all_rows.values, exact, rtol=1e-12)
     assert not all_rows.standard_error.any()
+    exact_trace = measure.trace(MATRIX, products=180, max_seconds=1e9)
+    assert (exact_trace.value, exact_trace.standard_error) == (pytest.approx(np.trace(MATRIX), rel=1e-12), 0.0)
+    assert (exact_trace.products, exact_trace.complete) == (60, True)
     with pytest.raises(UserError, match="`products` 1 must be at least 2"):
         measure.diagonal(MATRIX, products=1)
 
@@ -311,13 +322,18 @@ def test_chunks_are_smaller_where_activations_are_large():
 
     small = mlp((4,), inputs=3, outputs=2)
     assert activation_bytes(small) == 4 * (4 + 2)
-    assert examples_that_fit(small, "product", 500) == 500
+    assert examples_that_fit(small, "product", 10_000, 500) == 500
     inputs = keras.Input((128, 128, 1))
     h = keras.layers.Conv2D(64, 3, padding="same")(inputs)
     large = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(h))
     size = 4 * (128 * 128 * 64 + 64)
     assert activation_bytes(large) == size
-    assert examples_that_fit(large, "product", 500) == (1 << 29) // (6 * size) < 500
+    fit = (1 << 30) // (6 * size)
+    assert 40 < fit < 50
+    assert examples_that_fit(large, "product", 1009, 500) == fit  # a prime
+    assert examples_that_fit(large, "product", 1000, 500) == 40
+    assert examples_that_fit(large, "product", 30, 500) == 500  # all at once
+    assert examples_that_fit(large, "value", 1000, 500) == 250
 
 
 def test_the_batch_innermost_layout_gives_the_same_products():

@@ -67,6 +67,7 @@ INSTRUMENTS = {
     "gradient_norm": lambda m, x, y, b: np.append(*measure.gradient_norm(m, "mse", x, y, batch_size=b)[::-1]),
     "hessian": lambda m, x, y, b: measure.hessian(m, "mse", x, y, batch_size=b) @ np.ones(len(measure.flat(m))),
     "hessian_matrix": lambda m, x, y, b: measure.hessian_matrix(m, "mse", x, y, batch_size=b),
+    "hessian_plane": lambda m, x, y, b: measure.hessian_plane(m, "mse", x, y, batch_size=b)[1].values,
     "jacobian_norm": lambda m, x, y, b: measure.jacobian_norm(m, x, of="output", batch_size=b).each + 0 * len(y),
     "keskar": lambda m, x, y, b: measure.keskar(m, "mse", x, y, epsilon=0.01, starts=1, batch_size=b).value,
     "line": lambda m, x, y, b: measure.line(m, m, shifted(m), "mse", x, y, ALPHAS, batch_size=b).loss,

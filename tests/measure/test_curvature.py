@@ -279,6 +279,24 @@ def test_wrong_uses_are_refused_in_one_line(classifier):
         measure.ntk(model, np.ones((7001, 3)))
 
 
+class Counter(keras.layers.Layer):
+    """Counts its calls."""
+
+    def build(self, shape):
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x):
+        self.calls.assign_add(1.0)
+        return x
+
+
+def test_a_model_whose_passes_change_it_has_no_kernel():
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(Counter()(inputs)))
+    with pytest.raises(UserError, match="changes its states"):
+        measure.ntk(model, np.ones((4, 3)))
+
+
 @tf.custom_gradient
 def _stopped(z):
     """The square, whose gradient is right and whose derivative of the gradient along dy is not."""

@@ -233,13 +233,15 @@ def _trains(s: Subject, train: Callable[[Any], Any], orders: list[np.ndarray]) -
 INSTRUMENTS: dict[str, Callable[[Subject], None]] = {
     f.__name__: f
     for f in (
-        value, gradient_norm, hessian, ggn, ntk, hessian_matrix, eigenpairs, sensitivity, jacobian_output,
+        value, gradient_norm, hessian, hessian_matrix, eigenpairs, sensitivity, jacobian_output,
         jacobian_softmax, line, line_curvature, surface,
         keskar, sam, random_ball, as_float64, weights, trainer, full_batch,
     )
 }  # fmt: skip
 
 
+CURVATURES: dict[str, Callable[[Subject], None]] = {"ggn": ggn, "ntk": ntk}
+"""Tried on one kind of each theme, and not in the table."""
 AS_HESSIAN = {"hessian_matrix", "eigenpairs", "line_curvature"}
 """Instruments that ask the operator of `hessian`, which is held against differences on every kind: one kind of each
 theme will do for them."""
@@ -262,7 +264,7 @@ def outcome(s: Subject, instrument: str) -> Outcome:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            INSTRUMENTS[instrument](s)
+            (INSTRUMENTS | CURVATURES)[instrument](s)
             result = Outcome(True)
         except UserError as error:
             result = Outcome(False, str(error))
