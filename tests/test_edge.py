@@ -79,6 +79,7 @@ def test_the_lines_by_name():
     assert factor("nesterov", 0.0) == 2
 
 
+@pytest.mark.slow
 def test_eigenvalues_and_overlaps_equal_the_dense_ones_at_every_point_of_a_571_parameter_net():
     settings = edge.Settings(net="deep", learning_rates=(0.2, 0.5), epochs=300, every=60, points=25, seeds=1)
     assert settings.parameters == 571

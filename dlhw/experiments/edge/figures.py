@@ -77,8 +77,10 @@ def _edge_figure(settings: Settings, result: Result) -> Figure:
         bottom.axhline(settings.lines[r], color=color, linestyle=(0, (5, 2)), linewidth=1.1)
         where: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (-2, 2)}
         text = f"{settings.line_name} = {settings.lines[r]:.3g}"
-        size = style.scaled(8.2)
-        bottom.annotate(text, (1.0, settings.lines[r]), ha="right", va="bottom", color=color, fontsize=size, **where)
+        size, box = style.scaled(8.2), {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
+        bottom.annotate(
+            text, (1.0, settings.lines[r]), ha="right", va="bottom", color=color, fontsize=size, bbox=box, **where
+        )
         _divergences(top, result, r, np.arange(settings.epochs + 1), result.loss[r], color, most)
         _divergences(bottom, result, r, result.steps, sharpness[r], color, high)
     scales.positive_log(top, 1e-12)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.experiments.edge.numbers import Numbers, numbers_of
-from dlhw.experiments.edge.sentences import sentences
+from dlhw.experiments.edge.sentences import format_ratio, sentences
 from dlhw.experiments.edge.spec import Result, Settings
 from dlhw.present.numbers import NONE, format_median_range, format_number, format_percent
 from dlhw.present.tables import Summary, statistic_of_tables, statistics
@@ -72,7 +72,7 @@ def _row(settings: Settings, numbers: Numbers, r: int, diverged: int) -> tuple[s
         format_median_range(numbers.start[r]),
         _reached(numbers.reached_at[r]),
         format_median_range(numbers.late_sharpness[r]),
-        format_median_range(numbers.late_ratio[r]),
+        format_ratio(numbers.late_ratio[r]),
         format_percent(numbers.raised_before[r]),
         format_percent(numbers.raised[r]),
         format_percent(numbers.overlap[r, :, 0]),

@@ -9,7 +9,7 @@ from dlhw.experiments.edge.numbers import NEAR, Numbers, hovers
 from dlhw.experiments.edge.spec import EIGENVALUES, Array, Result, Settings
 from dlhw.present import findings
 from dlhw.present.findings import Finding
-from dlhw.present.numbers import format_median_range, format_percent
+from dlhw.present.numbers import NONE, format_median_range, format_percent
 
 RISE = 1.1
 """Growth of the sharpness that counts as a rise."""
@@ -36,9 +36,11 @@ def sentences(settings: Settings, result: Result, numbers: Numbers) -> list[Find
     ]
 
 
-def _ratio(values: Array) -> str:
+def format_ratio(values: Array) -> str:
     """Return median and range with three decimals: three digits would hide what lies above 1."""
     finite = values[np.isfinite(values)]
+    if not len(finite):
+        return NONE
     spread = f" ({finite.min():.3f} to {finite.max():.3f})" if len(values) > 1 else ""
     return f"{np.median(finite):.3f}{spread}"
 
@@ -56,11 +58,12 @@ def _hovering(settings: Settings, numbers: Numbers, names: list[str]) -> list[Fi
     quantity = f"sharpness over {settings.line_name}"
     over = f"median over {settings.seeds} seeds, least to largest" if settings.seeds > 1 else "one seed"
     if not at.any():
-        ratios = [f"{_ratio(v)} at {n}" for n, v in zip(names, numbers.late_ratio, strict=True) if np.isfinite(v).any()]
+        finite = np.flatnonzero(np.isfinite(numbers.late_ratio).any(axis=1))
+        ratios = [f"{format_ratio(numbers.late_ratio[r])} at {names[r]}" for r in finite]
         text = f"At none of {count} learning rates do all trainings end at the edge of stability: {quantity}, median "
         text += f"of the last quarter, is {', '.join(ratios)} ({over})."
         return [Finding("edge-of-stability", text)]
-    ratios = [f"{_ratio(numbers.late_ratio[r])} at {names[r]}" for r in np.flatnonzero(at)]
+    ratios = [f"{format_ratio(numbers.late_ratio[r])} at {names[r]}" for r in np.flatnonzero(at)]
     median = np.array([np.nanmedian(v) for v in numbers.late_ratio[at]])
     where = "just above the line" if (median >= 1).all() else "about the line"
     text = (
@@ -76,7 +79,7 @@ def _below(settings: Settings, numbers: Numbers, names: list[str]) -> list[Findi
     for name, ratio, at in zip(names, numbers.late_ratio, numbers.reached_at, strict=True):
         whole = np.isfinite(ratio)
         if whole.any() and (at[whole] < 0).all():
-            below.append(f"{name} (late sharpness over the line {_ratio(ratio)})")
+            below.append(f"{name} (late sharpness over the line {format_ratio(ratio)})")
     if not below:
         return []
     text = f"No training reaches the line at {', '.join(below)}: within {settings.epochs} steps the net does not "
@@ -89,7 +92,7 @@ def _left(settings: Settings, numbers: Numbers, names: list[str]) -> list[Findin
     with np.errstate(invalid="ignore"):
         ended_below = (numbers.late_ratio < NEAR[0]) & (numbers.reached_at >= 0)
     rows = [
-        f"{int(mask.sum())} of {settings.seeds} at {name} (late {_ratio(ratio[mask])} of it)"
+        f"{int(mask.sum())} of {settings.seeds} at {name} (late {format_ratio(ratio[mask])} of it)"
         for name, mask, ratio in zip(names, ended_below, numbers.late_ratio, strict=True)
         if mask.any()
     ]
