@@ -58,7 +58,10 @@ class Run:
     def all_diverged(self) -> bool:
         """Whether every training of the run diverged."""
         diverged_at = getattr(self.result, "diverged_at", None)
-        return diverged_at is not None and bool((diverged_at >= 0).all())
+        is_training = (
+            diverged_at is not None and diverged_at.size > 0
+        )  # such as random features alone, which are solved
+        return is_training and bool((diverged_at >= 0).all())
 
     def figures(self) -> dict[str, Figure]:
         """Return the figures by name, drawn from the result alone."""

@@ -125,11 +125,11 @@ def _control(name: str, family: Family, k: int, noise: float) -> list[Finding]:
     text = "Ridge" if name == "features" else "Early stopping"
     text += f", {label_of(noise)}: at {family.x[at]:,} {family.unit} the test error is {100 * control[at]:.3g} % "
     text += f"in place of {100 * errors[at]:.3g} %"
-    height = 0.0 if remaining is None else remaining.height
-    if peak is not None and height <= FLAT * peak.height:
-        text += "; no peak is left, and larger models are no worse"
+    if peak is not None and remaining is None:
+        text += "; no peak is left"
     elif peak is not None and remaining is not None:
-        text += f"; a peak of {100 * height:.2g} points is left at {family.x[remaining.at]:,}"
+        share = "hardly any of the peak is left, " if remaining.height <= FLAT * peak.height else "a peak is left, "
+        text += f"; {share}{100 * remaining.height:.2g} points at {family.x[remaining.at]:,}"
     lowest = int(np.nanargmin(control))
     text += f". Its lowest test error is {100 * control[lowest]:.3g} %, at {family.x[lowest]:,}"
     text += f"; without it the lowest is {100 * np.nanmin(errors):.3g} %"
