@@ -105,6 +105,17 @@ def test_the_peak_is_at_as_many_features_as_examples():
     assert left_over is None or left_over.height < 0.5 * peak.height
 
 
+def test_a_run_without_nets_has_no_training_that_diverged(tiny_run):
+    run = tiny_run("double-descent")
+    nothing = np.zeros((2, 0, 2))
+    fields = {f.name: nothing for f in dataclasses.fields(run.result) if f.name.startswith(("net_", "early_"))}
+    alone = dataclasses.replace(run.result, **fields, diverged_at=nothing.astype(int), widths=np.array([], int))
+    assert not dataclasses.replace(run, result=alone).all_diverged
+    assert not run.all_diverged
+    lost = dataclasses.replace(run.result, diverged_at=np.ones_like(run.result.diverged_at))
+    assert dataclasses.replace(run, result=lost).all_diverged
+
+
 def test_a_net_is_that_of_a_plain_loop():
     settings = dataclasses.replace(TINY, noise=(0.5,), seeds=1, epochs=4, seed=3)
     result = dlhw.experiments.double_descent.run(settings, Context())
@@ -214,7 +225,9 @@ def test_findings_on_a_peak_and_on_none(tiny_run):
     by_loss = with_errors(tiny_run, test_error=[0.9, 0.5, 0.2], test_loss=[0.9, 44.4, 0.2])
     assert "rises to 44.4 at 40 and falls again to 0.2 at 160" in text_of(by_loss, "double-descent")
     stubborn = with_errors(tiny_run, test_error=[0.3, 0.9, 0.2], ridge_test_error=[0.3, 0.6, 0.2])
-    assert "a peak of 30 points is left at 40" in text_of(stubborn, "ridge")
+    assert "a peak is left, 30 points at 40" in text_of(stubborn, "ridge")
+    flattened = with_errors(tiny_run, test_error=[0.3, 0.9, 0.2], ridge_test_error=[0.3, 0.31, 0.2])
+    assert "hardly any of the peak is left, 1 points at 40" in text_of(flattened, "ridge")
 
 
 def test_findings_on_nets_that_do_not_interpolate_and_on_penalties_at_the_edge(tiny_run):

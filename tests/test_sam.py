@@ -163,6 +163,7 @@ def test_the_trainer_equals_a_plain_loop_with_batch_normalization_and_dropout(co
     assert not np.allclose(s.applied_norm, s.gradient_norm, rtol=1e-3)  # the second gradient is another one
 
 
+@pytest.mark.slow
 def test_the_batch_innermost_layout_gives_the_same_training():
     ends = []
     for layout in ("plain", "batch-innermost"):

@@ -58,7 +58,9 @@ class Run:
     def all_diverged(self) -> bool:
         """Whether every training of the run diverged."""
         diverged_at = getattr(self.result, "diverged_at", None)
-        return diverged_at is not None and bool((diverged_at >= 0).all())
+        if diverged_at is None or diverged_at.size == 0:  # nothing is trained
+            return False
+        return bool((diverged_at >= 0).all())
 
     def figures(self) -> dict[str, Figure]:
         """Return the figures by name, drawn from the result alone."""

@@ -85,7 +85,8 @@ def _described(family: Family, k: int, peak: Peak, quantity: str) -> str:
     """Return how the test error, or the squared error, goes through the peak, in words."""
     by_loss = quantity == SQUARED
     medians = row_medians((family.test_loss if by_loss else family.test_error)[k])
-    shown = [format_number(medians[i] if by_loss else 100 * medians[i]) for i in (peak.before, peak.at, peak.after)]
+    values = [float(medians[i] if by_loss else 100 * medians[i]) for i in (peak.before, peak.at, peak.after)]
+    shown = [f"{v:,.0f}" if v >= 1000 else format_number(v) for v in values]
     sizes = [f"{family.x[i]:,}" for i in (peak.before, peak.at, peak.after)]
     low, top, last = (f"{v}{'' if by_loss else ' %'} at {n}" for v, n in zip(shown, sizes, strict=True))
     return f"the {quantity} falls to {low} {family.unit}, rises to {top} and falls again to {last}"
@@ -103,14 +104,17 @@ def _peak(name: str, family: Family, k: int, noise: float) -> list[Finding]:
             text = f"{what}: the {quantity} has no peak; at no size is its median lower on both sides"
             result.append(Finding("interpolation-peak", f"{text}."))
             continue
-        text = f"{what}: {_described(family, k, peak, quantity)}. The peak is "
-        if peak.at == nearest:
-            text += f"at {where}"
+        described = _described(family, k, peak, quantity)
+        if not peak.separated:
+            text = f"{what}: by the medians, {described}; the seeds do not separate this peak from the minima on its "
+            text += "sides, so it may be chance"
+        elif peak.at == nearest:
+            text = f"{what}: {described}. The peak is at {where}"
         elif abs(peak.at - nearest) == 1:
-            text += f"one size of the grid from {where}"
+            text = f"{what}: {described}. The peak is one size of the grid from {where}"
         else:
-            text += f"not at {where}, but at {family.x[peak.at] / family.threshold:.2g} times that"
-        text += "" if peak.separated else "; the seeds do not separate it from the minima on its sides"
+            text = f"{what}: {described}. The peak is not at {where}, "
+            text += f"but at {family.x[peak.at] / family.threshold:.2g} times that"
         result.append(Finding("interpolation-peak", f"{text}."))
     return result
 
@@ -125,11 +129,12 @@ def _control(name: str, family: Family, k: int, noise: float) -> list[Finding]:
     text = "Ridge" if name == "features" else "Early stopping"
     text += f", {label_of(noise)}: at {family.x[at]:,} {family.unit} the test error is {100 * control[at]:.3g} % "
     text += f"in place of {100 * errors[at]:.3g} %"
-    height = 0.0 if remaining is None else remaining.height
-    if peak is not None and height <= FLAT * peak.height:
-        text += "; no peak is left, and larger models are no worse"
-    elif peak is not None and remaining is not None:
-        text += f"; a peak of {100 * height:.2g} points is left at {family.x[remaining.at]:,}"
+    is_shown = peak is not None and peak.separated
+    if is_shown and remaining is None:
+        text += "; no peak is left"
+    elif peak is not None and is_shown and remaining is not None:
+        share = "hardly any of the peak is left, " if remaining.height <= FLAT * peak.height else "a peak is left, "
+        text += f"; {share}{100 * remaining.height:.2g} points at {family.x[remaining.at]:,}"
     lowest = int(np.nanargmin(control))
     text += f". Its lowest test error is {100 * control[lowest]:.3g} %, at {family.x[lowest]:,}"
     text += f"; without it the lowest is {100 * np.nanmin(errors):.3g} %"

@@ -65,13 +65,15 @@ def minimum_norm(a: Array, y: Array) -> Array:
         y: (n, k).
     """
     n, p = a.shape
-    # With p > n, a = R' Q', so w = Q R'^-1 y.
-    q, r = scipy.linalg.qr(a if p <= n else a.T, mode="economic")
+    if p <= n:
+        projected, r = scipy.linalg.qr_multiply(a, y.T, mode="right")  # y' Q
+    else:
+        q, r = scipy.linalg.qr(a.T, mode="economic")  # a = R' Q', so w = Q R'^-1 y
     diagonal = np.abs(np.diag(r))
     if diagonal.min() <= max(n, p) * np.finfo(float).eps * diagonal.max():
         return np.asarray(scipy.linalg.lstsq(a, y)[0])
     if p <= n:
-        return np.asarray(scipy.linalg.solve_triangular(r, q.T @ y))
+        return np.asarray(scipy.linalg.solve_triangular(r, projected.T))
     return np.asarray(q @ scipy.linalg.solve_triangular(r, y, trans="T"))
 
 

@@ -30,12 +30,12 @@ class Settings(BatchSettings):
     examples: int = option(4000, "Training examples n, a stratified subset.")
     noise: tuple[float, ...] = option((0.0, 0.2), "Fractions of the training labels that are shuffled.")
     ratios: tuple[float, ...] = option(
-        (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0),
+        (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 4.0),
         "Numbers of random features, as multiples of n.",
     )
     nets: bool = option(True, "Train nets of one hidden layer too.", flags="--nets/--no-nets")
     net_ratios: tuple[float, ...] = option(
-        (0.04, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.6, 2.5, 5.0),
+        (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 2.0, 4.0),
         "Parameters of the nets, as multiples of n times the number of classes.",
     )
     bandwidth: float = option(0.5, "Width of the Gaussian kernel of the features, in median distances of images.")
