@@ -230,3 +230,14 @@ def test_the_size_of_the_net_is_a_control_that_ranks_them_by_width_alone():
     assert numbers["gap"]["tau"] > 0.6
     assert numbers["along width"]["tau"] == pytest.approx(1)
     assert numbers["granulated"]["tau"] == pytest.approx(1 / 5)
+
+
+def test_a_training_loss_that_goes_with_the_gap_is_a_warning():
+    settings, result = made_up(0.05, follow=False)
+    (quiet,) = [f.text for f in summary(settings, result).findings if f.code == "controls"]
+    gap = result.test_loss - result.train_loss
+    loss = 0.01 - 0.02 * (gap - gap.min())
+    related = dataclasses.replace(result, train_loss=loss, test_loss=loss + gap)
+    (warned,) = [f.text for f in summary(settings, related).findings if f.code == "controls"]
+    assert "stopped" not in quiet
+    assert "how far below the target a net stopped" in warned

@@ -72,18 +72,19 @@ def _cells(settings: Settings, row: Row) -> tuple[str, ...]:
     if np.isfinite(values).any():
         k = int(np.nanargmin(values))
         lowest = f"{settings.axes[k].name}: {signed(values[k])}"
-    verdict = "control"
-    if not row.is_control:
-        verdict = "follows the gap" if row.wins() else ("over all nets only" if row.tau.sign() > 0 else "not shown")
-        verdict = "opposite" if row.tau.sign() < 0 else verdict
-    return (
-        row.name,
-        with_interval(row.tau),
-        with_interval(row.granulated.total),
-        lowest,
-        with_interval(row.error_tau),
-        verdict,
-    )
+    taus = with_interval(row.tau), with_interval(row.granulated.total)
+    return row.name, *taus, lowest, with_interval(row.error_tau), _verdict(row)
+
+
+def _verdict(row: Row) -> str:
+    """Return what the intervals say of a measure, in two or three words."""
+    if row.is_control:
+        return "control"
+    if row.tau.sign() <= 0:
+        return "opposite" if row.tau.sign() < 0 else "not shown"
+    if not all(len(e.draws) for e in row.granulated.axes):
+        return "over all nets"
+    return "follows the gap" if row.wins() else "over all nets only"
 
 
 def _numbers(settings: Settings, row: Row) -> dict[str, Any]:

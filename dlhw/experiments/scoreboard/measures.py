@@ -33,11 +33,11 @@ class Measure:
 
 MEASURES = (
     Measure("squared_norm", "squared norm of the weights"),
-    Measure("spectral_product", "product of spectral norms (log)", log=False),
+    Measure("spectral_product", "product of spectral norms", log=False),
     Measure("path_norm", "path norm"),
     Measure("distance", "distance from the start"),
     Measure("inverse_margin", "inverse squared margin"),
-    Measure("spectral_over_margin", "spectral norms over margin (log)", log=False),
+    Measure("spectral_over_margin", "spectral norms over margin", log=False),
     Measure("keskar", "Keskar's sharpness"),
     Measure("sam", "SAM sharpness"),
     Measure("random_ball", "rise on a random ball"),

@@ -51,12 +51,12 @@ def over_all_nets(rows: Sequence[Row]) -> list[Finding]:
     above = [row for row in measures if row.tau.sign() > 0]
     below = [row for row in measures if row.tau.sign() < 0]
     text = "Kendall's tau over all nets (1: the same order as the gap, −1: the opposite one, 0: none): "
-    parts = [f"above zero for {_taus(above)}" if above else "above zero for no measure"]
+    parts = [f"above zero for {_taus(above)}" if above else "above zero for none"]
     if below:
         parts.append(f"below zero, against what theory expects, for {_taus(below)}")
     others = len(measures) - len(above) - len(below)
     if others:
-        parts.append(f"not told from zero for the other {others}")
+        parts.append(f"not told from zero for {'all' if others == len(measures) else f'the other {others}'}")
     return [Finding("tau-over-all-nets", f"{text}{'; '.join(parts)}.")]
 
 
@@ -86,6 +86,11 @@ def controls(rows: Sequence[Row]) -> list[Finding]:
     higher = [row for row in rows if not row.is_control and row.tau.value > bar.tau.value]
     text = f"Controls: {' and '.join(f'the {row.name} has a tau of {with_interval(row.tau)}' for row in known)}; "
     text += f"{len(higher)} of {len(MEASURES)} measures have a higher one than the {bar.name}."
+    if any(row.measure.key == "train_loss" and row.tau.sign() != 0 for row in known):
+        text += (
+            " The training loss at the stop is related to the gap: part of what a measure ranks may be how far below "
+        )
+        text += "the target a net stopped."
     return [Finding("controls", text)]
 
 
