@@ -66,7 +66,7 @@ REPRODUCTIONS = (
     Reproduction(
         "outliers",
         "Sagun et al. 2018: Empirical analysis of the Hessian of over-parametrized neural networks",
-        "section 3",
+        "spectra after training",
         "The Hessian has a bulk near zero and about as many outliers as there are classes.",
         "about 10",
         "Number of eigenvalues before the largest ratio of neighbours, of those after the second",
