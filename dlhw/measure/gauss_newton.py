@@ -92,7 +92,7 @@ def fisher(
         outputs. It equals :func:`ggn` for cross entropy from logits and for squared errors (F = (2/(n C)) J^T J).
     empirical: (1/n) sum_i g_i g_i^T with the gradients g_i of the losses of the examples at the observed targets. It
         is not an approximation of the true one away from a perfect fit, and vanishes at one (Kunstner et al. 2019,
-        Limitations of the empirical Fisher approximation).
+        Limitations of the empirical Fisher approximation for natural gradient descent).
 
     Losses that layers add (regularizers) are left out of both.
 
