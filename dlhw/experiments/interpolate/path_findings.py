@@ -94,7 +94,7 @@ def _permutation(settings: Settings, text: str, naive: Array, aligned: dict[str,
     heights = f"from {format_median_range(naive[finite])} to {format_median_range(remaining[finite])} nats"
     how = f"with the hidden units of B in the order in which they are {PAIRED_BY[settings.matching]} to those of A"
     moved = f"{format_percent(aligned['moved_units'], ' %')} of the units changed their place"
-    start = "" if settings.own_start else ", though A and B start from the same weights, in which units correspond"
+    start = "" if settings.own_start else "; A and B start from the same weights, in which units correspond"
     if finite.sum() == 1:
         verdict = "with one seed, nothing can be concluded"
     elif (naive[finite] <= CLEAR).all():
