@@ -84,7 +84,8 @@ def _edge_figure(settings: Settings, result: Result) -> Figure:
         _divergences(top, result, r, np.arange(settings.epochs + 1), result.loss[r], color, most)
         _divergences(bottom, result, r, result.steps, sharpness[r], color, high)
     scales.positive_log(top, 1e-12)
-    top.set_ylim(top=most)
+    if np.isfinite(most):
+        top.set_ylim(top=most)
     top.set_ylabel(f"training {settings.loss_name()}")
     bottom.set(xlabel=STEP, ylabel="largest Hessian eigenvalue", xlim=(0, settings.epochs))
     bottom.set_ylim(low, high)
@@ -97,6 +98,8 @@ def _edge_figure(settings: Settings, result: Result) -> Figure:
 
 def _loss_limit(result: Result) -> float:
     """Return the upper end of the axis of the loss: that of a divergence would leave no room for the others."""
+    if (result.diverged_at < 0).all():
+        return np.inf
     whole = result.loss[result.diverged_at < 0]
     finite = whole[np.isfinite(whole)] if whole.size else result.loss[np.isfinite(result.loss)]
     return 1.5 * float(finite.max())
