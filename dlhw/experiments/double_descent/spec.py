@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.present.section import Section
+from dlhw.present.section import Section, SectionRun
 from dlhw.runs.base_settings import BatchSettings, refuse_changed
 from dlhw.runs.settings import DatasetDefaults, option
 
@@ -164,6 +164,7 @@ SECTION = Section(
         "seeds": 2,
     },
     answer="double-descent",
+    runs=(SectionRun("Test error through the interpolation threshold", preset="complete"),),
 )
 
 TINY = Settings(
