@@ -30,7 +30,7 @@ class Settings(BatchSettings):
     examples: int = option(4000, "Training examples n, a stratified subset.")
     noise: tuple[float, ...] = option((0.0, 0.2), "Fractions of the training labels that are shuffled.")
     ratios: tuple[float, ...] = option(
-        (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 4.0),
+        (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0, 4.0),
         "Numbers of random features, as multiples of n.",
     )
     nets: bool = option(True, "Train nets of one hidden layer too.", flags="--nets/--no-nets")
