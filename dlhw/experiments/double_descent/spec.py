@@ -40,12 +40,12 @@ class Settings(BatchSettings):
     )
     bandwidth: float = option(0.5, "Width of the Gaussian kernel of the features, in median distances of images.")
     validation: int = option(1000, "Training examples outside the subset that select the penalty and the epoch.")
-    epochs: int = option(200, "Passes over the training examples, of a net.")
+    epochs: int = option(300, "Passes over the training examples, of a net.")
     batch_size: int = option(100, "Examples per step.")
     learning_rate: float = option(0.02, "Step size of the optimizer.")
 
     DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
-        "digits": {"examples": 400, "validation": 300, "batch_size": 50, "epochs": 300},
+        "digits": {"examples": 400, "validation": 300, "batch_size": 50},
         "mnist-5k": {"examples": 2000, "validation": 500},
     }
 
