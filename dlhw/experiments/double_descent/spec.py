@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.present.section import Section
+from dlhw.present.section import Section, SectionRun
 from dlhw.runs.base_settings import BatchSettings, refuse_changed
 from dlhw.runs.settings import DatasetDefaults, option
 
@@ -30,7 +30,7 @@ class Settings(BatchSettings):
     examples: int = option(4000, "Training examples n, a stratified subset.")
     noise: tuple[float, ...] = option((0.0, 0.2), "Fractions of the training labels that are shuffled.")
     ratios: tuple[float, ...] = option(
-        (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 4.0),
+        (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0, 4.0),
         "Numbers of random features, as multiples of n.",
     )
     nets: bool = option(True, "Train nets of one hidden layer too.", flags="--nets/--no-nets")
@@ -40,12 +40,12 @@ class Settings(BatchSettings):
     )
     bandwidth: float = option(0.5, "Width of the Gaussian kernel of the features, in median distances of images.")
     validation: int = option(1000, "Training examples outside the subset that select the penalty and the epoch.")
-    epochs: int = option(200, "Passes over the training examples, of a net.")
+    epochs: int = option(300, "Passes over the training examples, of a net.")
     batch_size: int = option(100, "Examples per step.")
     learning_rate: float = option(0.02, "Step size of the optimizer.")
 
     DATASET_DEFAULTS: ClassVar[DatasetDefaults] = {
-        "digits": {"examples": 400, "validation": 300, "batch_size": 50, "epochs": 300},
+        "digits": {"examples": 400, "validation": 300, "batch_size": 50},
         "mnist-5k": {"examples": 2000, "validation": 500},
     }
 
@@ -164,6 +164,7 @@ SECTION = Section(
         "seeds": 2,
     },
     answer="double-descent",
+    runs=(SectionRun("Test error through the interpolation threshold", preset="complete"),),
 )
 
 TINY = Settings(
