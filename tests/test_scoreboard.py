@@ -246,7 +246,7 @@ def test_a_training_loss_that_goes_with_the_gap_is_a_warning():
 def test_a_measure_that_the_two_gaps_judge_differently_is_named():
     settings, result = made_up(0.05, follow=True)
     (same,) = [f.text for f in summary(settings, result).findings if f.code == "loss-or-error"]
-    assert "Jacobian norm stays above zero" in same
+    assert "above zero over all nets as well: Jacobian norm" in same
     assert "opposite" not in same
     turned = dataclasses.replace(result, test_accuracy=1 - (0.5 - (result.test_loss - result.train_loss)) / 5)
     (opposite,) = [f.text for f in summary(settings, turned).findings if f.code == "loss-or-error"]

@@ -84,10 +84,8 @@ def loss_or_error(rows: Sequence[Row]) -> list[Finding]:
         return []
     opposite = [row for row in known if row.tau.sign() * row.error_tau.sign() < 0]
     both = [row for row in known if row.tau.sign() > 0 and row.error_tau.sign() > 0]
-    text = (
-        f"With the gap of the error in place of that of the loss, {_names(both) if both else 'no measure'} stays above "
-    )
-    text += "zero over all nets"
+    text = "With the gap of the error in place of that of the loss, above zero over all nets as well: "
+    text += _names(both) if both else "no measure"
     if opposite:
         pairs = [f"{row.name} ({signed(row.tau.value)} and {signed(row.error_tau.value)})" for row in opposite]
         text += (
