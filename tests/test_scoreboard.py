@@ -241,3 +241,13 @@ def test_a_training_loss_that_goes_with_the_gap_is_a_warning():
     (warned,) = [f.text for f in summary(settings, related).findings if f.code == "controls"]
     assert "stopped" not in quiet
     assert "how far below the target a net stopped" in warned
+
+
+def test_a_measure_that_the_two_gaps_judge_differently_is_named():
+    settings, result = made_up(0.05, follow=True)
+    (same,) = [f.text for f in summary(settings, result).findings if f.code == "loss-or-error"]
+    assert "above zero over all nets as well: Jacobian norm" in same
+    assert "opposite" not in same
+    turned = dataclasses.replace(result, test_accuracy=1 - (0.5 - (result.test_loss - result.train_loss)) / 5)
+    (opposite,) = [f.text for f in summary(settings, turned).findings if f.code == "loss-or-error"]
+    assert "opposite answers for Jacobian norm (1.00 and −1.00)" in opposite

@@ -102,16 +102,15 @@ def _by_axis(settings: Settings, result: Result, rows: Sequence[Row]) -> Figure:
     names = [axis.name for axis in settings.axes]
     values = np.array([[e.value for e in row.granulated.axes] for row in rows]).reshape(len(rows), len(names))
     total = np.array([[row.granulated.total.value] for row in rows])
-    sure = np.array([[e.sign() for e in row.granulated.axes] for row in rows]).reshape(values.shape)
     table = np.concatenate([values, total], axis=1)
-    marks = np.concatenate([sure, [[row.granulated.total.sign()] for row in rows]], axis=1)
+    doubtful = [[_holds_zero(e) for e in (*row.granulated.axes, row.granulated.total)] for row in rows]
     at, colors = _places(rows), matplotlib.colormaps["PuOr"]
     for (r, c), value in np.ndenumerate(table):
         if not np.isfinite(value):
             continue
         x = c + 0.25 * (c == len(names))
         axes.add_patch(Rectangle((x - 0.48, float(at[r]) - 0.46), 0.96, 0.92, color=colors(0.5 - value / 2)))
-        text = signed(value) + ("" if marks[r, c] else "?")
+        text = signed(value) + ("?" if doubtful[r][c] else "")
         where: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": style.scaled(8.5)}
         axes.text(x, float(at[r]), text, color="white" if abs(value) > 0.6 else style.TRUTH, **where)
     labels = [name.replace(" ", "\n") for name in names]
@@ -123,11 +122,17 @@ def _by_axis(settings: Settings, result: Result, rows: Sequence[Row]) -> Figure:
         spine.set_visible(False)
     axes.tick_params(axis="x", length=0)
     _names_on(axes, at, rows)
-    note = f"{_note(settings, result)}; tau among nets that differ in this setting alone; ?: the 95 % interval holds 0"
+    note = f"{_note(settings, result)}; tau among nets that differ in this setting alone"
+    note += "; ?: the 95 % interval holds 0" if any(map(any, doubtful)) else ""
     plot.header(fig, f"Granulated tau by setting, {settings.data}", note, ())
     _leave_room_for_names(fig)
     fig.subplots_adjust(bottom=style.scaled(0.1) / fig.get_figheight())
     return fig
+
+
+def _holds_zero(estimate: Estimate) -> bool:
+    """Return whether there is an interval, and it holds zero."""
+    return len(estimate.draws) > 0 and estimate.sign() == 0
 
 
 def _horizontal_axis(panel: Axes, row: Row) -> None:

@@ -19,7 +19,7 @@ from dlhw.experiments.scoreboard.ranking import (
 )
 from dlhw.experiments.scoreboard.spec import Result, Settings
 from dlhw.experiments.scoreboard.statistics import Estimate
-from dlhw.experiments.scoreboard.verdict import answer, caution, controls, over_all_nets, over_axes
+from dlhw.experiments.scoreboard.verdict import answer, caution, controls, loss_or_error, over_all_nets, over_axes
 from dlhw.present import findings
 from dlhw.present.findings import Finding
 from dlhw.present.numbers import NONE, format_median_range, format_number
@@ -38,6 +38,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         *answer(settings, rows, resolved, int(np.isfinite(gap).sum())),
         *over_all_nets(rows),
         *over_axes(settings, rows),
+        *loss_or_error(rows),
         *controls(rows),
         *caution(settings, rows),
         *_loss_at_the_stop(settings, result),

@@ -77,6 +77,24 @@ def over_axes(settings: Settings, rows: Sequence[Row]) -> list[Finding]:
     return [Finding("granulated-tau", text)]
 
 
+def loss_or_error(rows: Sequence[Row]) -> list[Finding]:
+    """State for which measures it depends on the kind of gap, that of the loss or that of the error."""
+    known = [row for row in rows if not row.is_control and len(row.tau.draws) and len(row.error_tau.draws)]
+    if not known:
+        return []
+    opposite = [row for row in known if row.tau.sign() * row.error_tau.sign() < 0]
+    both = [row for row in known if row.tau.sign() > 0 and row.error_tau.sign() > 0]
+    text = "With the gap of the error in place of that of the loss, above zero over all nets as well: "
+    text += _names(both) if both else "no measure"
+    if opposite:
+        pairs = [f"{row.name} ({signed(row.tau.value)} and {signed(row.error_tau.value)})" for row in opposite]
+        text += (
+            f"; the two gaps give opposite answers for {', '.join(pairs)}: a net can be more often right on new images "
+        )
+        text += "and pay more for its confident mistakes"
+    return [Finding("loss-or-error", f"{text}.")]
+
+
 def controls(rows: Sequence[Row]) -> list[Finding]:
     """Compare the measures with what needs no measurement."""
     known = [row for row in rows if row.is_control and np.isfinite(row.tau.value)]
