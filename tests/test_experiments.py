@@ -173,9 +173,7 @@ def test_one_seed_carries_no_conclusion(tiny):
 
 @pytest.mark.slow
 def test_a_run_whose_nets_all_diverge_is_drawn_and_named(tiny):
-    rates = {"values": (1e29, 1e30)} if tiny.experiment == "sweep" else {"learning_rate": 1e30}
-    rates = {"learning_rates": (1e30,)} if hasattr(tiny.settings, "learning_rates") else rates
-    of_several = {"sweep": "values", "edge": "learning_rates"}.get(tiny.experiment)
+    of_several = {"sweep": "values", "edge": "learning_rates", "scoreboard": "learning_rates"}.get(tiny.experiment)
     rates = {of_several: (1e29, 1e30)} if of_several else {"learning_rate": 1e30}
     wild = dataclasses.replace(tiny.settings, activation="softplus", **rates)
     run = runner.execute(tiny.experiment, wild, Context())

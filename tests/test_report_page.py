@@ -159,7 +159,6 @@ def test_presets_grow_and_their_runs_have_the_order_of_the_file(tmp_path):
     assert [s.data for s in report.preset_settings("classify", "complete")] == ["mnist", "fashion-mnist", "cifar10"]
     assert [s.data for s in report.preset_settings("classify", "complete", "digits")] == ["digits"]
     full = {name: report.preset_settings(name, "full") for name in registry.names()}
-    assert all(runs[0] == registry.get(name).settings() for name, runs in full.items() if runs)
     beyond = {name for name, planned in full.items() if not planned}  # the assignment
     assert all(planned[0] == registry.get(name).settings() for name, planned in full.items() if planned)
     assert all(report.preset_settings(name, "complete")[0] == registry.get(name).settings() for name in beyond)
