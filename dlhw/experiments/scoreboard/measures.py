@@ -32,7 +32,7 @@ class Measure:
 
 
 MEASURES = (
-    Measure("squared_norm", "squared norm of the weights"),
+    Measure("squared_norm", "squared weight norm"),
     Measure("spectral_product", "product of spectral norms", log=False),
     Measure("path_norm", "path norm"),
     Measure("distance", "distance from the start"),
