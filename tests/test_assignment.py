@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dlhw.report.presets import preset_settings
 from dlhw.runs import experiment as registry
 from dlhw.runs.run import load
 
@@ -18,7 +19,8 @@ ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in LINES]
 
 def test_every_item_has_a_command_and_a_section():
     assert len(ROWS) >= 27
-    titles = [registry.get(name).section.title for name in registry.names()]
+    names = [name for name in registry.names() if preset_settings(name, "full")]  # others go beyond the assignment
+    titles = [registry.get(name).section.title for name in names]
     named = {title for title in titles if any(title in row[2] for row in ROWS)}
     assert len(named) >= len(titles) - 1  # that of `sweep` is shortened
     for item, command, section, _ in ROWS:
