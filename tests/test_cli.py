@@ -36,7 +36,7 @@ BAD = [
     (["simulate", "--learning-rate", "-0.1"], "--learning-rate -0.1"),
     (["simulate", "--momentum", "-0.1"], "--momentum -0.1"),
     (["simulate", "--momentum", "1"], "[0, 1)"),
-    (["classify", "--optimizer", "adam", "--momentum", "0.5"], "--momentum applies to sgd and nesterov"),
+    (["classify", "--optimizer", "adam", "--momentum", "0.5"], "--momentum applies to sgd, nesterov and sam"),
     (["simulate", "--seeds", "0"], "--seeds 0"),
     (["simulate", "--seed", "-1"], "--seed -1"),
     (["simulate", "--points", "1"], "--points 1"),

@@ -162,7 +162,7 @@ def test_whether_a_curve_joins_the_nets(naive, curve, words):
 
 def test_wrong_settings_are_refused_in_one_line():
     for values, why in (
-        ({"matching": "correlation"}, "`matching` says how `align` pairs units"),
+        ({"matching": "correlation"}, "`matching` applies to `align`, which is off"),
         ({"align": True, "matching": "luck"}, "`matching`"),
         ({"curve_epochs": 0}, "`curve_epochs` 0 must lie in"),
         ({"by": ("seed=0,2",)}, "must be 0 or 1"),

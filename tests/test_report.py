@@ -151,7 +151,7 @@ def test_from_runs_needs_no_tensorflow_and_gives_the_same_page(folder, dlhw, tmp
     few = ("report", "--from-runs", folder, "--out", tmp_path, "--only", "simulate,classify")
     refused = dlhw(*few, block="tensorflow")
     assert refused.returncode == 2
-    assert "holds a report with other runs (gradient-norm, interpolate, " in refused.stderr
+    assert "holds a report with other runs (double-descent, edge, gradient-norm, interpolate, " in refused.stderr
     assert (tmp_path / "report" / "report.html").read_text() == page
     two = dlhw(*few, "--overwrite", block="tensorflow")
     assert two.returncode == 0, two.stderr
@@ -196,9 +196,10 @@ def test_settings_without_effect_are_not_shown():
         (part,) = report.compose([run]).sections[0].runs
         shown = {row.name.lower().lstrip("-").replace("-", "_") for row in part.settings}
         hidden[f"{run.experiment} {path.parent.name}"] = {f.name for f in dataclasses.fields(run.settings)} - shown
-        for name in hidden[f"{run.experiment} {path.parent.name}"] - {"momentum"}:
+        switched_off = {f.name for f in dataclasses.fields(run.settings) if getattr(run.settings, f.name) is False}
+        for name in hidden[f"{run.experiment} {path.parent.name}"] - {"momentum"} - switched_off:
             value = getattr(run.settings, name)
-            other = {"mnist": "digits", "sinc": "sign", "filter": "none"}.get(value)
+            other = {"mnist": "digits", "sinc": "sign", "filter": "none", "weights": "activations"}.get(value)
             other = (value + 1 if isinstance(value, (int, float)) else "mse") if other is None else other
             with pytest.raises(UserError, match=r"applies to|belongs to|needs `data`"):
                 dataclasses.replace(run.settings, **{name: other})
@@ -271,7 +272,7 @@ def test_a_new_experiment_appears_by_itself_at_the_end():
 def test_every_figure_has_a_caption(runs):
     for run in runs:
         about = registry.get(run.experiment).section
-        spare = {"line", "curvature"} if run.experiment == "landscape" else set()  # figures of other planes
+        spare = {"landscape": {"line", "curvature"}, "interpolate": {"paths"}}.get(run.experiment, set())  # of others
         tuned = {"tuning"} if run.experiment in ("simulate", "classify") else set()  # of a run with `tune`
         assert set(run.figures()) == set(about.captions) - spare - tuned, run.experiment
 

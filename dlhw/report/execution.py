@@ -64,7 +64,11 @@ def of_preset(
     wanted: list[Wanted] = []
     left_out: list[str] = []
     for name in presets.in_order(only or registry.names()):
-        first, *others = presets.preset_settings(name, preset, data)
+        planned = presets.preset_settings(name, preset, data)
+        require(bool(planned or not only), f"`only`: {name} is no part of the preset {preset}; use `preset` complete")
+        if not planned:
+            continue
+        first, *others = planned
         reasons = [presets.missing_data(name, settings, folder) for settings in others]
         left_out += [reason for reason in reasons if reason]
         for settings in (first, *(s for s, reason in zip(others, reasons, strict=True) if not reason)):

@@ -48,6 +48,9 @@ _SECONDS: dict[str, dict[str, float]] = {
         "interpolate": 615,
         "sweep-batch": 1100,
         "sweep": 800,
+        "edge": 60,
+        "double-descent": 540,
+        "scoreboard": 900,
     },
 }
 """Measured on two virtual cores, the quick ones of a Xeon, the full ones of an AMD EPYC; only their proportions matter

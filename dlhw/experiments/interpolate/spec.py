@@ -88,7 +88,10 @@ class Settings(BatchSettings):
         require(len(self.alphas) > 0, "`alphas` is empty; give points such as -1,0,0.5,1,2")
         require(1 <= self.curve_epochs <= 100_000, f"`curve_epochs` {self.curve_epochs} must lie in 1..100000")
         is_used = self.align or self.matching == type(self).matching
-        require(is_used, "`matching` says how `align` pairs units, and `align` is off; leave it out")
+        require(is_used, "`matching` applies to `align`, which is off; leave it out")
+        own = self.DATASET_DEFAULTS.get(self.data, {}).get("curve_epochs")
+        is_used = self.curve or self.curve_epochs in (type(self).curve_epochs, own)
+        require(is_used, "`curve_epochs` applies to `curve`, which is off; leave it out")
 
     def unused(self) -> tuple[str, ...]:
         """Return the fields that have no effect under the values of the others."""

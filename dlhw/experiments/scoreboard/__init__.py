@@ -8,9 +8,9 @@ search of robust measures of generalization; Foret et al. 2021, Sharpness-aware 
 """
 
 from dlhw.experiments.scoreboard.compute import run
-from dlhw.experiments.scoreboard.figures import figures
+from dlhw.experiments.scoreboard.figures import figures, series
 from dlhw.experiments.scoreboard.findings import summary
 from dlhw.experiments.scoreboard.interactive import interactive
 from dlhw.experiments.scoreboard.spec import SECTION, TINY, Result, Settings
 
-__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "interactive", "run", "summary"]
+__all__ = ["SECTION", "TINY", "Result", "Settings", "figures", "interactive", "run", "series", "summary"]

@@ -18,6 +18,7 @@ from dlhw.experiments.scoreboard.spec import Result, Settings
 from dlhw.experiments.scoreboard.statistics import Estimate, kendall
 from dlhw.present import plot, style
 from dlhw.present.numbers import diverged_note
+from dlhw.present.section import ComparisonCurves, Curve
 
 MARGIN = 2.5
 """Inches for the names of the measures."""
@@ -34,6 +35,13 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
         "axes": _by_axis(settings, result, rows),
         "scatter": _scatter(settings, result, rows),
     }
+
+
+def series(settings: Settings, result: Result) -> ComparisonCurves:
+    """Return the generalization gap of every configuration, in the order of the settings."""
+    gap = (result.test_loss - result.train_loss).T  # (S, C)
+    curve = Curve("generalization gap", np.arange(gap.shape[1]), gap)
+    return ComparisonCurves("configuration", "test loss - training loss (nats)", (curve,), at=(0.0, gap.shape[1] - 1.0))
 
 
 def _note(settings: Settings, result: Result) -> str:
