@@ -88,7 +88,15 @@ def diagnose(settings: Settings, result: Result) -> tuple[Diagnosis, ...]:
         The findings, one of a code, without those that follow from another one.
 
     Example:
-        >>> diagnose(watch.settings, watch.result)
+        >>> import keras, numpy as np, dlhw
+        >>> x = np.linspace(-1, 1, 64)[:, None]
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile(keras.optimizers.SGD(1e30), "mse")
+        >>> watch = dlhw.Watch()
+        >>> _ = model.fit(x, 3 * x, epochs=2, batch_size=16, verbose=0, callbacks=[watch])  # doctest: +ELLIPSIS
+        after epoch 1: severe loss-not-finite ...
+        >>> diagnose(Settings(), watch.result)[0].code
+        'loss-not-finite'
     """
     everything = [finding for judge in RULES for finding in _judged(judge, settings, result)]
     causes = [finding for finding in everything if not any(_explains(cause, finding) for cause in everything)]
