@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from dlhw.errors import require, warn
+from dlhw.measure.operators import Operator
 
 Array = NDArray[np.floating]
 Progress: TypeAlias = Callable[[int, int, float], object] | bool | None
@@ -40,7 +40,7 @@ class Budget:
         """Whether no further step should begin."""
         return self.max_seconds is not None and time.perf_counter() - self.began >= self.max_seconds
 
-    def watched(self, a: LinearOperator) -> Watched:
+    def watched(self, a: Operator) -> Watched:
         """Return an operator whose products count as steps."""
         return Watched(a, self)
 
@@ -91,7 +91,7 @@ class Budget:
 class Watched:
     """An operator whose products count as steps of a budget; no SciPy operator, so that warnings point at the user."""
 
-    def __init__(self, a: LinearOperator, budget: Budget) -> None:
+    def __init__(self, a: Operator, budget: Budget) -> None:
         self.a, self.budget, self.shape, self.dtype = a, budget, a.shape, a.dtype
 
     def matvec(self, vector: Array) -> Array:
@@ -106,21 +106,3 @@ def in_words(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def symmetric_operator(operator: Any) -> LinearOperator:
-    """Return a matrix or operator as a SciPy operator; UserError unless it is square."""
-    # SciPy takes no lists, and turns down arrays of other ranks than two with a message of its own.
-    a = aslinearoperator(operator if hasattr(operator, "matvec") else np.atleast_2d(np.asarray(operator, np.float64)))
-    require(a.shape[0] == a.shape[1], f"the operator has shape {a.shape}; it must be square")
-    return a
-
-
-def precision(a: LinearOperator | Watched) -> np.dtype[Any]:
-    """Return in what vectors of an operator are held: float32 if its products are float32, else float64."""
-    return np.dtype(np.float32 if a.dtype in (np.float32, np.float16) else np.float64)
-
-
-def inner(a: Array, b: Array) -> float:
-    """Return the inner product of two vectors, summed in float64 without copies of them."""
-    return float(np.einsum("i,i->", a, b, dtype=np.float64)) if a.dtype != np.float64 else float(a @ b)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator
 
 from dlhw.errors import require
-from dlhw.measure.budget import Watched, inner, precision
+from dlhw.measure.operators import Operator, inner, precision
 
 Array = NDArray[np.floating]
 
@@ -18,7 +17,7 @@ class Lanczos:
     The basis is held in the precision of the operator: steps P 4 bytes for one of a model in float32.
     """
 
-    def __init__(self, a: LinearOperator | Watched, steps: int, seed: int) -> None:
+    def __init__(self, a: Operator, steps: int, seed: int) -> None:
         self.a, self.rng = a, np.random.default_rng(seed)
         self.alpha: list[float] = []
         self.beta: list[float] = []  # beta[j] couples q_j and q_{j+1}

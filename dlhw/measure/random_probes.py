@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.measure.budget import Budget, Progress, Watched, inner, precision, symmetric_operator
+from dlhw.measure.budget import Budget, Progress
+from dlhw.measure.operators import Operator, inner, precision, symmetric_operator
 from dlhw.measure.results import Saved
 
 Array = NDArray[np.floating]
@@ -105,7 +106,7 @@ def _exact_trace(known: Diagonal, method: str) -> Estimate:
 class _Signs:
     """Vectors of random signs, drawn one at a time."""
 
-    def __init__(self, a: Watched, seed: int) -> None:
+    def __init__(self, a: Operator, seed: int) -> None:
         self.size, self.values = a.shape[0], np.array([-1.0, 1.0], precision(a))
         self.rng = np.random.default_rng(seed)
 
@@ -114,7 +115,7 @@ class _Signs:
         return np.asarray(self.rng.choice(self.values, self.size))
 
 
-def _dominant_part(a: Watched, signs: _Signs, count: int, budget: Budget) -> tuple[float | None, Array, list[float]]:
+def _dominant_part(a: Operator, signs: _Signs, count: int, budget: Budget) -> tuple[float | None, Array, list[float]]:
     """Return the trace within the range of A on `count` random vectors, an orthonormal basis of it, and z^T A z.
 
     The trace is None if time is up before it is known.
@@ -142,7 +143,7 @@ def _dominant_part(a: Watched, signs: _Signs, count: int, budget: Budget) -> tup
     return total, basis[:rank], sketch
 
 
-def _quadratic(a: Watched, z: Array) -> float:
+def _quadratic(a: Operator, z: Array) -> float:
     return inner(z, np.asarray(a.matvec(z), z.dtype))
 
 
@@ -217,7 +218,7 @@ def diagonal(
     return Diagonal(mean, error, k, k == products)
 
 
-def _exact_diagonal(a: Watched, signs: _Signs, budget: Budget, order: NDArray[np.integer]) -> Diagonal:
+def _exact_diagonal(a: Operator, signs: _Signs, budget: Budget, order: NDArray[np.integer]) -> Diagonal:
     """Return the diagonal from unit vectors, in an order; entries that time did not allow are nan."""
     size = a.shape[0]
     values, errors = np.full((2, size), np.nan)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.errors import require
-from dlhw.measure.budget import Budget, Progress, symmetric_operator
+from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.lanczos import Lanczos
+from dlhw.measure.operators import symmetric_operator
 from dlhw.measure.results import Saved
 
 Array = NDArray[np.floating]

@@ -103,7 +103,8 @@ def _check_ratios(ratios: tuple[float, ...], name: str) -> None:
     for ratio in ratios:
         require(0 < ratio <= 1000, f"`{name}` {ratio:g} must lie in (0, 1000], a multiple of the threshold")
     both = bool(ratios) and min(ratios) < 1 < max(ratios)
-    require(both, f"`{name}` must have multiples below and above 1, the interpolation threshold")
+    given = ", ".join(f"{ratio:g}" for ratio in ratios) or "none"
+    require(both, f"`{name}` must have multiples below and above 1, the threshold; add 0.5 or 2 (given: {given})")
 
 
 @dataclass(frozen=True)

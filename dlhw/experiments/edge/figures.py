@@ -17,6 +17,8 @@ from dlhw.present.section import ComparisonCurves, Curve
 from dlhw.present.tables import statistic_of_figures
 
 STEP = "step (full batch)"
+NARROW = 3.4
+"""Inches of a panel where there is one for every learning rate."""
 
 
 def figures(settings: Settings, result: Result) -> dict[str, Figure]:
@@ -117,6 +119,7 @@ def _eigenvalue_figure(settings: Settings, result: Result) -> Figure:
     rates, late_loss = settings.learning_rates, numbers_of(settings, result).loss
     count = len(rates)
     fig, axes = plot.panels(count, rows=2, height=6.2, head=plot.header_height(EIGENVALUES + 4, 4, title=True))
+    fig.set_figwidth(max(style.WIDTH, NARROW * count))
     for r, rate in enumerate(rates):
         top, bottom = axes[r], axes[count + r]
         seed = median_seed(result, late_loss, r)

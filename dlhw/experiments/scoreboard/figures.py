@@ -172,7 +172,7 @@ def _scatter(settings: Settings, result: Result, rows: Sequence[Row]) -> Figure:
     lines = -(-len(rows) // COLUMNS)
     fig, panels = plot.panels(COLUMNS, rows=lines, height=1.85 * lines + 1.3, head=0.95)
     fig.set_figwidth(2.45 * COLUMNS)
-    fig.subplots_adjust(hspace=0.46, wspace=0.12, left=0.075, right=0.985)
+    fig.subplots_adjust(hspace=0.46, wspace=0.2, left=0.075, right=0.985)
     gap, _ = gaps(settings, result)
     axis = most_telling(settings, result)
     levels = settings.levels[:, AXES.index(axis)]
