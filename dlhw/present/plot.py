@@ -45,14 +45,20 @@ def figure(
 
 
 def panels(
-    columns: int, *, rows: int = 1, height: float = 3.9, right: bool = False, head: float = 0.35
+    columns: int,
+    *,
+    rows: int = 1,
+    height: float = 3.9,
+    right: bool = False,
+    head: float = 0.35,
+    panel_width: float = 0.68 * style.WIDTH,
 ) -> tuple[Figure, list[Axes]]:
     """Return an empty figure with `columns` panels side by side, each with its own axes; see :func:`figure`.
 
-    rows: of `columns` panels; the panels come row by row.
+    rows: of `columns` panels; the panels come row by row. panel_width: inches, where they fill more than style.WIDTH.
     """
     with style.house_style():
-        fig = Figure(figsize=(style.WIDTH * max(1.0, 0.68 * columns), height))
+        fig = Figure(figsize=(max(style.WIDTH, panel_width * columns), height))
         FigureCanvasAgg(fig)
         width = fig.get_figwidth()
         space = style.scaled(0.5 if right else 0.26)

@@ -118,8 +118,8 @@ def sharpness_limits(settings: Settings, result: Result) -> tuple[float, float]:
 def _eigenvalue_figure(settings: Settings, result: Result) -> Figure:
     rates, late_loss = settings.learning_rates, numbers_of(settings, result).loss
     count = len(rates)
-    fig, axes = plot.panels(count, rows=2, height=6.2, head=plot.header_height(EIGENVALUES + 4, 4, title=True))
-    fig.set_figwidth(max(style.WIDTH, NARROW * count))
+    head = plot.header_height(EIGENVALUES + 4, 4, title=True)
+    fig, axes = plot.panels(count, rows=2, height=6.2, head=head, panel_width=NARROW)
     for r, rate in enumerate(rates):
         top, bottom = axes[r], axes[count + r]
         seed = median_seed(result, late_loss, r)
