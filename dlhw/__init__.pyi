@@ -1,3 +1,4 @@
+from . import checks as checks
 from . import datasets as datasets
 from . import errors as errors
 from . import experiments as experiments
@@ -8,6 +9,7 @@ from . import report as report
 from . import runs as runs
 from . import training as training
 from . import watch as watch
+from .checks.examination import check as check
 from .errors import RunError as RunError
 from .errors import UserError as UserError
 from .runs.context import Context as Context

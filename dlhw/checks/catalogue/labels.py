@@ -1,0 +1,21 @@
+"""Training on random labels."""
+
+from __future__ import annotations
+
+from dlhw.checks.catalogue.headers import CURVES, EPOCH
+from dlhw.checks.items import Fact, Item
+
+ITEMS = (
+    Item(
+        "random-labels",
+        "training on random labels",
+        (EPOCH, *CURVES),
+        (
+            Fact("classes", "number of classes; 10 unless given", int),
+            Fact("examples", "number of training examples; 60000 unless given", int),
+            Fact("test_examples", "number of test examples; 10000 unless given", int),
+        ),
+        experiment="random-labels",
+        drawn=("train_loss", "test_loss"),
+    ),
+)

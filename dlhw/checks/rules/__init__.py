@@ -1,0 +1,1 @@
+"""The rules, one a module: RULE, and the function that applies it."""
