@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.reproduce import arithmetic, curvature, labels, lines, stored
+from benchmarks.reproduce import arithmetic, curvature, labels, lines, permutation, stored
 from benchmarks.reproduce.reproduction import Reproduction
 
-MODULES = (arithmetic, labels, lines, curvature, stored)
+MODULES = (arithmetic, labels, lines, permutation, curvature, stored)
 
 
 def reproductions() -> dict[str, Reproduction]:

@@ -44,7 +44,57 @@ def parameters_and_test_loss() -> Values:
     }
 
 
+def sharpness_at_the_edge() -> Values:
+    """Return the late sharpness over 2 / rate, median over seeds, of every rate at which all seeds reach that line."""
+    kept = run("edge")
+    numbers = kept.summary().numbers
+    rows = {f"rate {rate:g}": numbers[f"rate {rate:g}"] for rate in kept.settings.learning_rates}
+    return {name: row["late_ratio"]["median"] for name, row in rows.items() if min(row["reached_at"]) >= 0}
+
+
+def interpolation_peak() -> Values:
+    """Return where the test error is largest, as a multiple of the examples, by noise of the labels and seed."""
+    kept = run("double-descent")
+    at = kept.result.features[kept.result.test_error.argmax(axis=1)] / kept.settings.examples  # (L, S)
+    return {
+        f"noise {noise:g}, seed {s}": float(at[k, s])
+        for k, noise in enumerate(kept.settings.noise)
+        for s in range(at.shape[1])
+    }
+
+
 REPRODUCTIONS = (
+    Reproduction(
+        "edge-of-stability",
+        "Cohen et al. 2021: Gradient descent on neural networks typically occurs at the edge of stability",
+        "figure 1",
+        "In full-batch training, the largest eigenvalue of the Hessian rises to 2 / learning rate and then stays just "
+        "above it.",
+        "just above 1",
+        "Largest eigenvalue over 2 / learning rate, median of the last quarter of the steps and of five seeds, for "
+        "every rate at which all seeds reach that line",
+        "tanh net of 901 weights on sinc, 8000 steps of gradient descent",
+        0.97,
+        1.1,
+        sharpness_at_the_edge,
+        "The smallest rate has not reached its line after 8000 steps, and is left out.",
+        command="dlhw edge",
+    ),
+    Reproduction(
+        "interpolation-peak",
+        "Belkin et al. 2019: Reconciling modern machine-learning practice and the classical bias-variance trade-off",
+        "figure 2",
+        "The test error of random Fourier features on MNIST, n = 4000, has its peak where there are as many features "
+        "as examples.",
+        "1",
+        "Number of features with the largest test error, over the number of examples",
+        "least-norm solutions for features of 4000 images of MNIST, with 0 and 20 % of the labels shuffled; the next "
+        "points of the grid are 0.9 and 1.1",
+        0.9,
+        1.1,
+        interpolation_peak,
+        command="dlhw double-descent",
+    ),
     Reproduction(
         "batch-mean-sensitivity",
         "Answers to NTU MLDS 2018, HW1-3, such as JasonYao81000/MLDS2018SPRING: sensitivity against batch size",
