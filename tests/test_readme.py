@@ -125,6 +125,13 @@ def test_the_python_runs(code, tmp_path, monkeypatch, capsys):
         test = names["data"].x_test, names["data"].y_test
         own = names["measure"].Objective(names["net"], names["cross_entropy"], *test).value()
         assert names["found"].loss[5, 5] == pytest.approx(own.loss, rel=1e-5)
+    elif "matched" in names:
+        second, images = names["nets"][1], names["data"].x_test
+        before = second(images).numpy()
+        second.set_weights(names["matched"].weights)
+        assert second(images).numpy() == pytest.approx(before, abs=1e-5)
+        largest = names["measure"].eigenpairs(names["curvature"], k=60).values  # of a matrix that has no negative ones
+        assert 0.9 * names["trace"].value < largest.sum() < names["trace"].value
     elif "curves" in names:
         assert names["curves"].test_accuracy[-1] > 0.8
         assert len(names["path"]) == 4
