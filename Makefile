@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: simulate test fast lowest bench clean
+.PHONY: simulate test fast lowest docs bench clean
 
 simulate: $(VENV)/installed
 	$(BIN)/dlhw simulate --func sinc
@@ -28,6 +28,10 @@ lowest:
 	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile -m "not slow"
 	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile tests/zoo tests/watch
 
+# The documentation site, in site/; every warning is an error.
+docs: $(VENV)/documented
+	$(BIN)/mkdocs build
+
 bench: $(VENV)/tested
 	$(BIN)/pip install --quiet -e ".[bench]"
 	$(BIN)/python -m benchmarks.simulate
@@ -47,5 +51,9 @@ $(VENV)/tested: $(VENV)/installed
 	$(BIN)/pip install --quiet -e ".[test]"
 	touch $@
 
+$(VENV)/documented: $(VENV)/installed
+	$(BIN)/pip install --quiet -e ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-lowest build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest build dist site *.egg-info
