@@ -30,7 +30,7 @@ lowest:
 
 # The documentation site, in site/; every warning is an error.
 docs: $(VENV)/documented
-	$(BIN)/mkdocs build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/tested
 	$(BIN)/pip install --quiet -e ".[bench]"
