@@ -28,19 +28,26 @@ SMALLER = {
     "edge": ["--every", "2", "--net", "4"],
 }
 """Options that are added to the command of an experiment; of an option given twice, the last counts."""
+AS_GIVEN = ("--by", "--models", "--net", "--nets", "--net-ratios", "--ratios")
+"""Those of them that are not added to a command that has them."""
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Return language and content of the fenced blocks of a page in order, those in folded answers too."""
+    found = re.findall(r"^( *)```(\w+)\n(.*?)^\1```", text, re.S | re.M)
+    return [(language, textwrap.dedent(content)) for _, language, content in found]
 
 
 def fenced(text: str, language: str) -> list[str]:
-    """Return the fenced blocks of a language, those in folded answers too."""
-    blocks = re.findall(rf"^( *)```{language}\n(.*?)^\1```", text, re.S | re.M)
-    return list(dict.fromkeys(textwrap.dedent(code) for _, code in blocks))
+    """Return the different blocks of a language."""
+    return list(dict.fromkeys(content for name, content in blocks(text) if name == language))
 
 
-def commands(text: str) -> list[str]:
-    """Return the commands of the console blocks, without comments; continued lines are joined."""
-    lines = "".join(fenced(text, "console")).replace("\\\n", " ").splitlines()
+def commands(block: str) -> list[str]:
+    """Return the commands of a console block, without comments; continued lines are joined."""
+    lines = block.replace("\\\n", " ").splitlines()
     stripped = (line.partition("  #")[0].strip().removeprefix("$ ") for line in lines)
-    return list(dict.fromkeys(line for line in stripped if line and not line.startswith(("#", *NOT_RUN))))
+    return [line for line in stripped if line and not line.startswith(("#", *NOT_RUN))]
 
 
 def smaller(line: str) -> list[str]:
@@ -56,14 +63,13 @@ def smaller(line: str) -> list[str]:
         return words
     settings = get(name).settings()
     seeds = "3" if "tsne" in words else "1"
-    given = "--models" in words or "--net" in words
     words += ["--epochs", "400" if "--until" in words else "4", "--seeds", seeds]
-    if name == "edge":
-        words += SMALLER[name]
-    if hasattr(settings, "examples") and not (name == "edge" and "--data" not in words):
-        # Tests have no MNIST; the nets of the report do not all fit images of 8x8.
+    images = hasattr(settings, "examples") and not (name == "edge" and "--data" not in words)
+    if images:  # tests have no MNIST; the nets of the report do not all fit images of 8x8
         words += ["--data", "digits", "--examples", "100"]
-        words += SMALLER.get(name, []) if not given or name not in ("classify", "gradient-norm", "simulate") else []
+    options = SMALLER.get(name, []) if images or name == "edge" else []
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        words += [] if option in AS_GIVEN and option in words else [option, value]
     return words
 
 

@@ -12,7 +12,7 @@ from dlhw.runs.experiment import Experiment
 from tests.documented import ROOT, a_model_of_ones_own, a_training_of_ones_own, commands, fenced, smaller
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = commands(README)
+COMMANDS = commands("".join(fenced(README, "console")))
 PYTHON = fenced(README, "python")
 
 

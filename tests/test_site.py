@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from dlhw.runs.experiment import Experiment
-from tests.documented import ROOT, a_model_of_ones_own, a_training_of_ones_own, commands, fenced, smaller
+from tests.documented import ROOT, a_model_of_ones_own, a_training_of_ones_own, blocks, commands, smaller
 
 PAGES = {p.relative_to(ROOT / "docs").as_posix(): p.read_text(encoding="utf-8") for p in (ROOT / "docs").rglob("*.md")}
 STUBS = ("dlhw", "dlhw.measure", "dlhw.models", "dlhw.training")
@@ -41,49 +41,41 @@ model.compile("adam", "mse")
 """,
 }
 """What stands before the Python of pages that speak of the model and the data of their reader."""
+FAILING = {("guides/watch.md", "dlhw watch runs/mine"): 1}
+"""Exit status of commands that report a fault, as their page says."""
 
 
-def ids(language):
-    return [name for name, text in sorted(PAGES.items()) if fenced(text, language)]
+EXECUTED = [name for name, text in sorted(PAGES.items()) if {"console", "python"} & {kind for kind, _ in blocks(text)}]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in ids("console") if commands(PAGES[name])])
-def test_the_commands_of_a_page_run(name, inside, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", EXECUTED)
+def test_what_a_page_tells_to_run_runs(name, inside, tmp_path, monkeypatch):
+    """Commands and Python of a page, in their order, in one folder; a block of Python has the names of those before."""
     # The quick preset takes a minute; its settings are checked by `test_report.py`, and here it has smaller ones.
     monkeypatch.setattr(Experiment, "quick_settings", lambda self: self.tiny)
-    lines = commands(PAGES[name])
-    prepare("\n".join(lines), tmp_path)
-    for line in lines:
-        words = smaller(line)
-        status = 1 if words[0] == "watch" else 0  # the recorded training may have a severe finding
-        assert inside(*words)[0] <= status, line
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(tmp_path)
+    prepare(PAGES[name], tmp_path)
+    names: dict = {"__name__": "page"}
+    exec(PREPARED.get(name, ""), names)
+    for language, content in blocks(PAGES[name]):
+        if language == "python":
+            exec(compile(content, name, "exec"), names)
+        elif language == "console":
+            for line in commands(content):
+                inside(*smaller(line), expect=FAILING.get((name, line), 0))
 
 
 def prepare(text, folder):
-    """Make the files that commands or Python name: a model, a recorded training, runs that are kept."""
-    if "my-model.keras" in text:
+    """Make the files that a page names and does not make itself: a model, a recorded training, kept runs."""
+    if "my-model.keras" in text and 'save("my-model.keras")' not in text:
         a_model_of_ones_own(folder)
-    if "runs/mine" in text:
+    if "runs/mine" in text and 'Watch("runs/mine"' not in text:
         a_training_of_ones_own(folder)
-    for kept in set(re.findall(r"artifacts/kept/[\w-]+/[\w.=,-]+", text)):
+    console = "".join(content for language, content in blocks(text) if language in ("console", "python"))
+    for kept in set(re.findall(r"artifacts/kept/[\w-]+/[\w.=,-]+", console)):
         shutil.copytree(ROOT / kept, folder / kept)
-    for stored in set(re.findall(r"artifacts/(?!kept)([\w-]+/[\w.=,-]+)", text)):
-        shutil.copytree(ROOT / "artifacts" / "kept" / stored, folder / "artifacts" / stored)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ids("python"))
-def test_the_python_of_a_page_runs(name, tmp_path, monkeypatch):
-    """The blocks of a page run one after the other, each with the names of those before it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    blocks = fenced(PAGES[name], "python")
-    prepare("".join(blocks), tmp_path)
-    names: dict = {"__name__": "page"}
-    exec(PREPARED.get(name, ""), names)
-    for block in blocks:
-        exec(compile(block, name, "exec"), names)
 
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
