@@ -27,9 +27,9 @@ SMALLER = {
     ],
     "edge": ["--every", "2", "--net", "4"],
 }
-"""Options that are added to the command of an experiment; of an option given twice, the last counts."""
+"""Options that are added to the command of an experiment, or take the place of its own."""
 AS_GIVEN = ("--by", "--models", "--net", "--nets", "--net-ratios", "--ratios")
-"""Those of them that are not added to a command that has them."""
+"""Those of them that a command keeps."""
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -67,9 +67,13 @@ def smaller(line: str) -> list[str]:
     images = hasattr(settings, "examples") and not (name == "edge" and "--data" not in words)
     if images:  # tests have no MNIST; the nets of the report do not all fit images of 8x8
         words += ["--data", "digits", "--examples", "100"]
+        words += ["--batch-size", "20"] if "--batch-size" in words else []
     options = SMALLER.get(name, []) if images or name == "edge" else []
     for option, value in zip(options[::2], options[1::2], strict=True):
-        words += [] if option in AS_GIVEN and option in words else [option, value]
+        if option not in words:
+            words += [option, value]
+        elif option not in AS_GIVEN:
+            words[words.index(option) + 1] = value
     return words
 
 

@@ -61,6 +61,8 @@ def prepare(text, folder):
         a_model_of_ones_own(folder)
     if "runs/mine" in text and 'Watch("runs/mine"' not in text:
         a_training_of_ones_own(folder)
+    if "my-datasets" in text:
+        (folder / "my-datasets").mkdir()  # what it holds is not read: `smaller` takes the digits
     console = "".join(content for language, content in blocks(text) if language in ("console", "python"))
     for kept in set(re.findall(r"artifacts/kept/[\w-]+/[\w.=,-]+", console)):
         shutil.copytree(ROOT / kept, folder / kept)
