@@ -1,0 +1,81 @@
+"""Lines that training loops print: `epoch 3, loss 0.4, acc 0.88`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dlhw.checks.readers.raw import Cell
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_COUNTER = re.compile(
+    rf"\b(epochs?|iter(?:ation)?s?|steps?|batch(?:[ _]?size)?|alpha)\b\s*[:=#\[(]*\s*({_NUMBER})\s*(?:/\s*\d+)?\s*[\])]?",
+    re.IGNORECASE,
+)
+_QUOTIENT = re.compile(r"([:=]\s*)\(?(\d+)/(\d+)\s*(?:\(\s*\d+\.?\d*\s*%\s*\))?\)?")
+_PROGRESS = re.compile(r"\[\s*\d+/\d+\s*(\(\s*\d+\.?\d*\s*%\s*\))?\s*\]")
+_PAIR = re.compile(
+    rf"([A-Za-z∇‖|α][\w ./‖|∇-]*?)(?:\s*\([a-z%]+\))?\s*(?:[:=]\s*|\s+)(?:tensor\(|np\.float64\()?\s*({_NUMBER}|nan|inf)\s*(%)?(?![\w.]*[A-Za-z])"
+)
+_MOST_WORDS = 4
+
+Columns = dict[str, tuple[Cell, ...]]
+Row = tuple[tuple[str, ...], tuple[float, ...]]
+
+
+def tables_in(lines: Sequence[str]) -> list[Columns]:
+    """Return the tables of lines that name the same quantities, where a counter begins anew a new one."""
+    groups: dict[tuple[str, ...], list[list[tuple[float, ...]]]] = {}
+    for line in lines:
+        row = _row(line)
+        if row is None:
+            continue
+        names, values = row
+        tables = groups.setdefault(names, [[]])
+        if tables[-1] and _is_counter(names[0]) and values[0] < tables[-1][-1][0]:
+            tables.append([])
+        tables[-1].append(values)
+    whole = [_columns(names, rows) for names, tables in groups.items() for rows in tables if len(rows) > 1]
+    return _joined(whole)
+
+
+def _row(line: str) -> Row | None:
+    """Return names and numbers of a line with a counter and a quantity, or None."""
+    if len(line) > 500:
+        return None
+    line = _PROGRESS.sub(" ", line)
+    line = _QUOTIENT.sub(lambda m: f"{m[1]}{int(m[2]) / max(1, int(m[3])):.6f}", line)
+    counter = _COUNTER.search(line)
+    if counter is None:
+        return None
+    names, values = [counter[1].lower()], [float(counter[2])]
+    others = line[: counter.start()] + " , " + line[counter.end() :]
+    for name, number, percent in _PAIR.findall(others):
+        word = " ".join(name.replace("|", " ").split()).strip(" -.")
+        if not word or len(word.split()) > _MOST_WORDS or word in names:
+            return None
+        names.append(word)
+        values.append(float(number) / (100 if percent else 1))
+    return (tuple(names), tuple(values)) if len(names) > 1 else None
+
+
+def _is_counter(name: str) -> bool:
+    return name.startswith(("epoch", "iter", "step"))
+
+
+def _columns(names: tuple[str, ...], rows: Sequence[tuple[float, ...]]) -> Columns:
+    return {name: tuple(row[k] for row in rows) for k, name in enumerate(names)}
+
+
+def _joined(tables: list[Columns]) -> list[Columns]:
+    """Join tables of one counter, such as the lines of training and those of the test."""
+    joined: list[Columns] = []
+    for table in tables:
+        counter = next(iter(table))
+        for other in joined:
+            if other.get(counter) == table[counter] and not (set(other) & set(table)) - {counter}:
+                other |= table
+                break
+        else:
+            joined.append(dict(table))
+    return joined
