@@ -76,9 +76,7 @@ def _is_candidate(item: Item, assignment: Assignment, columns: Columns, chosen: 
         return False
     if item.name == "equal-parameters" and any(_means_curve(header) for header in columns):
         return False
-    if item.name == "loss" and any(
-        name in spelling.assign(items()["loss-curve"], columns, {}) for name in CURVE_NAMES[1:]
-    ):
+    if item.name == "loss" and set(CURVE_NAMES[1:]) & set(spelling.assign(items()["loss-curve"], columns, {})):
         return False
     return _is_specific(item, assignment, chosen) and _is_plausible(item, assignment, columns)
 
@@ -95,11 +93,7 @@ def _means_curve(header: str) -> bool:
 
 def _is_specific(item: Item, assignment: Assignment, chosen: Mapping[str, str]) -> bool:
     """Whether a required column has a header, or the user a word, that says what it is."""
-    headers = [header for c in item.columns if c.required for header in assignment[c.name]]
-    counted = [c.name for c in item.columns if c.required and c.name in COUNTERS]
-    headers = (
-        [h for h in headers if all(h not in assignment[name] for name in counted)] if len(headers) == 1 else headers
-    )
+    headers = [header for column in item.columns if column.required for header in assignment[column.name]]
     return bool(chosen) or any(spelling.normalized(header) not in _GENERIC for header in headers)
 
 

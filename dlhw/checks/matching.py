@@ -26,7 +26,7 @@ class Matched:
     notes: tuple[str, ...] = ()  # what was left out, one line each
 
 
-class _Unrecognized(UserError):
+class _UnrecognizedError(UserError):
     """The columns are those of no item."""
 
 
@@ -57,7 +57,7 @@ def match(
         if (raw.on_request or raw.item) and item not in (raw.item, *([] if raw.on_request else [""])):
             continue
         if raw.cut:
-            problems.append(_Unrecognized(f"{raw.source}: the table was cut off with ... when it was printed"))
+            problems.append(_UnrecognizedError(f"{raw.source}: the table was cut off with ... when it was printed"))
             continue
         for part in splitting.by_words(raw, wanted):
             try:
@@ -68,12 +68,12 @@ def match(
                 problems.append(error)
     if not tables:
         # Of several tables, one that is almost an item says more than one that is none.
-        known = [error for error in problems if not isinstance(error, _Unrecognized)]
+        known = [error for error in problems if not isinstance(error, _UnrecognizedError)]
         raise next(iter([*known, *problems]), UserError(f"there are no numbers of {item or 'an item'}"))
     unused = [name for name in facts if not any(name in table.facts for table in tables)]
     require(not unused, f"`given` {', '.join(unused)} is no fact of {', '.join({t.item.name: 0 for t in tables})}")
-    unrecognized = sum(isinstance(error, _Unrecognized) for error in problems)
-    notes += [str(error) for error in problems if not isinstance(error, _Unrecognized)]
+    unrecognized = sum(isinstance(error, _UnrecognizedError) for error in problems)
+    notes += [str(error) for error in problems if not isinstance(error, _UnrecognizedError)]
     return Matched(tuple(tables), unrecognized, tuple(notes))
 
 
@@ -109,7 +109,7 @@ def _table(
     if wanted is None and not raw.item:
         possible = inference.candidates(raw.columns, named)
         if not possible:
-            raise _Unrecognized(
+            raise _UnrecognizedError(
                 f"{raw.source}: {_few([*raw.columns])} are columns of no item; say `item` and `columns`"
             )
         names = " or ".join(possible)
@@ -164,7 +164,7 @@ def _assigned(item: Item, raw: Raw, named: Mapping[str, str]) -> Assignment:
     if missing:
         meaning = item.column(missing[0]).meaning
         example = f"`columns` {missing[0]}=HEADER"
-        raise _Unrecognized(
+        raise _UnrecognizedError(
             f"{raw.source}: {item.name} needs {' and '.join(missing)} ({meaning}), and the headers are "
             f"{_few([*raw.columns])}; name it by {example}"
         )

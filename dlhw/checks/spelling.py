@@ -48,7 +48,7 @@ def assign(item: Item, headers: Iterable[str], chosen: Mapping[str, str]) -> dic
         chosen: header of the columns that the user named.
     """
     free = [header for header in headers if header not in chosen.values()]
-    assigned = {name: (header,) for name, header in chosen.items()}
+    assigned: dict[str, tuple[str, ...]] = {name: (header,) for name, header in chosen.items()}
     for column in item.columns:
         if column.name in assigned:
             continue

@@ -12,6 +12,7 @@ import numpy as np
 from dlhw.checks import inference, spelling
 from dlhw.checks.inference import Assignment
 from dlhw.checks.items import Item
+from dlhw.checks.items import item as item_of
 from dlhw.checks.readers.raw import Cell, Raw
 from dlhw.errors import UserError, require
 
@@ -92,7 +93,7 @@ def _by_shared_words(raw: Raw) -> list[Raw]:
 
 def _is_curve(text: str) -> bool:
     names = inference.CURVE_NAMES
-    return bool(set(spelling.assign(inference.items()["loss-curve"], [text], {})) & set(names))
+    return bool(set(spelling.assign(item_of("loss-curve"), [text], {})) & set(names))
 
 
 def complete_rows(item: Item, raw: Raw, assignment: Assignment) -> tuple[dict[str, Any], list[str]]:
@@ -152,11 +153,7 @@ def _number(raw: Raw, header: str, row: int) -> float:
         UserError: if it is none.
     """
     cell = raw.columns[header][row]
-    is_number = isinstance(cell, float) and bool(np.isfinite(cell))
-    hint = "leave out the rows of a training that diverged" if isinstance(cell, float) else "and no number"
-    joint = "; " if isinstance(cell, float) else ", "
-    require(
-        is_number,
-        f"{raw.source}: {header} is {cell if isinstance(cell, float) else repr(cell)} in row {row + 1}{joint}{hint}",
-    )
-    return float(cell)  # type: ignore[arg-type]
+    hint = "; leave out the rows of a training that diverged" if isinstance(cell, float) else ", and no number"
+    if not isinstance(cell, float) or not np.isfinite(cell):
+        raise UserError(f"{raw.source}: {header} is {cell!r} in row {row + 1}{hint}")
+    return cell

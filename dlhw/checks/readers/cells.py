@@ -1,4 +1,4 @@
-"""Texts of cells -> numbers, with decimal points or commas. Thousands separators are refused: they could be decimals."""
+"""Texts of cells -> numbers, with decimal points or commas; thousands separators are refused."""
 
 from __future__ import annotations
 

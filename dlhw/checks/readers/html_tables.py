@@ -55,7 +55,8 @@ def tables_in(text: str, source: str) -> list[Raw]:
         length = max((len(row) for row in body), default=0)
         if len(body) < 2 or any(len(row) != length for row in body):
             continue
-        names = [" ".join(filter(None, words)) for words in zip(*(row for row in header if len(row) == length))]
+        header = [row for row in header if len(row) == length]
+        names = [" ".join(filter(None, words)) for words in zip(*header, strict=True)]
         try:
             raw = grid.table(body, source, header=names)
         except UserError:

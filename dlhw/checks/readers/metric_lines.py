@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dlhw.checks.readers.raw import Cell
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_COUNTER = re.compile(
-    rf"\b(epochs?|iter(?:ation)?s?|steps?|batch(?:[ _]?size)?|alpha)\b\s*[:=#\[(]*\s*({_NUMBER})\s*(?:/\s*\d+)?\s*[\])]?",
-    re.IGNORECASE,
-)
+_COUNTERS = r"epochs?|iter(?:ation)?s?|steps?|batch(?:[ _]?size)?|alpha"
+_COUNTER = re.compile(rf"\b({_COUNTERS})\b\s*[:=#\[(]*\s*({_NUMBER})\s*(?:/\s*\d+)?\s*[\])]?", re.IGNORECASE)
 _QUOTIENT = re.compile(r"([:=]\s*)\(?(\d+)/(\d+)\s*(?:\(\s*\d+\.?\d*\s*%\s*\))?\)?")
 _PROGRESS = re.compile(r"\[\s*\d+/\d+\s*(\(\s*\d+\.?\d*\s*%\s*\))?\s*\]")
+_NAME = r"[A-Za-z∇‖|α][\w ./‖|∇-]*?"
+_WRAPPER = r"(?:tensor\(|np\.float64\()?"
 _PAIR = re.compile(
-    rf"([A-Za-z∇‖|α][\w ./‖|∇-]*?)(?:\s*\([a-z%]+\))?\s*(?:[:=]\s*|\s+)(?:tensor\(|np\.float64\()?\s*({_NUMBER}|nan|inf)\s*(%)?(?![\w.]*[A-Za-z])"
+    rf"({_NAME})(?:\s*\([a-z%]+\))?\s*(?:[:=]\s*|\s+){_WRAPPER}\s*({_NUMBER}|nan|inf)\s*(%)?(?![\w.]*[A-Za-z])"
 )
 _MOST_WORDS = 4
 
