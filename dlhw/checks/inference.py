@@ -9,10 +9,10 @@ import numpy as np
 from dlhw.checks import spelling
 from dlhw.checks.catalogue.headers import CURVES
 from dlhw.checks.items import Item, items
-from dlhw.checks.readers.raw import Cell
+from dlhw.checks.readers.raw import Values
 
 Assignment = dict[str, tuple[str, ...]]
-Columns = Mapping[str, tuple[Cell, ...]]
+Columns = Mapping[str, Values]
 CURVE_NAMES = tuple(column.name for column in CURVES)
 COUNTERS = ("epoch", "iteration")
 """First columns of items that number the rows where they are not given."""
@@ -27,7 +27,7 @@ _GRID = 5
 """Least points of a grid on a line between nets."""
 
 
-def is_numeric(column: tuple[Cell, ...]) -> bool:
+def is_numeric(column: Values) -> bool:
     """Whether the first cell that is not empty is a number."""
     return isinstance(next((cell for cell in column if cell is not None), None), float)
 

@@ -8,12 +8,13 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlhw.checks import inference, spelling
 from dlhw.checks.inference import Assignment
 from dlhw.checks.items import Item
 from dlhw.checks.items import item as item_of
-from dlhw.checks.readers.raw import Cell, Raw
+from dlhw.checks.readers.raw import Cell, Raw, Values
 from dlhw.errors import UserError, require
 
 _REPEATS = {"seed", "run", "trial", "fold", "repeat", "rep"}
@@ -75,7 +76,7 @@ def _shown(cell: Cell) -> str:
 def _by_shared_words(raw: Raw) -> list[Raw]:
     """Split `deep train loss, deep test loss, shallow train loss, ...` by the words that are no part of a quantity."""
     shared = {h: c for h, c in raw.columns.items() if spelling.normalized(h) in _X_OF_CURVES}
-    parts: dict[str, dict[str, tuple[Cell, ...]]] = defaultdict(dict)
+    parts: dict[str, dict[str, Values]] = defaultdict(dict)
     for header, column in raw.columns.items():
         words = [word for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", header) if word]
         for length in range(len(words) - 1, 0, -1):
@@ -119,7 +120,7 @@ def complete_rows(item: Item, raw: Raw, assignment: Assignment) -> tuple[dict[st
         if item.column(name).text:
             values[name] = [_word(raw.columns[headers[0]][k]) for k in complete]
             continue
-        columns = np.array([[_number(raw, header, k) for k in complete] for header in headers])
+        columns = np.array([_numbers(raw, header, complete) for header in headers])
         values[name] = columns.T if item.column(name).many else columns[0]
     x = item.columns[0]
     if x.required and x.name in inference.COUNTERS and x.name not in values:
@@ -139,6 +140,7 @@ def _holes(raw: Raw, headers: tuple[str, ...]) -> int:
 
 def _complete(raw: Raw, used: Assignment, rows: int) -> list[int]:
     columns = [raw.columns[header] for headers in used.values() for header in headers]
+    columns = [column for column in columns if not isinstance(column, np.ndarray)]  # those have no empty cells
     return [k for k in range(rows) if all(column[k] is not None for column in columns)]
 
 
@@ -146,14 +148,19 @@ def _word(cell: Cell) -> str:
     return f"{cell:g}" if isinstance(cell, float) else str(cell)
 
 
-def _number(raw: Raw, header: str, row: int) -> float:
-    """Return a cell as a finite number.
+def _numbers(raw: Raw, header: str, rows: list[int]) -> NDArray[np.float64]:
+    """Return cells as finite numbers.
 
     Raises:
         UserError: if it is none.
     """
-    cell = raw.columns[header][row]
+    column = raw.columns[header]
+    cells = column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
+    numbers = np.array([cell if isinstance(cell, float) else np.nan for cell in cells], float)
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if not len(wrong):
+        return numbers
+    cell = cells[wrong[0]]
+    shown = f"{float(cell)}" if isinstance(cell, float) else repr(cell)
     hint = "; leave out the rows of a training that diverged" if isinstance(cell, float) else ", and no number"
-    if not isinstance(cell, float) or not np.isfinite(cell):
-        raise UserError(f"{raw.source}: {header} is {cell!r} in row {row + 1}{hint}")
-    return cell
+    raise UserError(f"{raw.source}: {header} is {shown} in row {rows[wrong[0]] + 1}{hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from dlhw.checks.readers.raw import Cell, Raw
+from dlhw.checks.readers.raw import Cell, Raw, Values
 
 _NAMES = {"variable", "quantity", "metric", "name", "measure", "series", "tag", "key", "curve", "what", "type"}
 _VALUES = {"value", "values", "val", "number", "y", "measurement"}
@@ -28,14 +28,14 @@ def widened(raw: Raw) -> Raw:
     return raw
 
 
-def _by_set(columns: Mapping[str, tuple[Cell, ...]], name: str) -> Columns:
+def _by_set(columns: Mapping[str, Values], name: str) -> Columns:
     """Widen a table with a column that says whether a row is of the training or the test set."""
     x = next(iter(header for header in columns if header != name))
     quantities = {h: h for h in columns if h not in (x, name) and isinstance(columns[h][0], float)}
     return _pivoted(columns, name, quantities)
 
 
-def _pivoted(columns: Mapping[str, tuple[Cell, ...]], name: str, quantities: Mapping[str, str]) -> Columns:
+def _pivoted(columns: Mapping[str, Values], name: str, quantities: Mapping[str, str]) -> Columns:
     """Return a column for every entry of `name` and every quantity; the k-th row of one key goes with other k-th ones.
 
     Args:

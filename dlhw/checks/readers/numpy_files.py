@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlhw.checks.readers.json_files import as_fact
-from dlhw.checks.readers.raw import Raw, arrays, as_cells, column_name
+from dlhw.checks.readers.raw import Raw, arrays, column_name
 from dlhw.errors import UserError, require
 
 _MOST_MEMBERS = 200
@@ -49,5 +49,5 @@ def _of_array(array: np.ndarray[Any, Any], source: str) -> Raw:
     if array.ndim == 2 and len(array) < 5 < array.shape[1]:
         array = array.T
     if array.ndim == 1:
-        return Raw(source, {column_name(0): as_cells(array.tolist())})
-    return Raw(source, {column_name(k): as_cells(column.tolist()) for k, column in enumerate(array.T)})
+        return Raw(source, arrays({column_name(0): array}))
+    return Raw(source, arrays({column_name(k): column for k, column in enumerate(array.T)}))

@@ -75,7 +75,9 @@ def _read_folder(path: Path) -> list[Raw]:
     runs = store.runs_of(path, _module("run_folders").experiments())
     require(len(runs) <= _MOST_RUNS, f"{path} contains {len(runs)} runs; name one of them")
     if runs:
-        return [raw for run in runs for raw in _module("run_folders").read(run)]
+        raws = [raw for run in runs for raw in _module("run_folders").read(run)]
+        require(bool(raws), f"{path}: every training diverged, or what varies is no batch size; there is no item")
+        return raws
     if any(_EVENTS in entry.name for entry in path.rglob(f"*{_EVENTS}*")):
         return list(_module("tensorboard").read(path))
     for run in store.runs_in(path):

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlhw.checks.tables import Fact
 
 Cell = float | str | None
 """None: the cell is empty."""
+Values = tuple[Cell, ...] | NDArray[np.float64]
+"""A column; an array where every cell is a number."""
 MOST_BYTES = 64 * 2**20
 """Larger files are not those of a table."""
 MOST_COLUMNS = 1000
@@ -23,7 +26,7 @@ class Raw:
     """Columns by header, in the order of the file; they may differ in length."""
 
     source: str  # file and place in it, for messages
-    columns: Mapping[str, tuple[Cell, ...]]
+    columns: Mapping[str, Values]
     item: str = ""  # what was measured, where the file says it
     facts: Mapping[str, Fact] = field(default_factory=dict)
     on_request: bool = False  # whether only a user who names the item wants it
@@ -35,17 +38,17 @@ def column_name(k: int) -> str:
     return f"column {k + 1}"
 
 
-def arrays(values: Mapping[str, Any]) -> dict[str, tuple[Cell, ...]]:
+def arrays(values: Mapping[str, Any]) -> dict[str, Values]:
     """Return arrays as columns: a matrix (rows, k) becomes `name 1` to `name k`; what has more axes is left out."""
-    columns: dict[str, tuple[Cell, ...]] = {}
+    columns: dict[str, Values] = {}
     for name, value in values.items():
         array = np.asarray(value)
-        if array.dtype.kind not in "biufUS":
-            continue
-        if array.ndim == 1:
+        if array.dtype.kind in "US" and array.ndim == 1:
             columns[name] = as_cells(array.tolist())
-        elif array.ndim == 2 and array.shape[1] <= MOST_COLUMNS:
-            columns |= {f"{name} {k + 1}": as_cells(array[:, k].tolist()) for k in range(array.shape[1])}
+        elif array.dtype.kind in "biuf" and array.ndim == 1:
+            columns[name] = array.astype(float)
+        elif array.dtype.kind in "biuf" and array.ndim == 2 and array.shape[1] <= MOST_COLUMNS:
+            columns |= {f"{name} {k + 1}": array[:, k].astype(float) for k in range(array.shape[1])}
     return columns
 
 

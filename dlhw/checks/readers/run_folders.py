@@ -21,18 +21,17 @@ _CROSS_ENTROPY = "cross-entropy"
 
 
 def read(path: Path) -> list[Raw]:
-    """Read a run folder.
+    """Read a run folder; there is no table where every training diverged, or what varies is no batch size.
 
     Raises:
-        UserError: if it holds no run of an experiment that measures an item, or every training diverged.
+        UserError: if it holds no run of an experiment that measures an item.
     """
     run = load(path)
     require(
         run.experiment in _TABLES,
         f"{path} is a run of {run.experiment}, which measures no item; known are {', '.join(_TABLES)}",
     )
-    raws = [raw for raw in _TABLES[run.experiment](run) if next(iter(raw.columns.values()), ())]
-    require(bool(raws), f"{path}: there are no numbers, because every training diverged or no batch size varies")
+    raws = [raw for raw in _TABLES[run.experiment](run) if len(next(iter(raw.columns.values()), ()))]
     return [dataclasses.replace(raw, source=f"{path}, {raw.source}") for raw in raws]
 
 
