@@ -44,13 +44,16 @@ def _has_header(rows: Rows) -> bool:
     """Whether words of the first row stand above numbers, or all of it is words."""
     words = [isinstance(cell, str) for cell in rows[0]]
     above = [word and any(isinstance(row[k], float) for row in rows[1:]) for k, word in enumerate(words)]
-    return len(rows) > 1 and not _is_transposed(rows) and (all(words) or any(above))
+    numbered = rows[0][0] is None and all(isinstance(cell, float) for cell in rows[0][1:]) and _is_transposed(rows[1:])
+    return len(rows) > 1 and not _is_transposed(rows) and (all(words) or any(above) or numbered)
 
 
 def _is_transposed(rows: Rows) -> bool:
     """Whether every row is a quantity: its name, then its numbers."""
-    return len(rows[0]) > 2 and all(
-        isinstance(row[0], str) and all(isinstance(cell, float) for cell in row[1:]) for row in rows
+    return (
+        bool(rows)
+        and len(rows[0]) > 2
+        and all(isinstance(row[0], str) and all(isinstance(cell, float) for cell in row[1:]) for row in rows)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from html.parser import HTMLParser
 
 from dlhw.checks.readers import grid
@@ -62,5 +63,5 @@ def tables_in(text: str, source: str) -> list[Raw]:
         except UserError:
             continue
         cut = any(set(row) & {"...", "…"} for row in body)
-        raws.append(Raw(raw.source, raw.columns, cut=cut))
+        raws.append(dataclasses.replace(raw, cut=cut))
     return raws

@@ -17,7 +17,10 @@ _WRAPPER = r"(?:tensor\(|np\.float64\()?"
 _PAIR = re.compile(
     rf"({_NAME})(?:\s*\([a-z%]+\))?\s*(?:[:=]\s*|\s+){_WRAPPER}\s*({_NUMBER}|nan|inf)\s*(%)?(?![\w.]*[A-Za-z])"
 )
-_MOST_WORDS = 4
+_NO_MEASUREMENT = re.compile(r"improved from|did not improve|saving model|stopping|ReduceLR", re.IGNORECASE)
+_MOST_WORDS, _MOST_CHARACTERS = 4, 500
+_BATCHES = "iteration"
+"""Counter of lines that come several times an epoch: `Train Epoch: 1 [640/60000 (1%)]`."""
 
 Columns = dict[str, tuple[Cell, ...]]
 Row = tuple[tuple[str, ...], tuple[float, ...]]
@@ -41,15 +44,12 @@ def tables_in(lines: Sequence[str]) -> list[Columns]:
 
 def _row(line: str) -> Row | None:
     """Return names and numbers of a line with a counter and a quantity, or None."""
-    if len(line) > 500:
-        return None
-    line = _PROGRESS.sub(" ", line)
-    line = _QUOTIENT.sub(lambda m: f"{m[1]}{int(m[2]) / max(1, int(m[3])):.6f}", line)
     counter = _COUNTER.search(line)
-    if counter is None:
+    if counter is None or len(line) > _MOST_CHARACTERS or _NO_MEASUREMENT.search(line):
         return None
-    names, values = [counter[1].lower()], [float(counter[2])]
-    others = line[: counter.start()] + " , " + line[counter.end() :]
+    others, batches = _PROGRESS.subn(" ", line[: counter.start()] + " , " + line[counter.end() :])
+    others = _QUOTIENT.sub(lambda m: f"{m[1]}{int(m[2]) / max(1, int(m[3])):.6f}", others)
+    names, values = [_BATCHES if batches else counter[1].lower()], [float(counter[2])]
     for name, number, percent in _PAIR.findall(others):
         word = " ".join(name.replace("|", " ").split()).strip(" -.")
         if not word or len(word.split()) > _MOST_WORDS or word in names:
@@ -64,7 +64,10 @@ def _is_counter(name: str) -> bool:
 
 
 def _columns(names: tuple[str, ...], rows: Sequence[tuple[float, ...]]) -> Columns:
-    return {name: tuple(row[k] for row in rows) for k, name in enumerate(names)}
+    columns: Columns = {name: tuple(row[k] for row in rows) for k, name in enumerate(names)}
+    if names[0] == _BATCHES and len(set(columns[_BATCHES])) < len(rows):
+        columns[_BATCHES] = tuple(k + 1.0 for k in range(len(rows)))
+    return columns
 
 
 def _joined(tables: list[Columns]) -> list[Columns]:

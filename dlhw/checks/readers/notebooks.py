@@ -35,9 +35,10 @@ def read(path: Path) -> list[Raw]:
 def _of_cell(cell: dict[str, Any], source: str) -> list[Raw]:
     raws: list[Raw] = []
     stream = ""
-    for output in cell["outputs"]:
+    outputs = cell["outputs"] if isinstance(cell["outputs"], list) else []
+    for output in outputs:
         text, html = _texts(output)
-        if output.get("output_type") == "stream":
+        if isinstance(output, dict) and output.get("output_type") == "stream":
             stream += text  # a progress bar comes in pieces
         elif html and (tables := html_tables.tables_in(html, source)):
             raws += tables
@@ -57,7 +58,7 @@ def _texts(output: Any) -> tuple[str, str]:
         return "", ""
     if output.get("name") == "stderr":
         return "", ""
-    data = output.get("data", output)
+    data = output["data"] if isinstance(output.get("data"), dict) else output
     plain = output.get("text") if "text" in output else data.get("text/plain")
     return _joined(plain), _joined(data.get("text/html", data.get("html")))
 

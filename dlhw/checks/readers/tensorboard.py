@@ -33,8 +33,7 @@ def read(path: Path) -> list[Raw]:
     Raises:
         UserError: if the tensorboard extra is not installed, or a file is damaged or holds no scalars.
     """
-    installed = importlib.util.find_spec("tensorboard") is not None
-    require(installed, f"{path}: event files need TensorBoard; pip install 'dlhw[tensorboard]'")
+    _check_installed(path)
     files = sorted(path.rglob(_EVENTS)) if path.is_dir() else [path]
     size = sum(file.stat().st_size for file in files)
     require(size <= MOST_BYTES, f"{path} has {size / 2**20:.0f} MiB of events; name one of its files")
@@ -48,6 +47,14 @@ def read(path: Path) -> list[Raw]:
     raws = [_table(f"{path}{f', {name}' if name not in ('', '.') else ''}", tags) for name, tags in trainings.items()]
     require(bool(raws), f"{path} holds no scalars")
     return raws
+
+
+def _check_installed(path: Path) -> None:
+    try:
+        installed = importlib.util.find_spec("tensorboard") is not None
+    except ValueError:  # an import of it is blocked
+        installed = False
+    require(installed, f"{path}: event files need TensorBoard; pip install 'dlhw[tensorboard]'")
 
 
 def _header(tag: str, which: str) -> str:
