@@ -18,11 +18,9 @@ COUNTERS = ("epoch", "iteration")
 """First columns of items that number the rows where they are not given."""
 _GENERIC = {"value", "values", "ratio", "variance", "size", "parameter", "a", "i", "k", "index", "norm", "error"}
 """Headers that alone do not tell what was measured."""
-_WITH_CURVES = ("interpolation", "parameters", "loss-curve")
-"""Items that a curve must go with."""
 _SAYS_NOTHING = {"lr", "learningrate", "time", "seconds", "vallr", "index", "duration", "lossstd"}
-_NEVER = ("random-labels",)
-"""Items whose columns are those of another one."""
+_NEVER = ("random-labels", "equal-parameters")
+"""Items whose columns are those of another one; only who measured knows."""
 _GRID = 5
 """Least points of a grid on a line between nets."""
 
@@ -72,13 +70,21 @@ def _is_candidate(item: Item, assignment: Assignment, columns: Columns, chosen: 
         if missing and not (len(curves) > 1 and _are_all_curves(columns, assignment)):
             return False
         return len(curves) > 1 or (len(curves) == 1 and curves[0] != "train_loss")
-    if missing or (item.name in _WITH_CURVES and not curves):
+    if missing or (item.name == "interpolation" and not curves):
         return False
-    if item.name == "equal-parameters" and any(_means_curve(header) for header in columns):
+    if item.name == "parameters" and not curves and "net" not in assignment:
         return False
-    if item.name == "loss" and set(CURVE_NAMES[1:]) & set(spelling.assign(items()["loss-curve"], columns, {})):
+    if item.name == "loss" and not _is_series(assignment, columns):
         return False
     return _is_specific(item, assignment, chosen) and _is_plausible(item, assignment, columns)
+
+
+def _is_series(assignment: Assignment, columns: Columns) -> bool:
+    """Whether a loss goes with a step, or with nothing; what goes with another number may be many trainings."""
+    others = [header for header in columns if header not in assignment["value"] and is_numeric(columns[header])]
+    if set(CURVE_NAMES[1:]) & set(spelling.assign(items()["loss-curve"], columns, {})):
+        return False
+    return "step" in assignment or all(spelling.normalized(header) in _SAYS_NOTHING for header in others)
 
 
 def _are_all_curves(columns: Columns, assignment: Assignment) -> bool:
@@ -94,6 +100,8 @@ def _means_curve(header: str) -> bool:
 def _is_specific(item: Item, assignment: Assignment, chosen: Mapping[str, str]) -> bool:
     """Whether a required column has a header, or the user a word, that says what it is."""
     headers = [header for column in item.columns if column.required for header in assignment[column.name]]
+    if item.name == "interpolation" and spelling.normalized(headers[0]) == "ratio":
+        return True  # a grid tells it
     return bool(chosen) or any(spelling.normalized(header) not in _GENERIC for header in headers)
 
 

@@ -9,15 +9,16 @@ from collections.abc import Iterable, Mapping
 from dlhw.checks.items import Column, Item
 from dlhw.checks.readers.raw import MOST_COLUMNS
 
-_GREEK = {"α": "alpha", "λ": "lambda", "η": "eta", "β": "beta", "‖∇‖": "grad norm", "|∇|": "grad norm", "∇": "grad"}
+_GREEK = {"α": "alpha", "λ": "lambda", "η": "eta", "β": "beta"}
+_SIGNS = {"‖∇‖": "grad norm", "|∇|": "grad norm", "∇": "grad", "#": "number "}
 _BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}")
 _SET = re.compile(r"train|test|val|eval", re.IGNORECASE)
-_COUNT = re.compile(r"^(numberof|numof|noof|nrof|num|nr|no)")
+_COUNT = re.compile(r"^(numberof|numof|noof|nrof|number|num|nr|no)")
 
 
 def normalized(header: str) -> str:
     """Return a header in small letters and digits; Greek letters by their names."""
-    for letter, name in _GREEK.items():
+    for letter, name in (_GREEK | _SIGNS).items():
         header = header.replace(letter, name)
     return "".join(c for c in unicodedata.normalize("NFKC", header).lower() if c.isalnum())
 

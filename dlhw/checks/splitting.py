@@ -19,6 +19,7 @@ from dlhw.errors import UserError, require
 
 _REPEATS = {"seed", "run", "trial", "fold", "repeat", "rep"}
 """Headers whose numbers say which training a row belongs to."""
+_SETS = {"train", "training", "test", "testing", "val", "valid", "validation", "eval"}
 _MOST_PARTS = 30
 _X_OF_CURVES = {"epoch", "epochs", "step", "iteration", "iter", "alpha"}
 
@@ -82,13 +83,14 @@ def _by_shared_words(raw: Raw) -> list[Raw]:
         for length in range(len(words) - 1, 0, -1):
             inner = {" ".join(words[-length:]): words[:-length], " ".join(words[:length]): words[length:]}
             quantity = next((core for core in inner if _is_curve(core)), None)
-            if quantity is not None and header not in shared:
+            if quantity is not None and header not in shared and not _SETS & {w.lower() for w in inner[quantity]}:
                 parts[" ".join(inner[quantity])][quantity] = column
                 break
-    named = {name: columns for name, columns in parts.items() if columns}
+    if not shared and sum(map(len, parts.values())) < len(raw.columns):
+        return []  # nothing tells what the rows are
     return [
         dataclasses.replace(raw, source=f"{raw.source}, {name}", columns=shared | columns)
-        for name, columns in named.items()
+        for name, columns in parts.items()
     ]
 
 
