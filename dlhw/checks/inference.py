@@ -18,7 +18,9 @@ COUNTERS = ("epoch", "iteration")
 """First columns of items that number the rows where they are not given."""
 _GENERIC = {"value", "values", "ratio", "variance", "size", "parameter", "a", "i", "k", "index", "norm", "error"}
 """Headers that alone do not tell what was measured."""
-_SAYS_NOTHING = {"lr", "learningrate", "time", "seconds", "vallr", "index", "duration", "lossstd"}
+_SAYS_NOTHING = {"time", "seconds", "duration", "index", "walltime"}
+_RATES = {"lr", "learningrate"}
+"""Of a schedule, in the history of Keras, or what a sweep varies."""
 _NEVER = ("random-labels", "equal-parameters")
 """Items whose columns are those of another one; only who measured knows."""
 _GRID = 5
@@ -90,7 +92,14 @@ def _is_series(assignment: Assignment, columns: Columns) -> bool:
 def _are_all_curves(columns: Columns, assignment: Assignment) -> bool:
     used = {header for headers in assignment.values() for header in headers}
     others = [header for header in columns if header not in used]
-    return all(spelling.normalized(header) in _SAYS_NOTHING or _means_curve(header) for header in others)
+    return all(_is_beside(header, columns[header]) for header in others)
+
+
+def _is_beside(header: str, column: Values) -> bool:
+    """Whether a column may stand beside the curves of one training."""
+    key = spelling.normalized(header)
+    is_schedule = key in _RATES and len(set(column)) < len(column)
+    return is_schedule or key in _SAYS_NOTHING or _means_curve(header)
 
 
 def _means_curve(header: str) -> bool:

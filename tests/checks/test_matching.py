@@ -41,7 +41,7 @@ INFERRED = [
     ("Epoch,Train Loss,Test Loss,Train Acc,Test Acc", "loss-curve",
      {"epoch": "Epoch", "train_loss": "Train Loss", "test_loss": "Test Loss", "train_accuracy": "Train Acc",
       "test_accuracy": "Test Acc"}),
-    ("loss,accuracy,val_loss,val_accuracy,lr", "loss-curve",
+    ("loss,accuracy,val_loss,val_accuracy", "loss-curve",
      {"train_loss": "loss", "test_loss": "val_loss", "train_accuracy": "accuracy", "test_accuracy": "val_accuracy"}),
     ("ep,loss (train),loss (test)", "loss-curve",
      {"epoch": "ep", "train_loss": "loss (train)", "test_loss": "loss (test)"}),
@@ -111,7 +111,15 @@ def test_what_may_be_several_items_is_refused(headers, names):
 
 
 NO_ITEM = ["value", "step,value", "a,b", "size,loss,test loss", "batch,train loss,test loss", "x,y", "size,loss"]
-NO_ITEM += ["params", "params,time", "learning rate,loss", "width,deep loss,flat loss", "ratio,loss", "epoch,lr"]
+NO_ITEM += [
+    "params",
+    "params,time",
+    "learning rate,loss",
+    "width,deep loss,flat loss",
+    "ratio",
+    "epoch,lr",
+    "lr,train loss,test loss",
+]
 
 
 @pytest.mark.parametrize("headers", NO_ITEM)
@@ -187,7 +195,7 @@ def dlhw_tables(path, item="", **more):
 
 
 def test_rows_of_a_history_are_epochs():
-    (table,) = match([raw("loss,val_loss", rows=5)]).tables
+    (table,) = match([raw("loss,val_loss,lr", rows=5, lr=[0.1, 0.1, 0.1, 0.01, 0.01])]).tables
     assert list(table["epoch"]) == [1, 2, 3, 4, 5]
 
 
