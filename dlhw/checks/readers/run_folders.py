@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dlhw.checks.readers.raw import Raw, arrays
 from dlhw.checks.tables import Fact
 from dlhw.errors import require
+from dlhw.measure.eigenvalue_signs import inertia
 from dlhw.models import architectures
 from dlhw.runs.run import Run, load
 
@@ -85,14 +86,13 @@ def _gradient_norm(run: Run) -> Iterator[Raw]:
 
 
 def _minimal_ratio(run: Run) -> Iterator[Raw]:
-    from dlhw.experiments.minimal_ratio.spec import ratios
-
     result, settings = run.result, run.settings
-    arrived = np.asarray(result.arrived)
+    arrived = np.asarray(result.arrived) & np.isfinite(result.eigenvalues).all(axis=1)
+    signs = inertia(result.eigenvalues[arrived], 0.0 if settings.strict else None) if arrived.any() else None
     number = result.eigenvalues.shape[1]
     values = {
         "loss": result.loss[arrived],
-        "ratio": ratios(settings, result.eigenvalues)[arrived],
+        "ratio": np.zeros(0) if signs is None else signs.minimal_ratio,
         "gradient_norm": result.gradient_norm[arrived],
     }
     facts = {"parameters": number, "activation": settings.activation, "precision": settings.precision}
