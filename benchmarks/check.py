@@ -1,7 +1,7 @@
 """python -m benchmarks.check [--make] [--references] [--corpus FOLDER] [--only PART ...] [--details]
 
-Without options, judges the rules of `dlhw check` on the corpus, and writes benchmarks/check_results.json and the section
-of benchmarks/README.md. `--make` trains what is missing of the corpus first (about 40 minutes of one core);
+Without options, judges the rules of `dlhw check` on the corpus, and writes benchmarks/check_results.json and its
+section of benchmarks/README.md. `--make` trains what is missing of the corpus first (about 40 minutes of one core);
 `--references` rewrites dlhw/checks/references from kept runs and the right tables of the corpus.
 """
 

@@ -1,7 +1,7 @@
 """The corpus: tables of right measurements and of planted mistakes, one JSON file each.
 
-A family is one setting of data, net and optimizer; its tables, right and wrong, lie in one half, so that what rules were
-tuned on has nothing in common with what they are judged on.
+A family is one setting of data, net and optimizer; its tables, right and wrong, lie in one half, so that what rules
+were tuned on has nothing in common with what they are judged on.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Family:
 
 
 def halves(families: Iterable[Family]) -> dict[str, str]:
-    """Return the half of every family: those of a source, ordered by a hash of their names, go to the halves in turn."""
+    """Return the half of every family: those of a source, ordered by a hash of their names, take turns."""
     by_source: dict[str, list[str]] = {}
     for family in families:
         by_source.setdefault(family.source, []).append(family.name)
