@@ -1,4 +1,4 @@
-"""A multilayer perceptron in NumPy, as people write one: full-batch gradient descent, gradients of parts of the batch."""
+"""A multilayer perceptron in NumPy, as people write one: full-batch descent, gradients of parts of the batch."""
 
 from __future__ import annotations
 

@@ -100,12 +100,8 @@ def at_one_half(training: Training) -> Iterator[Case]:
         norms.append(np.linalg.norm(gradient))
         signs.append(float((np.linalg.eigvalsh(matrix) > 0).mean()))
     facts = {"parameters": objective.size, "activation": training.activation, "precision": "float32"}
-    yield from _tables(
-        {"loss": losses, "ratio": signs, "gradient_norm": norms},
-        facts,
-        "ratios-at-one-half",
-        "float32, strictly above 0",
-    )
+    columns = {"loss": losses, "ratio": signs, "gradient_norm": norms}
+    yield from _tables(columns, facts, "ratios-at-one-half", "float32, strictly above 0")
 
 
 STOPPED = (

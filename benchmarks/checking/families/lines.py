@@ -97,7 +97,7 @@ def facts_of(first: dict[str, float], second: dict[str, float], shared: bool) ->
 
 def lines(pair: Pair) -> Iterator[Case]:
     lab, first_seed = Lab(pair.setting), 50 * PAIRS.index(pair)
-    middle: dict[str, list[dict[str, float]]] = {"a": [], "b": []}
+
     before: list[dict[str, float]] = []  # the ends of the seed before
     for s in range(4):
         seed, shared, ends = first_seed + s, s % 2 == 1, []
@@ -105,12 +105,17 @@ def lines(pair: Pair) -> Iterator[Case]:
         for k, value in enumerate(pair.values):
             change = {pair.what: int(value) if pair.what in ("batch", "epochs") else value}
 
-            def halfway(epoch: int, model: Any, last: int = int(change.get("epochs", pair.setting.epochs))) -> None:
-                if epoch == max(1, last // 3):
-                    early.append(measured(lab, model.get_weights()))
+            def on_the_way(
+                epoch: int,
+                model: Any,
+                at: int = max(1, int(change.get("epochs", pair.setting.epochs)) // 3),
+                into: list[dict[str, float]] = early,
+            ) -> None:
+                if epoch == at:
+                    into.append(measured(lab, model.get_weights()))
 
             init = seed if shared or k == 0 else seed + 10_000
-            lab.train(seed + 20_000 * k, init_seed=init, hook=halfway, **change)
+            lab.train(seed + 20_000 * k, init_seed=init, hook=on_the_way, **change)
             ends.append(lab.weights())
         a, b = ends
         first, second = measured(lab, a), measured(lab, b)
@@ -122,7 +127,6 @@ def lines(pair: Pair) -> Iterator[Case]:
                 facts = facts_of(*nets, shared)
                 yield Case("interpolation", line, facts, mistake="ends-disagree", seed=seed, variant=variant)
         before = [first, second]
-    del middle
 
 
 def _of_pair(
@@ -164,7 +168,7 @@ def _of_pair(
 
 
 def _differ(stated: Sequence[dict[str, float]], true: Sequence[dict[str, float]]) -> bool:
-    """Whether stated numbers are others than the true ones, by a fifth of a training loss or five points of accuracy."""
+    """Whether stated numbers are others than the true ones: a fifth of a training loss, five points of accuracy."""
     losses = (abs(np.log(p["train_loss"] / q["train_loss"])) for p, q in zip(stated, true, strict=True))
     accuracies = (abs(p["test_accuracy"] - q["test_accuracy"]) for p, q in zip(stated, true, strict=True))
     return max(losses) > np.log(1.2) or max(accuracies) > 0.05

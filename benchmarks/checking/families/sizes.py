@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -30,7 +31,7 @@ def widths_of(net: str) -> tuple[int, ...] | None:
 
 def count(widths: Sequence[int], inputs: int, outputs: int) -> int:
     sizes = (inputs, *widths, outputs)
-    return sum((a + 1) * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+    return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
 
 
 def without_biases(widths: Sequence[int], inputs: int, outputs: int) -> int:
@@ -116,7 +117,7 @@ DESIGNS: tuple[tuple[int, tuple[int, ...], int, int], ...] = (
 
 
 def equal(setting: tuple[Any, ...]) -> Iterator[Case]:
-    """Nets by `dlhw design` at a few budgets near this one; the same with slips; nets that are equal in another count."""
+    """Nets by `dlhw design` at budgets near this one; the same with slips; nets that are equal in another count."""
     from dlhw.errors import UserError
     from dlhw.models.architectures import design, parse
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -59,7 +60,7 @@ def spectra(setting: tuple[Any, ...]) -> Iterator[Case]:
 def in_blocks(matrix: np.ndarray, sizes: list[int]) -> dict[str, np.ndarray]:
     """Return the eigenvalues of blocks: those of kernels alone, of one tensor, and of every square block of a pair."""
     ends = np.cumsum([0, *sizes])
-    spans = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    spans = [slice(a, b) for a, b in itertools.pairwise(ends)]
     kernels = spans[::2]
     largest = max(spans, key=lambda span: span.stop - span.start)
     square = [matrix[p, q] for p in spans for q in spans if p.stop - p.start == q.stop - q.start]

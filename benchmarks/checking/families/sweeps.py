@@ -55,7 +55,7 @@ def sensitivities(sweep: Sweep) -> Iterator[Case]:
     d, facts = lab.data, {} if sweep.setting.data == "blobs" else {"data": sweep.setting.data}
     x, y = (d.x, d.y) if sweep.on == "train" else (d.x_test, d.y_test)
     rows = [b for b in sweep.batches if b <= len(y)]
-    values, wrong, more, curves = (np.zeros((4, len(rows))) for _ in range(4))
+    values, wrong, more = (np.zeros((4, len(rows))) for _ in range(3))
     ends = np.zeros((4, len(rows), 4))
     with sharing({}):
         for k, size in enumerate(rows):
@@ -68,7 +68,7 @@ def sensitivities(sweep: Sweep) -> Iterator[Case]:
                 means = measure.batch_mean_sensitivity(lab.model, training.cross_entropy, x, y, batch_size=size)
                 values[s, k], wrong[s, k], more[s, k] = norms.mean, means.mean, twice(norms.each, size)
                 ends[s, k] = [getattr(run, name)[-1] for name in CURVES]
-    del curves
+
     batch = np.array(rows)
     for s in range(4):
         losses = dict(zip(CURVES, ends[s].T, strict=True)) if s % 2 == 0 else {}
