@@ -48,7 +48,10 @@ class Data:
 
 @cache
 def load(name: str, examples: int = 0, most_tests: int = 2000) -> Data:
-    """Return a data set: images, or `blobs`, 20 features of five classes as images of 4x5 pixels."""
+    """Return a data set: images, or `blobs`, 20 features of five classes as images of 4x5 pixels.
+
+    `mnist-5k` is 5000 images of MNIST, 1000 for testing, drawn with another seed.
+    """
     from dlhw import datasets
 
     if name == "blobs":
@@ -58,6 +61,9 @@ def load(name: str, examples: int = 0, most_tests: int = 2000) -> Data:
         x = ((x - x.mean(0)) / x.std(0)).reshape(-1, 4, 5, 1).astype("float32")
         y = y.astype("int32")
         return Data(x[: examples or 2000], y[: examples or 2000], x[2000:], y[2000:], 5)
+    if name == "mnist-5k":
+        d = datasets.load("mnist", examples=examples or 4000, seed=5)
+        return Data(d.x_train, d.y_train, d.x_test[-1000:], d.y_test[-1000:], d.classes)
     d = datasets.load(name, examples=examples or None, seed=3)
     return Data(d.x_train, d.y_train, d.x_test[:most_tests], d.y_test[:most_tests], d.classes)
 

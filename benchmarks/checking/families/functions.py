@@ -119,9 +119,9 @@ def in_parts(setting: tuple[Any, ...]) -> Iterator[Case]:
             order = rng.permutation(points)
             batches = [order[k : k + size] for k in range(0, points, size)]
             parts = [net.gradient(x[b], y[b])[1] for b in batches]
-            rows.append((value, norm(gradients), np.mean([norm(p) for p in parts]), layer_norms(gradients)))
-            layers = np.mean([layer_norms(p) for p in parts], axis=0)
-            rows[-1] += (layers,)
+            mean_of_layers = np.mean([layer_norms(p) for p in parts], axis=0)
+            mean_of_parts = np.mean([norm(p) for p in parts])
+            rows.append((value, norm(gradients), mean_of_parts, layer_norms(gradients), mean_of_layers))
             net.descend(gradients, rate)
         loss, right, mean, layers, mean_layers = (np.array(column) for column in zip(*rows, strict=True))
         base = {"iteration": np.arange(1, 201), "loss": loss}

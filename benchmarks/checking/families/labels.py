@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def anew(lab: Lab, seed: int) -> dict[str, Array]:
     weights, rows = lab.start(seed), []
     for epoch in range(lab.setting.epochs):
         labels = shuffle_labels(lab.data.y, 1.0, 1000 * (seed + 1) + epoch)
-        changes = {"optimizer": "sgd", "rate": ANEW_RATE, "momentum": 0.0, "epochs": 1}
+        changes: dict[str, Any] = {"optimizer": "sgd", "rate": ANEW_RATE, "momentum": 0.0, "epochs": 1}
         curves = lab.train(1000 * (seed + 1) + epoch, weights=weights, labels=labels, **changes)
         rows.append([getattr(curves, name)[1] for name in CURVES])
         weights = lab.weights()

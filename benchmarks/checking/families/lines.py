@@ -103,7 +103,7 @@ def lines(pair: Pair) -> Iterator[Case]:
         seed, shared, ends = first_seed + s, s % 2 == 1, []
         early: list[dict[str, float]] = []
         for k, value in enumerate(pair.values):
-            change = {pair.what: int(value) if pair.what in ("batch", "epochs") else value}
+            change: dict[str, Any] = {pair.what: int(value) if pair.what in ("batch", "epochs") else value}
 
             def on_the_way(
                 epoch: int,
@@ -124,7 +124,7 @@ def lines(pair: Pair) -> Iterator[Case]:
         stated = {"one third of the way": early, "nets of another seed": before, "ends swapped": [second, first]}
         for variant, nets in stated.items():
             if len(nets) == 2 and _differ(nets, (first, second)):
-                facts = facts_of(*nets, shared)
+                facts = facts_of(nets[0], nets[1], shared)
                 yield Case("interpolation", line, facts, mistake="ends-disagree", seed=seed, variant=variant)
         before = [first, second]
 

@@ -52,7 +52,7 @@ def sensitivities(sweep: Sweep) -> Iterator[Case]:
     from dlhw._tf.compiled import sharing
 
     lab, setting, seed = Lab(sweep.setting), sweep.setting, 20 * SWEEPS.index(sweep)
-    d, facts = lab.data, {} if sweep.setting.data == "blobs" else {"data": sweep.setting.data}
+    d, facts = lab.data, {} if sweep.setting.data == "blobs" else {"data": sweep.setting.data.removesuffix("-5k")}
     x, y = (d.x, d.y) if sweep.on == "train" else (d.x_test, d.y_test)
     rows = [b for b in sweep.batches if b <= len(y)]
     values, wrong, more = (np.zeros((4, len(rows))) for _ in range(3))
@@ -79,8 +79,8 @@ def sensitivities(sweep: Sweep) -> Iterator[Case]:
         for mistake, column in (("batch-mean-gradient", wrong[s]), ("batch-mean-gradient-twice", more[s])):
             columns = {"batch": batch, "value": column, **losses}
             yield Case("sensitivity", columns, shown, mistake=mistake, seed=seed + s, variant=sweep.on)
-    means = {"batch": batch, "value": values.mean(0)}
-    yield Case("sensitivity", means, facts, seed=seed, variant="mean of four seeds")
+    average = {"batch": batch, "value": values.mean(0)}
+    yield Case("sensitivity", average, facts, seed=seed, variant="mean of four seeds")
 
 
 FAMILIES = tuple(Family(f"sweeps/{s.name}", partial(sensitivities, s)) for s in SWEEPS)
