@@ -60,12 +60,12 @@ def by_mistake(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Any]]:
     for v in verdicts:
         if v.case.mistake is not None:
             rows.setdefault(v.case.mistake, []).append(v)
-    table = {}
+    table: dict[str, dict[str, Any]] = {}
     for code in sorted(rows):
         counts = Counter(v.outcome for v in rows[code])
         outcomes = {name: counts[name] for name in ("named", "other", "undecided", "missed")}
-        table[code] = {"cases": len(rows[code]), "families": len({v.case.family for v in rows[code]}), **outcomes}
-        table[code]["interval"] = interval(counts["named"], len(rows[code]))
+        sizes = {"cases": len(rows[code]), "families": len({v.case.family for v in rows[code]})}
+        table[code] = sizes | outcomes | {"interval": interval(counts["named"], len(rows[code]))}
     return table
 
 
@@ -130,16 +130,16 @@ def text(results: dict[str, Any]) -> str:
         right_rows.append((name, row["tables"], *counted, share(tuned["false alarms"], tuned["tables"])))
     return "\n".join(
         [
-            f"`python -m benchmarks.check`: {both['right']['all']['tables']} tables of right measurements and {planted} "
-            "with a planted mistake, from other seeds, nets, rates, optimizers and data than the kept runs "
+            f"`python -m benchmarks.check`: {both['right']['all']['tables']} tables of right measurements and "
+            f"{planted} with a planted mistake, from other seeds, nets, rates, optimizers and data than the kept runs "
             "(`--make`; digits, blobs, subsets of MNIST and Fashion-MNIST, functions of x). Families, that is settings "
             "with all their tables, are split in two halves by a hash of their names: thresholds were chosen on the "
             "first, the figures are those of the second, with the first in the last column. Intervals are exact "
             "(Clopper and Pearson), and take tables as independent, which those of one family are not quite.",
             "",
-            f"Goal: at least 12 mistakes named in 95 % of their cases, {len(reached)} of {len(report['mistakes'])} are; "
-            f"false alarms at most 1 %: {share(alarms['false alarms'], alarms['tables'])}, "
-            f"interval {percent(alarms['interval'])}.",
+            "Goal: at least 12 mistakes named in 95 % of their cases, "
+            f"{len(reached)} of {len(report['mistakes'])} are; false alarms at most 1 %: "
+            f"{share(alarms['false alarms'], alarms['tables'])}, interval {percent(alarms['interval'])}.",
             "",
             *lines_of(head, rows),
             "",

@@ -18,7 +18,7 @@ TITLE, NOTE = 10.5, 8.6
 """Sizes of text in points."""
 LINE, FOOT = 0.165, 0.58
 """Inches that a line of notes takes, and those between the last panel and the notes."""
-CHARACTERS_PER_INCH = {TITLE: 13.4, NOTE: 16.8}
+CHARACTERS_PER_INCH = {TITLE: 13.4, NOTE: 16.3}
 
 
 def figure(answer: Answer, table: Table) -> Figure:

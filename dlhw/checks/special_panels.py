@@ -66,7 +66,7 @@ def _spectrum(axes: Axes, table: Table, ours: Reference | None, marked: Sequence
     floor = largest * 1e-5
     if ours is not None and len(values) >= 0.5 * weights:  # of the ten largest, the place in the whole is unknown
         right = ours.bands["eigenvalue"]
-        x, label = right.x * len(values) + 0.5, "right measurements, relative to the largest"
+        x, label = right.x * len(values) + 0.5, "right ones, scaled to the largest"
         axes.fill_between(
             x, right.low * largest, right.high * largest, color=BAND, alpha=0.45, linewidth=0, label=label
         )

@@ -66,7 +66,7 @@ def walks(setting: tuple[int, int]) -> Iterator[Case]:
         path = np.cumsum(rng.normal(0, 1, (points, weights)) * size, axis=0)
         shares = pca(path).explained
         shown = shares if seed % 3 else shares[:10]
-        yield case(shown, {"points": points, "weights": weights}, seed, "random walk", "random-walk-path")
+        yield case(shown, {"points": points, "weights": weights}, seed, "random walk", "random-walk-shares")
 
 
 def case(shares: np.ndarray, facts: dict[str, Any], seed: int, variant: str, mistake: str | None = None) -> Case:
