@@ -143,6 +143,7 @@ def keras_fit(setting: Setting) -> Iterator[Case]:
             rates[setting.optimizer](setting.rate, **options),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
+            jit_compile=False,
         )
         history = lab.model.fit(
             d.x,
