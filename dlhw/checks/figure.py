@@ -51,7 +51,7 @@ def figure(answer: Answer, table: Table) -> Figure:
         top += style.scaled(height + 0.55)
         if k == 0:
             _legend(one)
-    left = fig.subplotpars.left
+    margin = fig.subplotpars.left / 2
     with style.house_style():
         sizes: tuple[tuple[Sequence[str], float, str, float], ...] = (
             (title, TITLE, "#000000", total - style.scaled(0.12)),
@@ -59,7 +59,7 @@ def figure(answer: Answer, table: Table) -> Figure:
         )
         for lines, size, color, y in sizes:
             fig.text(
-                left / 2,
+                margin,
                 y / total,
                 "\n".join(lines),
                 va="top",
@@ -72,11 +72,11 @@ def figure(answer: Answer, table: Table) -> Figure:
 
 def _panel(fig: Figure, top: float, height: float, total: float) -> Axes:
     """Add a panel `top` inches below the upper edge."""
-    left, right = fig.subplotpars.left, fig.subplotpars.right
+    start, end = fig.subplotpars.left, fig.subplotpars.right
     with style.house_style():
-        one = fig.add_axes((left, 1 - (top + height) / total, right - left, height / total))
+        one = fig.add_axes((start, 1 - (top + height) / total, end - start, height / total))
     one.xaxis.set_label_coords(0.5, -style.scaled(0.36) / height)
-    one.yaxis.set_label_coords(-style.scaled(0.6) / ((right - left) * style.WIDTH), 0.5)
+    one.yaxis.set_label_coords(-style.scaled(0.6) / ((end - start) * style.WIDTH), 0.5)
     return one
 
 

@@ -96,12 +96,19 @@ def _curves(axes: Axes, table: Table, ours: Reference | None, marked: Sequence[i
     for k, name in enumerate(columns):
         band(axes, ours, name, (float(x.min()) - margin, float(x.max()) + margin), label=k == 0, color=colors[k])
     for k, name in enumerate(columns):
-        look: dict[str, Any] = {"color": colors[k], "linestyle": "-" if k == 0 else style.TEST_DASHES}
+        appearance: dict[str, Any] = {"color": colors[k], "linestyle": "-" if k == 0 else style.TEST_DASHES}
         label = COLUMN_NAMES.get(name, name.replace("_", " "))
         size = 0.0 if many else style.scaled(5 if table.rows <= 30 else 3.2)
         width = style.scaled(1.0 if many else 1.3)
         axes.plot(
-            x, table[name], marker=style.MARKERS[k], markersize=size, linewidth=width, label=label, zorder=3, **look
+            x,
+            table[name],
+            marker=style.MARKERS[k],
+            markersize=size,
+            linewidth=width,
+            label=label,
+            zorder=3,
+            **appearance,
         )
     ring(axes, x, [table[name] for name in columns], marked, table.rows)
     if table.item.log_x and x.min() > 0:
