@@ -59,6 +59,7 @@ class Panel:
     equal: bool = False  # one scale for both axes
     marks: tuple[tuple[float, str], ...] = ()  # labelled vertical lines
     levels: tuple[tuple[float, str], ...] = ()  # labelled horizontal lines
+    columns: tuple[str, str, str] | None = None  # what readers' numbers are: item of dlhw.checks, columns on x and y
 
 
 @dataclass(frozen=True)

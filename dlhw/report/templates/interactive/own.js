@@ -57,6 +57,7 @@ function ownNumbers(figure) {
       if (x.length) panel.own = { label: "your numbers", x, y: y.map(v => rounded(v)), color: OWN_COLOR, details: {}, dotted: true, points: spec.mode === "point" };
       status.textContent = x.length ? `${x.length} of your numbers are drawn` : "None of your numbers is drawn";
       status.textContent += dropped ? `; ${dropped} are not positive, and the axis is logarithmic.` : ".";
+      if (panel.spec.check) status.append(...verdict(panel.spec.check, read.x, read.y));
     }
     figure.redraw();
   }
@@ -68,4 +69,18 @@ function ownNumbers(figure) {
   const form = element("div", { class: "chart-own-row" }, ...where, draw, clear);
   const label = element("label", { for: id }, "Your numbers, typed or pasted");
   return element("details", { class: "chart-own" }, element("summary", {}, "Your numbers"), label, area, help, form, status);
+}
+
+let checkRules = null;
+
+// What the rules say of the numbers, in paragraphs.
+function verdict(check, x, y) {
+  checkRules ??= JSON.parse(document.querySelector("script.check-rules").textContent);
+  const { marks, decided } = examine(check.item, columnsOf(check, x, y), checkRules);
+  if (!marks.length) {
+    return decided.length ? [element("span", { class: "chart-check" }, ` They carry no mark of ${decided.join(", ")}.`)] : [];
+  }
+  return marks.map(({ code, kind, title, reason, remedy }) => element("span", { class: "chart-check chart-error" },
+    element("strong", {}, kind === "impossible" ? `Impossible: ${title}. ` : `They carry the mark of ${code}, ${title}. `),
+    `${reason} What to do: ${remedy}`));
 }
