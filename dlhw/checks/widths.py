@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -17,7 +18,7 @@ def widths_of(net: str) -> tuple[int, ...] | None:
 
 def count(sizes: Sequence[int]) -> int:
     """Return the weights and biases of dense layers from sizes[0] to sizes[-1] units."""
-    return sum((a + 1) * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+    return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
 
 
 def counted(widths: Sequence[int], inputs: int, outputs: int, given: float) -> tuple[int, ...]:

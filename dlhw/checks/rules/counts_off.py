@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -14,7 +15,7 @@ MOST_INPUTS, MOST_OUTPUTS = 4096, 1000
 
 
 def _kernels(sizes: Sequence[int]) -> int:
-    return sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+    return sum(a * b for a, b in itertools.pairwise(sizes))
 
 
 SLIPS: dict[str, Callable[[Sequence[int]], int]] = {
