@@ -29,21 +29,22 @@ def apply(table: Table) -> Mark | Lacking | None:
     names = [name for name in LOSSES if name in table.columns]
     if not names:
         return Lacking("a loss: accuracies may be constant on the line between two nets")
-    alphas, undecided = table.x, None
-    for products in (np.cumprod(1 - alphas), np.cumprod(alphas)):
-        arrived = np.flatnonzero(np.abs(products) <= REMAINS)
-        if not len(arrived) or alphas[-1] - alphas[arrived[0]] < SHORTEST:
-            undecided = undecided or "a finer grid, or one that goes beyond 1"
-            continue
-        start = int(arrived[0])
-        changes = [_change(table[name], start) for name in names]
-        if max(change for change, _ in changes) > CONSTANT:
-            continue
-        if max(unit for _, unit in changes) > CONSTANT:
-            undecided = "more digits of the losses, which are constant as far as they are written down"
-            continue
-        return Mark(_reason(alphas, table[names[0]], names[0], start), tuple(range(start, table.rows)))
-    return Lacking(undecided) if undecided and len(alphas) and _undecidable(alphas) else None
+    second, first = (_arrival(table.x, factors) for factors in (1 - table.x, table.x))
+    for start in (second, first):
+        changes = [] if start is None else [_change(table[name], start) for name in names]
+        if start is not None and max(map(max, changes)) <= CONSTANT:
+            return Mark(_reason(table.x, table[names[0]], names[0], start), tuple(range(start, table.rows)))
+    if second is None:
+        return Lacking("a finer grid, or one that goes beyond 1")
+    if max(change for change, _ in (_change(table[name], second) for name in names)) <= CONSTANT:
+        return Lacking("more digits of the losses, which are constant as far as they are written down")
+    return None
+
+
+def _arrival(alphas: Array, factors: Array) -> int | None:
+    """Return the row from which on nothing remains of a net; None if the stretch after it is too short to tell."""
+    rows = np.flatnonzero(np.abs(np.cumprod(factors)) <= REMAINS)
+    return int(rows[0]) if len(rows) and alphas[-1] - alphas[rows[0]] >= SHORTEST else None
 
 
 def _change(values: Array, start: int) -> tuple[float, float]:
@@ -53,11 +54,6 @@ def _change(values: Array, start: int) -> tuple[float, float]:
     if scale <= unit:
         return (np.inf, 0.0) if np.ptp(values[start:]) > unit or np.ptp(values) == 0 else (0.0, np.inf)
     return max(0.0, float(np.ptp(values[start:])) - unit) / scale, unit / scale
-
-
-def _undecidable(alphas: Array) -> bool:
-    arrived = np.flatnonzero(np.abs(np.cumprod(1 - alphas)) <= REMAINS)
-    return not len(arrived) or bool(alphas[-1] - alphas[arrived[0]] < SHORTEST)
 
 
 def _reason(alphas: Array, loss: Array, name: str, start: int) -> str:
