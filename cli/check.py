@@ -102,7 +102,6 @@ def _draw(examined: dict[Path, list[tuple[Table, Answer]]], out: Path) -> dict[i
     if importlib.util.find_spec("dlhw.checks.figure") is None:
         return {}
     from dlhw.checks.figure import figure  # type: ignore[import-not-found,unused-ignore]
-
     from dlhw.present import render, style
 
     paths: dict[int, Path] = {}

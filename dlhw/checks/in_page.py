@@ -30,7 +30,6 @@ IN_PAGE = (
     "never-below-the-start",
     "random-walk-shares",
     "ratio-not-a-count",
-    "shares-not-of-a-whole",
     "train-accuracy-under-chance",
 )
 """Codes of the rules that two columns can decide, x and one more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlhw.present.templates import load_template
+from dlhw.report import interactive
 from dlhw.report.composition import section_of
 from dlhw.report.writer import TEMPLATES
 
