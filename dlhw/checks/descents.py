@@ -14,15 +14,15 @@ from dlhw.checks.answers import Lacking
 from dlhw.checks.tables import Array, Table
 from dlhw.checks.written_precision import rounding_error
 
-SMOOTH = 0.06
+SMOOTH = 0.1
 """Consecutive descents differ by at most this, in logarithms, where the curvature is small enough to be left out."""
 STRETCH = 3
 """Smooth steps in a row, or over the memory of the momentum, 1 / (1 - m), if that is longer."""
 WARM_UP = 5
 """Times 1 / (1 - m): steps until the momentum has built up."""
-ENOUGH = 10
+ENOUGH = 5
 """Rows on smooth stretches."""
-RISING = 0.02
+RISING = 0.05
 """Share of the steps on which the loss may rise; with more, the rate is near the edge of stability."""
 VISIBLE, VISIBLE_DIGITS = 1e-6, 20
 """Descents below this part of the loss, or this many times the error of its last digit, are rounding."""

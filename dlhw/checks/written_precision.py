@@ -15,8 +15,8 @@ SAME = 1e-12
 def rounding_error(values: Array) -> Array:
     """Return for every number half a unit of the last digit that the column is written with.
 
-    A column has a fixed number of decimals or of significant digits, the smallest that holds all of its values. Which of
-    the two it was is unknown, so that the larger error counts.
+    A column has a fixed number of decimals or of significant digits, the smallest that holds all of its values. Which
+    of the two it was is unknown, so that the larger error counts.
     """
     size = np.abs(values)
     decimals = next((d for d in range(DIGITS + 1) if _same(np.round(values, d), values)), None)
