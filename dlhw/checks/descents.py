@@ -14,13 +14,13 @@ from dlhw.checks.answers import Lacking
 from dlhw.checks.tables import Array, Table
 from dlhw.checks.written_precision import rounding_error
 
-SMOOTH = 0.1
+SMOOTH = 0.06
 """Consecutive descents differ by at most this, in logarithms, where the curvature is small enough to be left out."""
 STRETCH = 3
 """Smooth steps in a row, or over the memory of the momentum, 1 / (1 - m), if that is longer."""
 WARM_UP = 5
 """Times 1 / (1 - m): steps until the momentum has built up."""
-ENOUGH = 5
+ENOUGH = 10
 """Rows on smooth stretches."""
 RISING = 0.05
 """Share of the steps on which the loss may rise; with more, the rate is near the edge of stability."""

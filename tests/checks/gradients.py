@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
 def weights(widths, seed):
     """Kernels and biases of a net, uniform in ±1/sqrt(inputs)."""
     rng = np.random.default_rng(seed)
-    shapes = [s for a, b in zip(widths[:-1], widths[1:], strict=True) for s in ((a, b), (b,))]
+    shapes = [s for a, b in pairwise(widths) for s in ((a, b), (b,))]
     scales = [a**-0.5 for a in widths[:-1] for _ in range(2)]
     return [rng.uniform(-s, s, shape) for s, shape in zip(scales, shapes, strict=True)]
 

@@ -1,8 +1,8 @@
 """The gradient norm: layers added up, averages over batches, a whole below its parts.
 
-Oracle: gradients of small nets in NumPy under full-batch descent, whole, per tensor and per batch; the kept run. Without
-layer columns the rules would miss descents near the edge of stability, with an adaptive optimizer, or in mini-batches;
-with them, averages over batches whose layers keep their proportions.
+Oracle: gradients of small nets in NumPy under full-batch descent, whole, per tensor and per batch; the kept run.
+Without layer columns the rules would miss descents near the edge of stability, with an adaptive optimizer, or in
+mini-batches; with them, averages over batches whose layers keep their proportions.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def descent(request):
         whole.append(np.linalg.norm(parts, axis=1).mean())
         for t, g in zip(tensors, gradients, strict=True):
             t -= 0.05 * g
-    return {k: np.array(v) for k, v in dict(loss=loss, layers=layers, batches=batches, whole=whole).items()}
+    return {k: np.array(v) for k, v in {"loss": loss, "layers": layers, "batches": batches, "whole": whole}.items()}
 
 
 STEPS = np.arange(300)

@@ -7,6 +7,8 @@ cross entropy where all are listed together, and blocks among the largest eigenv
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def trained(outputs, seed):
         for t, g in zip(tensors, squared(tensors, X, y)[1], strict=True):
             t -= 0.1 * g
     ends = np.cumsum([0, *(t.size for t in tensors)])
-    return hessian(tensors, X, y), [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return hessian(tensors, X, y), [slice(a, b) for a, b in pairwise(ends)]
 
 
 @pytest.fixture(scope="module", params=[(1, 0), (1, 1), (3, 0), (3, 1)], ids=str)

@@ -1,8 +1,8 @@
 """Minimal ratios: counts, crowding at one half, points that are not critical, ReLUs.
 
-Oracle: the kept searches for critical points, and spectra made of eigenvalues whose signs are known, with rounding added
-by NumPy. The rules would miss rounding in nets below 80 weights (300 where precision and tolerance are not stated),
-and right ratios of large nets that happen to lie at one half would carry the mark.
+Oracle: the kept searches for critical points, and spectra made of eigenvalues whose signs are known, with rounding
+added by NumPy. The rules would miss rounding in nets below 80 weights (300 where precision and tolerance are not
+stated), and right ratios of large nets that happen to lie at one half would carry the mark.
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ def test_where_one_half_does_not_decide():
         assert codes("minimal-ratio", **given | {"parameters": parameters + 2}) == ["ratios-at-one-half"]
     few = {"loss": np.full(ROWS - 1, 0.1), "ratio": ratio[1:], "parameters": 400}
     assert "at least" in undecided("minimal-ratio", **few)["ratios-at-one-half"]
-    assert codes("minimal-ratio", loss=np.full(ROWS, 0.1), ratio=ratio, parameters=400, tolerance=1e-13) == []
+    given = {"loss": np.full(ROWS, 0.1), "ratio": ratio, "parameters": 400}
+    assert codes("minimal-ratio", tolerance=1e-13, **given) == []
+    assert "`tolerance`" in undecided("minimal-ratio", precision="float64", **given)["ratios-at-one-half"]
+    assert codes("minimal-ratio", precision="float64", tolerance=0, **given) == ["ratios-at-one-half"]
 
 
 def test_ratios_are_counts():

@@ -75,7 +75,7 @@ def test_a_right_curve_that_falls_carries_no_mark():
 
 
 def test_both_sides_of_the_likelihood():
-    """Values scaled between those of a right sweep and those of 1/B: the mark begins where the preference is LIKELIER."""
+    """From a flat sweep to one that falls as 1/B: the mark begins where the preference is LIKELIER."""
     batch = np.array([32, 64, 128, 256, 512, 1024])
     decided = []
     for power in np.linspace(0, 1, 41):
@@ -84,7 +84,9 @@ def test_both_sides_of_the_likelihood():
         marked = codes("sensitivity", batch=batch, value=value) == ["batch-mean-gradient"]
         assert marked == (line.factor == 1 and line.preference(1) >= LIKELIER)
         decided.append(marked)
-    assert not decided[0] and decided[-1] and decided == sorted(decided)
+    assert not decided[0]
+    assert decided[-1]
+    assert decided == sorted(decided)
 
 
 def test_between_the_two_it_does_not_decide():
@@ -119,7 +121,8 @@ def test_few_or_near_batch_sizes_do_not_decide():
 def test_the_reason_states_slope_and_interval():
     batch = np.array([10, 100, 1000])
     text = answer("sensitivity", batch=batch, value=0.3 / batch).detections[0].text
-    assert "-1.00 ± 0.00 (95 %)" in text and "times as likely with the factor 1/B" in text
+    assert "-1.00 ± 0.00 (95 %)" in text
+    assert "times as likely with the factor 1/B" in text
 
 
 def test_negative_values():
