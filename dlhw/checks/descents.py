@@ -22,7 +22,7 @@ WARM_UP = 5
 """Times 1 / (1 - m): steps until the momentum has built up."""
 ENOUGH = 10
 """Rows on smooth stretches."""
-RISING = 0.02
+RISING = 0.05
 """Share of the steps on which the loss may rise; with more, the rate is near the edge of stability."""
 VISIBLE, VISIBLE_DIGITS = 1e-6, 20
 """Descents below this part of the loss, or this many times the error of its last digit, are rounding."""

@@ -12,6 +12,8 @@ from dlhw.present.numbers import format_number
 
 FLOAT32 = 1e-6
 """Error of a ratio that was stored in float32."""
+ENOUGH = 0.25
+"""A ratio that determines the number of eigenvalues by less than this is compared with whole numbers."""
 
 
 def apply(table: Table) -> Mark | Lacking | None:
@@ -26,10 +28,10 @@ def apply(table: Table) -> Mark | Lacking | None:
         return Lacking("needs `parameters`, the number of weights")
     parameters = table.number("parameters")
     room = parameters * (rounding_error(ratio) + FLOAT32)
-    if room.max() >= 0.25:
+    if room.min() >= ENOUGH:
         return Lacking(f"ratios with so few digits are not told from multiples of 1/{parameters:.0f}")
     count = ratio * parameters
-    rows = np.flatnonzero(np.abs(count - np.round(count)) > room)
+    rows = np.flatnonzero((np.abs(count - np.round(count)) > room) & (room < ENOUGH))
     if not len(rows):
         return None
     reason = (
