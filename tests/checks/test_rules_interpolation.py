@@ -10,7 +10,12 @@ import pytest
 
 from tests.checks import mlp
 
-GRIDS = (np.linspace(0, 1, 11), np.linspace(0, 1, 21), np.round(np.arange(-1, 2.01, 0.1), 10), np.linspace(-0.5, 1.5, 41))
+GRIDS = (
+    np.linspace(0, 1, 11),
+    np.linspace(0, 1, 21),
+    np.round(np.arange(-1, 2.01, 0.1), 10),
+    np.linspace(-0.5, 1.5, 41),
+)
 
 
 def line(seeds, alphas, in_place=False):
