@@ -127,3 +127,11 @@ def test_the_same_loss_at_every_alpha_is_named():
     alphas = np.linspace(0, 1, 21)
     assert mlp.codes("interpolation", alpha=alphas, train_loss=np.full(21, 0.12345)) == {"constant-loss"}
     assert mlp.lacking("interpolation", "constant-loss", alpha=alphas, train_loss=np.full(21, 0.12))
+
+
+@pytest.mark.parametrize(("in_place", "expected"), [(False, set()), (True, {"in-place-mixing"})])
+def test_several_lines_in_one_table_are_judged_by_their_means(in_place, expected):
+    two = [table(seeds, GRIDS[1], in_place) for seeds in ((0, 1), (2, 3))]
+    joined = {name: np.concatenate([t[name] for t in two]) for name in two[0]}
+    assert mlp.codes("interpolation", **joined) == expected
+    assert mlp.lacking("interpolation", "ends-disagree", **joined, first_train_loss=1.0)

@@ -28,8 +28,8 @@ def apply(table: Table) -> Mark | Lacking | None:
         return Lacking("more digits: the losses are equal as far as they are written down")
     what = "alpha" if table.item.name == "interpolation" else "row"
     return Mark(
-        f"The loss is {format_number(value)} at every {what}, to the last of its digits. Weights that change give losses "
-        "that differ, so the weights that were evaluated did not change."
+        f"The loss is {format_number(value)} at every {what}, to the last of its digits. Weights that change give "
+        "losses that differ, so the weights that were evaluated did not change."
     )
 
 

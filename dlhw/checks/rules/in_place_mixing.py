@@ -1,8 +1,8 @@
 """Weights mixed in place: every alpha mixes what the alpha before it left.
 
-After p <- (1 - a) p + a q for the alphas of a grid, the first net remains with the product of all (1 - a), which soon is
-nothing: from there on the curve is that of the second net, constant. Where a right curve is flat near its end, it still
-changes by more than a per cent there.
+After p <- (1 - a) p + a q for the alphas of a grid, the first net remains with the product of all (1 - a), which soon
+is nothing: from there on the curve is that of the second net, constant. Where a right curve is flat near its end, it
+still changes by more than a per cent there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 
 from dlhw.checks.answers import Lacking, Mark
 from dlhw.checks.numerals import half_unit
+from dlhw.checks.repeats import mean_rows
 from dlhw.checks.rule import Rule
 from dlhw.checks.tables import Array, Table
 from dlhw.present.numbers import format_number
@@ -19,7 +20,8 @@ LOSSES = ("train_loss", "test_loss")
 REMAINS = 1e-3
 """Part of the first net from which on the curve must be constant, if weights are mixed in place."""
 CONSTANT = 0.005
-"""Change over that stretch, relative to the loss or to the range of the curve. Right: 0.013 and more; in place: 0.0025."""
+"""Change over that stretch, relative to the loss or to the range of the curve. Right curves: 0.013 and more; curves
+mixed in place: 0.0025 and less."""
 SHORTEST = 0.0999
 """Length in alpha of the stretch: on a shorter one a right curve hardly changes either."""
 
@@ -29,14 +31,16 @@ def apply(table: Table) -> Mark | Lacking | None:
     names = [name for name in LOSSES if name in table.columns]
     if not names:
         return Lacking("a loss: accuracies may be constant on the line between two nets")
-    second, first = (_arrival(table.x, factors) for factors in (1 - table.x, table.x))
+    alphas, *losses = mean_rows(table, *names)
+    second, first = (_arrival(alphas, factors) for factors in (1 - alphas, alphas))
     for start in (second, first):
-        changes = [] if start is None else [_change(table[name], start) for name in names]
+        changes = [] if start is None else [_change(values, start) for values in losses]
         if start is not None and max(map(max, changes)) <= CONSTANT:
-            return Mark(_reason(table.x, table[names[0]], names[0], start), tuple(range(start, table.rows)))
+            rows = np.flatnonzero(table.x >= alphas[start])
+            return Mark(_reason(alphas, losses[0], names[0], start), tuple(map(int, rows)))
     if second is None:
         return Lacking("a finer grid, or one that goes beyond 1")
-    if max(change for change, _ in (_change(table[name], second) for name in names)) <= CONSTANT:
+    if max(change for change, _ in (_change(values, second) for values in losses)) <= CONSTANT:
         return Lacking("more digits of the losses, which are constant as far as they are written down")
     return None
 
@@ -48,7 +52,7 @@ def _arrival(alphas: Array, factors: Array) -> int | None:
 
 
 def _change(values: Array, start: int) -> tuple[float, float]:
-    """Return the change from a row on, less rounding, and the last digit, both relative to the smaller of loss and range."""
+    """Return the change from a row on, less rounding, and the last digit, relative to the smaller of loss and range."""
     scale = min(float(np.ptp(values)), abs(float(values[-1])))
     unit = 2 * half_unit(values)
     if scale <= unit:

@@ -1,9 +1,9 @@
 """Labels that are shuffled anew in every epoch.
 
 A net can learn labels that were shuffled once by heart: training accuracy rises from epoch to epoch, slowly in a small
-net, and its trend by ranks is above 0.6. Labels that change have nothing to learn: the accuracies of the epochs are those
-of independent guesses, without trend and with the differences of a binomial. A net that hardly moves has no trend
-either, but then its accuracies hardly differ, and the rule says that it cannot decide.
+net, and its trend by ranks is above 0.6. In labels that change there is nothing to learn: the accuracies of the epochs
+are those of independent guesses, without trend and with the differences of a binomial. A net that hardly moves has no
+trend either, but then its accuracies hardly differ, and the rule says that it cannot decide.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from dlhw.checks.answers import Lacking, Mark
 from dlhw.checks.chance import after_start, classes_of, deviation, examples_of
+from dlhw.checks.repeats import repeated
 from dlhw.checks.rule import Rule
 from dlhw.checks.tables import Array, Table
 from dlhw.checks.trends import tau
@@ -21,8 +22,8 @@ from dlhw.present.numbers import format_number
 
 FEWEST = 8
 NO_TREND, TREND = 0.5, 0.65
-"""Kendall's tau of the accuracies + z/40, where z is their distance from chance in standard deviations of guesses. Right
-runs: 0.66 and more, or 0.56 where a net hardly learns; between the two values the rule does not decide."""
+"""Kendall's tau of the accuracies + z/40, where z is their distance from chance in standard deviations of guesses.
+Right runs are hardly ever below 0.66; between the two values the rule does not decide."""
 DISTANCE = 40.0
 NO_FALL, FALL = 0.4, 0.7
 """Kendall's tau of the losses, where there are no accuracies: at first, losses of both kinds fall."""
@@ -36,6 +37,8 @@ NOISE = 0.35
 
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark training accuracies at chance that scatter from epoch to epoch and do not rise."""
+    if repeated(table):
+        return Lacking("the epochs of one training alone")
     if int((table.x > 0).sum()) < FEWEST:
         return Lacking(f"{FEWEST} epochs")
     classes = classes_of(table)
@@ -71,9 +74,9 @@ def _by_loss(loss: Array, classes: int) -> Mark | Lacking | None:
     if fall > NO_FALL:
         return Lacking("the training accuracy: the loss falls a little, as it does in a net that learns nothing")
     return Mark(
-        f"After {len(loss)} epochs the training loss is at {format_number(float(loss[-1]))}, near ln({classes}) = "
-        f"{chance:.3f}, and does not fall. Labels that are shuffled once are learned by heart, if slowly; these seem to be "
-        "drawn anew in every epoch."
+        f"After {len(loss)} epochs the training loss is at {format_number(float(loss[-1]))}, near "
+        f"ln({classes}) = {chance:.3f}, and does not fall. Labels that are shuffled once are learned by heart, if "
+        "slowly; these seem to be drawn anew in every epoch."
     )
 
 

@@ -20,7 +20,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     if not in_log10(start, classes):
         return None
     return Mark(
-        f"The loss starts at {format_number(start)}, which is log10({classes}) = {math.log10(classes):.3f}. A net that has "
+        f"The loss starts at {format_number(start)}, near log10({classes}) = {math.log10(classes):.3f}. A net that has "
         f"learned nothing has a cross entropy of ln({classes}) = {math.log(classes):.3f}: the natural logarithm.",
         (0,),
     )

@@ -1,6 +1,6 @@
 """A cross entropy that is less than its wrong predictions cost.
 
-The probability of a class that is not the most probable one is at most 1/2, so each wrong prediction costs at least ln 2.
+The probability of a class that is not the most probable one is at most 1/2: every wrong prediction costs at least ln 2.
 """
 
 from __future__ import annotations

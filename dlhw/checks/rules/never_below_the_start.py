@@ -22,8 +22,8 @@ def apply(table: Table) -> Mark | Lacking | None:
     if first <= 0 or lowest <= (1 + MARGIN) * first:
         return None
     return Mark(
-        f"The training loss starts at {format_number(first)} and is never below {format_number(lowest)} again. A step of "
-        "gradient descent that is short enough lowers it, so the steps go uphill, are too long, or the rows are reversed."
+        f"The training loss starts at {format_number(first)} and is never below {format_number(lowest)} again. A short "
+        "step of gradient descent lowers it: the steps go uphill, are too long, or the rows are reversed."
     )
 
 

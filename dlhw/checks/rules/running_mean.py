@@ -1,8 +1,8 @@
 """Training losses that are running means over an epoch, beside test losses that are taken after it.
 
-The mean of a falling loss over an epoch is above its value at the end. Where the test loss falls from a to b, the mean of
-an exponential fall is (a - b)/ln(a/b); the rule measures which share of (mean - b) lies between training and test loss:
-about 1 for running means, about 0 or less for losses after the epoch, as training losses are the lower ones.
+The mean of a falling loss over an epoch is above its value at the end. Where the test loss falls from a to b, the mean
+of an exponential fall is (a - b)/ln(a/b); the rule measures which share of (mean - b) lies between training and test
+loss: about 1 for running means, about 0 or less for losses after the epoch, as training losses are the lower ones.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from dlhw.checks.answers import Lacking, Mark
+from dlhw.checks.repeats import mean_rows
 from dlhw.checks.rule import Rule
 from dlhw.checks.starts import classes_of
 from dlhw.checks.tables import Array, Table
@@ -21,6 +22,8 @@ SHARE = 0.35
 """Right curves: at most 0.31, and all but one of 160 at most 0.13; running means: 0.42 and more."""
 FALL = 0.03
 """The mean must be above the end by this much, relative, or the two can hardly be told apart."""
+LATE = 0.1
+"""Excess of training over test, relative, where the loss hardly falls any more: a running mean has none."""
 STEEP = 0.5
 """The first epoch is taken in which the fall is at least this part of the steepest: later, training and test part."""
 
@@ -29,9 +32,9 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark training losses above the test losses by as much as a mean over the epoch is."""
     if not table.has("train_loss", "test_loss"):
         return Lacking("training and test losses")
-    if table.rows < 2 or np.any(np.diff(table.x) != 1):
+    number, train, test = mean_rows(table, "train_loss", "test_loss")
+    if len(number) < 2 or np.any(np.diff(number) != 1):
         return Lacking("a row for every epoch")
-    train, test, number = table["train_loss"], table["test_loss"], table.x
     starts = bool(number[0] == 0)
     classes = classes_of(table)
     known = starts or (number[0] == 1 and classes is not None)
@@ -44,11 +47,16 @@ def apply(table: Table) -> Mark | Lacking | None:
     if falls[k] < FALL:
         return Lacking("epochs in which the test loss falls by more than a few per cent, such as the first")
     share = float((train[k] - test[k]) / above[k])
+    late = slice(-max(1, len(test) // 4), None)
+    if share > SHARE and np.median((train / test - 1 - 2 * falls)[late]) > LATE:
+        return Lacking("why the training loss stays above the test loss: dropout, noise in the labels, another set")
     if share > SHARE:
-        return Mark(_reason(train, test, k, share, int(number[k])), (k,))
-    return (
-        None if known else Lacking("the kind of the loss and the number of classes, which give the loss at the start")
-    )
+        return Mark(
+            _reason(train, test, above, k, int(number[k])), tuple(map(int, np.flatnonzero(table.x == number[k])))
+        )
+    if known:
+        return None
+    return Lacking("the kind of the loss and the number of classes, which give the loss at the start")
 
 
 def _above(before: float, after: float) -> float:
@@ -58,12 +66,12 @@ def _above(before: float, after: float) -> float:
     return float((before - after) / math.log(before / after) - after)
 
 
-def _reason(train: Array, test: Array, k: int, share: float, number: int) -> str:
-    a, b = format_number(float(train[k])), format_number(float(test[k]))
+def _reason(train: Array, test: Array, above: Array, k: int, number: int) -> str:
+    a, b, c, d = (format_number(float(v[k])) for v in (train, test, above, train - test))
     return (
-        f"After epoch {number} the training loss is {a} and the test loss {b}: {100 * share:.0f} % of what a mean over "
-        "the epoch would be above its end. Evaluated after the epoch, a training loss is not above the test loss, "
-        "but for noise."
+        f"At epoch {number} the training loss is {a} and the test loss {b}: higher by {d}. "
+        f"A mean over the epoch is higher than the loss at its end, here by about {c}; evaluated after the epoch, a "
+        "training loss is not above the test loss, but for noise."
     )
 
 

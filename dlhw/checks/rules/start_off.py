@@ -28,9 +28,11 @@ def apply(table: Table) -> Mark | Lacking | None:
         return Lacking("the loss at epoch 0, before training") if start < chance / HIGHEST else None
     if in_log10(start, classes):
         return None  # has a rule of its own
-    slips = {math.log(2): "ln 2: a binary cross entropy, averaged over the outputs", chance / classes: "ln(C)/C: a mean "
-             "over classes in place of a sum"}  # fmt: skip
-    for value, words in slips.items():
+    slips = (
+        (math.log(2), "ln 2: a binary cross entropy, averaged over the outputs"),
+        (chance / classes, f"ln({classes})/{classes}: a mean over the classes in place of a sum"),
+    )
+    for value, words in slips:
         if classes > 2 and abs(start / value - 1) <= NEAR:
             return Mark(_reason(start, chance, classes, fresh) + f"It is {words}.", (0,))
     return None

@@ -36,9 +36,9 @@ def apply(table: Table) -> Mark | Lacking | None:
         return Lacking("the number of training examples")
     lowest = int(np.argmin(accuracy))
     return Mark(
-        f"The training accuracy is {format_number(float(accuracy[lowest]))} at epoch {table.x[lowest]:g}. Guessing among "
-        f"{classes} classes gives {format_number(1 / classes)}, and training on these labels can only raise it, so it was "
-        "computed against labels other than those of the training.",
+        f"The training accuracy is {format_number(float(accuracy[lowest]))} at epoch {table.x[lowest]:g}. Guessing "
+        f"among {classes} classes gives {format_number(1 / classes)} and training on these labels can only raise it, "
+        "so it was computed against labels other than those of the training.",
         tuple(map(int, rows)),
     )
 

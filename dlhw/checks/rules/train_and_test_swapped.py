@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlhw.checks.answers import Lacking, Mark
+from dlhw.checks.repeats import mean_rows
 from dlhw.checks.rule import Rule
 from dlhw.checks.tables import Table
 from dlhw.present.numbers import format_number
@@ -16,14 +17,19 @@ APART, RISE = 0.5, 1.1
 
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark a training loss that behaves as the test loss of a net that overfits."""
-    if not table.has("train_loss", "test_loss") or table.rows < FEWEST:
-        return Lacking(f"training and test losses of {FEWEST} epochs")
-    train, test = table["train_loss"], table["test_loss"]
-    late = slice(-max(2, table.rows // 4), None)
+    lacking = Lacking(f"training and test losses of {FEWEST} epochs")
+    if not table.has("train_loss", "test_loss"):
+        return lacking
+    epochs, train, test = mean_rows(table, "train_loss", "test_loss")
+    if len(epochs) < FEWEST:
+        return lacking
+    if min(train.min(), test.min()) < 0:
+        return Lacking("losses that are not below zero")
+    late = slice(-max(2, len(epochs) // 4), None)
     end, lower = float(np.median(train[late])), float(np.median(test[late]))
     if min(end, lower) >= APART * max(end, lower):
         return Lacking("a net that overfits: training and test end close to one another")
-    if lower > end or end <= RISE * float(train.min()) or int(np.argmin(test)) < table.rows // 2:
+    if lower > end or end <= RISE * float(train.min()) or int(np.argmin(test)) < len(epochs) // 2:
         return None
     return Mark(
         f"The training loss rises from {format_number(float(train.min()))} to {format_number(end)} while the test loss "
