@@ -127,3 +127,8 @@ def test_guesses_are_under_chance_as_rarely_as_the_binomial_gives():
     accuracies = np.random.default_rng(1).binomial(500, 0.1, 40000) / 500
     bound = 0.09 - 4 * np.sqrt(0.09 / 500)
     assert (accuracies < bound).mean() < 1e-4
+
+
+def test_tau_of_a_long_sequence_is_that_of_part_of_it():
+    values = np.random.default_rng(0).normal(size=100_000) + np.linspace(0, 2, 100_000)
+    assert tau(values) == pytest.approx(kendalltau(np.arange(1000), values[::100]).statistic, abs=0.06)
