@@ -7,8 +7,8 @@ import math
 from dlhw.checks.tables import Table
 
 LOSSES = ("value", "train_loss")
-LOG10_BAND = 0.06
-"""Relative. Losses of fresh nets lie up to this far above and below log(classes), in either base."""
+LOWEST, HIGHEST = 0.94, 1.3
+"""Losses of fresh nets relative to log(classes), in either base: hardly below it, and above it for large weights."""
 
 
 def loss_of(table: Table) -> str | None:
@@ -31,4 +31,4 @@ def classes_of(table: Table) -> int | None:
 
 def in_log10(start: float, classes: int) -> bool:
     """Whether a loss at the start is that of a fresh net, in base 10."""
-    return abs(start / math.log10(classes) - 1) <= LOG10_BAND
+    return LOWEST <= start / math.log10(classes) <= HIGHEST

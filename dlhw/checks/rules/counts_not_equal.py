@@ -43,6 +43,6 @@ RULE = Rule(
     items=("equal-parameters",),
     kind="mistake",
     title="nets of unequal size",
-    remedy="Choose widths by their counts, biases included: `dlhw design --params 571 --layers 2,5,8` finds them.",
+    remedy="Choose widths by their counts, biases included; `dlhw design` finds nets of a number of parameters.",
     apply=apply,
 )

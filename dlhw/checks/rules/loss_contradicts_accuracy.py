@@ -25,7 +25,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     names = [s for s in SETS if table.has(f"{s}_loss", f"{s}_accuracy")]
     if not names:
         return Lacking("a loss and the accuracy of the same examples")
-    if not cross_entropy(table):
+    if table.facts.get("kind") != "cross-entropy":
         return Lacking("the kind of the loss: the bound holds for a cross entropy")
     for name in names:
         loss, accuracy = table[f"{name}_loss"], table[f"{name}_accuracy"]
@@ -40,11 +40,6 @@ def apply(table: Table) -> Mark | Lacking | None:
                 tuple(map(int, rows)),
             )
     return None
-
-
-def cross_entropy(table: Table) -> bool:
-    """Whether the loss of a table is one: given as such, or measured with a number of classes."""
-    return table.facts.get("kind") == "cross-entropy" or ("kind" not in table.facts and table.has("classes"))
 
 
 RULE = Rule(
