@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 STYLES = {"impossible": "bold red", "mistake": "bold red", "consistent": "bold green", "undecided": "bold yellow"}
 MOST_FIGURES = 6
 """Figures of one file; tables with a mark come first."""
+MOST_REASONS = 200
+"""Characters of all reasons why something was not decided."""
 
 
 def _complete_item(incomplete: str) -> list[str]:
@@ -179,7 +181,7 @@ def _print(matched: Matched, tables: list[tuple[Table, Answer]], paths: dict[int
             put(f"  What to do: {detection.remedy}")
             put(f"  See {detection.link}")
         if answer.undecided:
-            put(f"  not decided: {'; '.join(f'{code} ({reason})' for code, reason in answer.undecided)}")
+            put(f"  not decided: {_undecided(answer)}")
         if id(answer) in paths:
             put(f"  {paths[id(answer)]}")
     for note in matched.notes:
@@ -191,11 +193,19 @@ def _print(matched: Matched, tables: list[tuple[Table, Answer]], paths: dict[int
         put(f"{MOST_FIGURES} of {len(tables)} tables are drawn")
 
 
+def _undecided(answer: Answer) -> str:
+    """Return what could not be decided and why, in a line; without reasons where there are many."""
+    reasons = "; ".join(f"{code} ({reason})" for code, reason in answer.undecided)
+    codes = ", ".join(code for code, _ in answer.undecided)
+    return reasons if len(reasons) <= MOST_REASONS else f"{codes}; --json gives the reasons"
+
+
 def _list(json: bool) -> None:
+    from rich.table import Table
+
     from cli import console
     from dlhw.checks.items import items
     from dlhw.checks.rule import rules_of
-    from dlhw.present.tables import Summary
     from dlhw.storage import files
 
     if json:
@@ -211,11 +221,13 @@ def _list(json: bool) -> None:
         }
         print(files.to_json(known, indent=None))
         return
-    rows = []
+    grid = Table(title="Items", title_justify="left", title_style="bold", show_lines=True)
+    for heading in ("item", "columns", "facts", "marks"):
+        grid.add_column(heading, style="bold" if heading == "item" else None, no_wrap=heading == "item")
     for name, entry in items().items():
-        needed = [c.name if c.required else f"[{c.name}]" for c in entry.columns]
-        cells = (needed, [f.name for f in entry.facts], [m.code for m in rules_of(name)])
-        rows.append((name, *(", ".join(cell) or "none" for cell in cells)))
-    notes = ("Columns in brackets may be left out. docs/checks.md explains columns, facts and marks.",)
-    columns = ("item", "columns", "facts", "marks")
-    console.print_summary(console.stdout(), Summary("Items", columns, tuple(rows), notes=notes))
+        columns = [c.name if c.required else f"[{c.name}]" for c in entry.columns]
+        cells = (columns, [f.name for f in entry.facts], [m.code for m in rules_of(name)])
+        grid.add_row(name, *(console.as_text(", ".join(cell) or "none") for cell in cells))
+    screen = console.stdout()
+    screen.print(grid)
+    screen.print(console.as_text("Columns in brackets may be left out. docs/checks.md explains all of them."))

@@ -304,7 +304,7 @@ def test_numbers_of_a_run_are_those_of_its_result():
     run = dlhw.load(path)
     np.testing.assert_array_equal(read_tables(path, "hessian").tables[0]["eigenvalue"], run.result.eigenvalues[0])
     (table,) = read_tables(path).tables
-    order = np.argsort(run.result.loss[run.result.arrived])
+    order = np.argsort(run.result.loss[run.result.arrived], kind="stable")
     expected = spec.ratios(run.settings, run.result.eigenvalues)[run.result.arrived][order]
     np.testing.assert_array_equal(table["ratio"], expected)
     np.testing.assert_array_equal(table["loss"], run.result.loss[run.result.arrived][order])
