@@ -160,6 +160,10 @@ def _assigned(item: Item, raw: Raw, named: Mapping[str, str]) -> Assignment:
             if names and len(names) == len(anonymous):
                 assignment |= {name: (header,) for name, header in zip(names, anonymous, strict=True)}
                 break
+    for column in item.columns:
+        headers = assignment.get(column.name, ())
+        if column.text and not all(inference.is_of_kind(column, h, raw.columns[h]) for h in headers):
+            assignment = {n: h for n, h in assignment.items() if n != column.name or n in named}
     missing = [name for name in needed if name not in assignment]
     if missing:
         meaning = item.column(missing[0]).meaning
