@@ -11,7 +11,7 @@ import typer
 
 from cli import options
 from cli.options import Json
-from dlhw.errors import UserError, require
+from dlhw.errors import require
 
 if TYPE_CHECKING:
     from dlhw.checks.answers import Answer
@@ -60,12 +60,14 @@ def check(
     The exit status is 1 if they cannot, or carry one.
     """
     from dlhw.checks.files import read_tables
+    from dlhw.runs import store
     from dlhw.storage import files as storage
 
     if listed:
         require(not files and not item, "`list` lists all items; leave out the file and `item`")
         return _list(json)
     require(bool(files), "name a file of numbers, such as numbers.csv; `list` lists what can be checked")
+    store.check_writable(out / "check")
     chosen, facts = _pairs(columns, "columns", "value=HEADER"), _pairs(given, "given", "classes=10")
     matched = {path: read_tables(path, item, chosen, facts) for path in dict.fromkeys(files or [])}
     examined = {path: _examined(one) for path, one in matched.items()}
@@ -113,10 +115,8 @@ def _draw(examined: dict[Path, list[tuple[Table, Answer]]], out: Path) -> dict[i
         stem = (path.name if path.is_dir() else path.stem) or "numbers"
         stems[stem] += 1
         folder = out / "check" / (stem if stems[stem] == 1 else f"{stem}-{stems[stem]}")
-        try:
+        with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"`out` {out} cannot be written ({error.strerror})") from None
         chosen = sorted(range(len(tables)), key=lambda k: not tables[k][1].detections)[:MOST_FIGURES]
         several = Counter(tables[k][1].item for k in chosen)
         numbers: Counter[str] = Counter()
