@@ -226,7 +226,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(inside, tmp_path, numbers,
 def test_an_out_that_cannot_be_written(inside, numbers, drawn):
     numbers(GOOD)
     line = inside("check", "numbers.csv", "--out", "numbers.csv", expect=2)[1]
-    assert line == "dlhw: --out numbers.csv cannot be written (Not a directory)\n"
+    assert line == "dlhw: --out: numbers.csv is not a folder; choose another place\n"
 
 
 def test_markup_stays_text(inside, numbers, only):
