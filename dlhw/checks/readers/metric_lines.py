@@ -63,7 +63,8 @@ def tables_in(lines: Sequence[str]) -> list[Columns]:
 
 
 def _plain(line: str) -> str:
-    return _THOUSANDS.sub(lambda match: match[0].replace(",", ""), line)
+    """Return a line with single spaces, over which the patterns need not walk again and again."""
+    return _THOUSANDS.sub(lambda match: match[0].replace(",", ""), " ".join(line.split()))
 
 
 def _record(line: str) -> _Record | None:
