@@ -309,3 +309,11 @@ def test_the_number_of_a_model_is_no_name_of_a_net():
 def test_a_loss_of_one_of_several_nets_may_be_any_loss():
     with pytest.raises(UserError, match="are columns of no item"):
         match([raw("epoch,generator loss,critic loss")])
+
+
+@pytest.mark.parametrize("name", ["loss-curve", "random-labels", "interpolation"])
+def test_x_alone_is_no_measurement(name):
+    with pytest.raises(
+        UserError, match=r"needs train_loss \(loss on the training set\), and the headers are seed"
+    ):
+        match([raw("seed,alpha")], name)

@@ -60,7 +60,7 @@ def _literal(text: str) -> Any:
     for form in (text, re.sub(r"(?<=[\d.])\s+(?=[-+\d.])", ", ", text)):
         try:
             return ast.literal_eval(form)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
     return None
 
