@@ -11,7 +11,7 @@ import typer
 
 from cli import options
 from cli.options import Json
-from dlhw.errors import UserError, require
+from dlhw.errors import require
 
 if TYPE_CHECKING:
     from dlhw.checks.answers import Answer
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 STYLES = {"impossible": "bold red", "mistake": "bold red", "consistent": "bold green", "undecided": "bold yellow"}
 MOST_FIGURES = 6
 """Figures of one file; tables with a mark come first."""
+MOST_REASONS = 200
+"""Characters of all reasons why something was not decided."""
 
 
 def _complete_item(incomplete: str) -> list[str]:
@@ -58,12 +60,14 @@ def check(
     The exit status is 1 if they cannot, or carry one.
     """
     from dlhw.checks.files import read_tables
+    from dlhw.runs import store
     from dlhw.storage import files as storage
 
     if listed:
         require(not files and not item, "`list` lists all items; leave out the file and `item`")
         return _list(json)
     require(bool(files), "name a file of numbers, such as numbers.csv; `list` lists what can be checked")
+    store.check_writable(out / "check")
     chosen, facts = _pairs(columns, "columns", "value=HEADER"), _pairs(given, "given", "classes=10")
     matched = {path: read_tables(path, item, chosen, facts) for path in dict.fromkeys(files or [])}
     examined = {path: _examined(one) for path, one in matched.items()}
@@ -110,10 +114,8 @@ def _draw(examined: dict[Path, list[tuple[Table, Answer]]], out: Path) -> dict[i
         stem = (path.name if path.is_dir() else path.stem) or "numbers"
         stems[stem] += 1
         folder = out / "check" / (stem if stems[stem] == 1 else f"{stem}-{stems[stem]}")
-        try:
+        with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"`out` {out} cannot be written ({error.strerror})") from None
         chosen = sorted(range(len(tables)), key=lambda k: not tables[k][1].detections)[:MOST_FIGURES]
         several = Counter(tables[k][1].item for k in chosen)
         numbers: Counter[str] = Counter()
@@ -178,7 +180,7 @@ def _print(matched: Matched, tables: list[tuple[Table, Answer]], paths: dict[int
             put(f"  What to do: {detection.remedy}")
             put(f"  See {detection.link}")
         if answer.undecided:
-            put(f"  not decided: {'; '.join(f'{code} ({reason})' for code, reason in answer.undecided)}")
+            put(f"  not decided: {_undecided(answer)}")
         if id(answer) in paths:
             put(f"  {paths[id(answer)]}")
     for note in matched.notes:
@@ -190,11 +192,19 @@ def _print(matched: Matched, tables: list[tuple[Table, Answer]], paths: dict[int
         put(f"{MOST_FIGURES} of {len(tables)} tables are drawn")
 
 
+def _undecided(answer: Answer) -> str:
+    """Return what could not be decided and why, in a line; without reasons where there are many."""
+    reasons = "; ".join(f"{code} ({reason})" for code, reason in answer.undecided)
+    codes = ", ".join(code for code, _ in answer.undecided)
+    return reasons if len(reasons) <= MOST_REASONS else f"{codes}; --json gives the reasons"
+
+
 def _list(json: bool) -> None:
+    from rich.table import Table
+
     from cli import console
     from dlhw.checks.items import items
     from dlhw.checks.rule import rules_of
-    from dlhw.present.tables import Summary
     from dlhw.storage import files
 
     if json:
@@ -210,11 +220,13 @@ def _list(json: bool) -> None:
         }
         print(files.to_json(known, indent=None))
         return
-    rows = []
+    grid = Table(title="Items", title_justify="left", title_style="bold", show_lines=True)
+    for heading in ("item", "columns", "facts", "marks"):
+        grid.add_column(heading, style="bold" if heading == "item" else None, no_wrap=heading == "item")
     for name, entry in items().items():
-        needed = [c.name if c.required else f"[{c.name}]" for c in entry.columns]
-        cells = (needed, [f.name for f in entry.facts], [m.code for m in rules_of(name)])
-        rows.append((name, *(", ".join(cell) or "none" for cell in cells)))
-    notes = ("Columns in brackets may be left out. docs/checks.md explains columns, facts and marks.",)
-    columns = ("item", "columns", "facts", "marks")
-    console.print_summary(console.stdout(), Summary("Items", columns, tuple(rows), notes=notes))
+        columns = [c.name if c.required else f"[{c.name}]" for c in entry.columns]
+        cells = (columns, [f.name for f in entry.facts], [m.code for m in rules_of(name)])
+        grid.add_row(name, *(console.as_text(", ".join(cell) or "none") for cell in cells))
+    screen = console.stdout()
+    screen.print(grid)
+    screen.print(console.as_text("Columns in brackets may be left out. docs/checks.md explains all of them."))

@@ -8,7 +8,7 @@ import numpy as np
 
 from dlhw.checks import spelling
 from dlhw.checks.catalogue.headers import CURVES
-from dlhw.checks.items import Item, items
+from dlhw.checks.items import Column, Item, items
 from dlhw.checks.readers.raw import Values
 
 Assignment = dict[str, tuple[str, ...]]
@@ -23,6 +23,8 @@ _RATES = {"lr", "learningrate"}
 """Of a schedule, in the history of Keras, or what a sweep varies."""
 _NEVER = ("random-labels", "equal-parameters")
 """Items whose columns are those of another one; only who measured knows."""
+_WIDTHS = {"widths", "hidden"}
+"""Headers of nets whose names may be numbers: one hidden layer of so many units."""
 _GRID = 5
 """Least points of a grid on a line between nets."""
 
@@ -55,13 +57,17 @@ def candidates(columns: Columns, chosen: Mapping[str, str]) -> dict[str, Assignm
 
 def assign(item: Item, columns: Columns, chosen: Mapping[str, str]) -> Assignment:
     """Return the headers of the columns of an item, among those of the right kind: numbers, or words."""
-    words = {column.name for column in item.columns if column.text}
     assignment = spelling.assign(item, columns, chosen)
     return {
         name: headers
         for name, headers in assignment.items()
-        if name in chosen or name in words or all(is_numeric(columns[header]) for header in headers)
+        if name in chosen or all(is_of_kind(item.column(name), header, columns[header]) for header in headers)
     }
+
+
+def is_of_kind(column: Column, header: str, values: Values) -> bool:
+    """Whether cells are numbers, or words where the item has words; `model 1` is the number of a model, and no name."""
+    return is_numeric(values) != column.text or (column.text and spelling.normalized(header) in _WIDTHS)
 
 
 def _is_candidate(item: Item, assignment: Assignment, columns: Columns, chosen: Mapping[str, str]) -> bool:

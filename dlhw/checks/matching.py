@@ -16,6 +16,9 @@ from dlhw.checks.readers.raw import Raw, column_name
 from dlhw.checks.tables import Table
 from dlhw.errors import UserError, require
 
+_NO_MEASUREMENT = (*inference.COUNTERS, "alpha")
+"""First columns that need another one beside them."""
+
 
 @dataclass(frozen=True)
 class Matched:
@@ -155,12 +158,18 @@ def _assigned(item: Item, raw: Raw, named: Mapping[str, str]) -> Assignment:
     anonymous = [header for header in raw.columns if header not in named.values()]
     if all(header == column_name(k) for k, header in enumerate(raw.columns)):
         open_ = [name for name in required if name not in assignment]
-        x = item.columns[0].name
-        for names in (open_, [name for name in open_ if name in needed], [x, *open_]):
+        for names in (open_, [name for name in open_ if name in needed], [item.columns[0].name, *open_]):
             if names and len(names) == len(anonymous):
                 assignment |= {name: (header,) for name, header in zip(names, anonymous, strict=True)}
                 break
+    for column in item.columns:
+        headers = assignment.get(column.name, ())
+        if column.text and not all(inference.is_of_kind(column, h, raw.columns[h]) for h in headers):
+            assignment = {n: h for n, h in assignment.items() if n != column.name or n in named}
     missing = [name for name in needed if name not in assignment]
+    x = item.columns[0].name
+    if not missing and x in _NO_MEASUREMENT and not set(assignment) - {x}:
+        missing = [item.columns[1].name]
     if missing:
         meaning = item.column(missing[0]).meaning
         example = f"`columns` {missing[0]}=HEADER"

@@ -17,7 +17,7 @@ from dlhw.checks.items import item as item_of
 from dlhw.checks.readers.raw import Cell, Raw, Values
 from dlhw.errors import UserError, require
 
-_REPEATS = {"seed", "run", "trial", "fold", "repeat", "rep"}
+_REPEATS = {"seed", "run", "trial", "fold", "repeat", "rep", "model", "net", "trainingmodel"}
 """Headers whose numbers say which training a row belongs to."""
 _SETS = {"train", "training", "test", "testing", "val", "valid", "validation", "eval"}
 _MOST_PARTS = 30
@@ -35,7 +35,8 @@ def by_words(raw: Raw, item: Item | None) -> list[Raw]:
         return [raw]
     if _recognized(raw, item):
         return _by_entries(raw)
-    by_header = [part for part in _by_shared_words(raw) if _recognized(part, item)]
+    # A single loss, such as that of a generator, may be any loss; two curves are those of a training.
+    by_header = [p for p in _by_shared_words(raw) if _recognized(p, item) and sum(map(_is_curve, p.columns)) > 1]
     return by_header or [raw]
 
 

@@ -64,7 +64,7 @@ INFERRED = [
     ("# of parameters,train loss,test loss", "parameters",
      {"parameters": "# of parameters", "train_loss": "train loss", "test_loss": "test loss"}),
     ("#params,test acc,time", "parameters", {"parameters": "#params", "test_accuracy": "test acc"}),
-    ("Number of Parameters,net", "parameters", {"parameters": "Number of Parameters", "net": "net"}),
+    ("Number of Parameters,hidden", "parameters", {"parameters": "Number of Parameters", "net": "hidden"}),
     ("component,explained variance ratio", "pca-path",
      {"component": "component", "share": "explained variance ratio"}),
     ("PC,explained_variance", "pca-path", {"component": "PC", "share": "explained_variance"}),
@@ -114,6 +114,7 @@ NO_ITEM = ["value", "step,value", "a,b", "size,loss,test loss", "batch,train los
 NO_ITEM += [
     "params",
     "params,time",
+    "params,model",
     "learning rate,loss",
     "width,deep loss,flat loss",
     "ratio",
@@ -294,3 +295,25 @@ def test_every_format_gives_the_same_table(tmp_path, name):
     assert list(table["batch"]) == columns["bs"]
     assert list(table["value"]) == columns["Sensitivity"]
     assert dlhw.checks.examination.examine(table).item == "sensitivity"
+
+
+def test_the_number_of_a_model_is_no_name_of_a_net():
+    columns = {"params": (571.0, 572.0), "model": (1.0, 2.0), "train loss": (1.0, 2.0)}
+    for item in ("", "parameters"):
+        (table,) = match([Raw("a.csv", columns)], item).tables
+        assert not table.has("net")
+    (table,) = match([Raw("a.csv", columns | {"model": ("8-4", "12")})]).tables
+    assert table.words["net"] == ("8-4", "12")
+
+
+def test_a_loss_of_one_of_several_nets_may_be_any_loss():
+    with pytest.raises(UserError, match="are columns of no item"):
+        match([raw("epoch,generator loss,critic loss")])
+
+
+@pytest.mark.parametrize("name", ["loss-curve", "random-labels", "interpolation"])
+def test_x_alone_is_no_measurement(name):
+    with pytest.raises(
+        UserError, match=r"needs train_loss \(loss on the training set\), and the headers are seed"
+    ):
+        match([raw("seed,alpha")], name)

@@ -176,6 +176,9 @@ LOOPS = {
     "Epoch: {:g} \tTraining Loss: {:.6f} \tValidation Loss: {:.6f}": ("Training Loss", "Validation Loss"),
     "epoch {} - loss tensor({}) - grad norm tensor({})": ("loss", "grad norm"),
     "epoch={} loss={} acc={}": ("loss", "acc"),
+    "Epoch - {:g} Train Loss - {:.6f} Test Loss - {:.6f}": ("Train Loss", "Test Loss"),
+    "Epoch [{}/3]\nTrain Loss: {}, Test Loss: {}": ("Train Loss", "Test Loss"),
+    "Epoch {}/3:\nTrain loss = {}\nTest loss = {}": ("Train loss", "Test loss"),
 }
 
 
@@ -402,3 +405,34 @@ def test_lines_of_batches_are_numbered(tmp_path):
     )
     (table,) = read(formats.notebook(tmp_path / "n.ipynb", text))
     assert table == {"iteration": [1, 2, 3, 4, 5, 6], "Loss": [1 / 3, 1 / 4, 1 / 5, 1 / 6, 1 / 7, 1 / 8]}
+
+
+def test_lines_of_several_trainings(tmp_path):
+    line = "Model - {} :: Epoch - {} Train Loss - {} Test Loss - {}\n"
+    text = "".join(line.format(m, e, 1 / (m + e), 2 / (m + e)) for m in (1, 2) for e in range(3))
+    assert read(formats.notebook(tmp_path / "n.ipynb", "Total params - 571\n" + text + "Done in 3 s\n")) == [
+        {"epoch": [0, 1, 2], "Model": [m] * 3, "Train Loss": one, "Test Loss": two}
+        for m, one, two in ((1, [1, 1 / 2, 1 / 3], [2, 1, 2 / 3]), (2, [1 / 2, 1 / 3, 1 / 4], [1, 2 / 3, 1 / 2]))
+    ]
+
+
+def test_the_last_epochs_of_many_trainings_are_one_table(tmp_path):
+    rows = [(2784, 0.25, 1.5), (4999, 0.5, 2.0), (2500, 0.75, 2.5), (4999, 0.125, 0.5)]
+    line = "Training model {}\nepoch - {} Minimal Ratio - {}  Loss - {}\n"
+    text = "".join(line.format(k, *row) for k, row in enumerate(rows))
+    (table,) = read(formats.notebook(tmp_path / "n.ipynb", text))
+    assert [table[name] for name in ("epoch", "Minimal Ratio", "Loss")] == [list(c) for c in zip(*rows, strict=True)]
+
+
+def test_lines_without_epochs_and_with_words_that_come_twice(tmp_path):
+    line = "w= {} | params= {:,} | train loss {} acc {}% | test loss {} acc {}%\n"
+    rows = [(0.5, 18514, 1.25, 50.0, 1.5, 25.0), (1.0, 1218514, 0.75, 75.0, 1.0, 50.0)]
+    (table,) = read(formats.notebook(tmp_path / "n.ipynb", "".join(line.format(*row) for row in rows)))
+    assert table == {
+        "params": [18514, 1218514],
+        "w": [0.5, 1],
+        "train loss": [1.25, 0.75],
+        "train acc": [0.5, 0.75],
+        "test loss": [1.5, 1],
+        "test acc": [0.25, 0.5],
+    }

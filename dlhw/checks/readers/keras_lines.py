@@ -20,7 +20,7 @@ def tables_in(lines: Sequence[str]) -> tuple[list[Columns], list[str]]:
     tables: list[Columns] = []
     rows: list[dict[str, float]] = []
     others: list[str] = []
-    inside = False
+    inside, marker = False, 0
     for line in lines:
         if epoch := _EPOCH.fullmatch(line.strip()):
             number = float(epoch[1])
@@ -28,11 +28,13 @@ def tables_in(lines: Sequence[str]) -> tuple[list[Columns], list[str]]:
                 tables += _table(rows)
                 rows = []
             rows.append({"epoch": number})
-            inside = True
+            inside, marker = True, len(others)
+            others.append(line)  # of another program, unless a bar follows
             continue
         metrics = {name: float(value) for name, value in _METRIC.findall(line)} if inside else {}
         if metrics and _is_bar(line):
             rows[-1] |= metrics
+            others[marker] = ""
         elif not (inside and _is_bar(line)):
             others.append(line)
     return [*tables, *_table(rows)], others

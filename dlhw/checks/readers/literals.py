@@ -10,8 +10,8 @@ from dlhw.checks.readers.json_files import tables_in as tables_of
 from dlhw.checks.readers.raw import Raw
 
 _WRAPPER = re.compile(r"\b(?:np\.|numpy\.|torch\.)?(?:array|tensor|float16|float32|float64|int32|int64|defaultdict)\(")
-_ENDS = re.compile(r",?\s*(?:dtype=[\w.']+|device='[^']*'|requires_grad=\w+|grad_fn=<\w+>)\s*")
-_NAMED = re.compile(r"(?:^|\n)[ \t]*([A-Za-z][\w ()./-]{0,40}?)\s*[:=]\s*(?=[\[(]|array\(|tensor\()")
+_ENDS = re.compile(r",?\s{0,40}(?:dtype=[\w.']+|device='[^']*'|requires_grad=\w+|grad_fn=<\w+>)")
+_NAMED = re.compile(r"(?:^|\n)[ \t]*([A-Za-z][\w ()./-]{0,40}?)[ \t]{0,8}[:=][ \t]{0,8}(?=[\[(]|array\(|tensor\()")
 _MOST = 2_000_000
 
 
@@ -21,11 +21,16 @@ def tables_in(text: str, source: str) -> list[Raw]:
     whole = _literal(plain.strip())
     if isinstance(whole, (dict, list)):
         return tables_of(_listed(whole), source)
-    raws = [raw for start in _starts(plain) if isinstance(value := _balanced(plain, start), dict)
-            for raw in tables_of(_listed(value), source)]  # fmt: skip
+    ends = _ends_of_brackets(plain)
+
+    def literal(start: int) -> Any:
+        return _literal(plain[start : ends[start] + 1]) if start in ends else None
+
+    dicts = [value for start in _starts(plain) if isinstance(value := literal(start), dict)]
+    raws = [raw for value in dicts for raw in tables_of(_listed(value), source)]
     columns: dict[int, dict[str, Any]] = {}
     for match in _NAMED.finditer(plain):
-        values = _listed(_balanced(plain, match.end()))
+        values = _listed(literal(match.end()))
         if isinstance(values, list) and len(values) > 1 and all(isinstance(v, (int, float)) for v in values):
             columns.setdefault(len(values), {})[match[1].strip()] = values
     return raws + [raw for named in columns.values() for raw in tables_of(named, source)]
@@ -36,14 +41,16 @@ def _starts(text: str) -> list[int]:
     return [match.end() - 1 for match in re.finditer(r"(?:^|\n)[^\n{}\[\]]{0,60}\{", text)]
 
 
-def _balanced(text: str, start: int) -> Any:
-    """Return the literal that begins at a bracket, or None."""
-    depth = 0
-    for k in range(start, len(text)):
-        depth += (text[k] in "[({") - (text[k] in "])}")
-        if depth == 0:
-            return _literal(text[start : k + 1])
-    return None
+def _ends_of_brackets(text: str) -> dict[int, int]:
+    """Return the place of the closing bracket by that of the opening one, in one pass."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for match in re.finditer(r"[\[({\])}]", text):
+        if match[0] in "[({":
+            opened.append(match.start())
+        elif opened:
+            ends[opened.pop()] = match.start()
+    return ends
 
 
 def _literal(text: str) -> Any:
@@ -53,7 +60,7 @@ def _literal(text: str) -> Any:
     for form in (text, re.sub(r"(?<=[\d.])\s+(?=[-+\d.])", ", ", text)):
         try:
             return ast.literal_eval(form)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
     return None
 
