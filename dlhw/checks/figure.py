@@ -18,7 +18,7 @@ TITLE, NOTE = 10.5, 8.6
 """Sizes of text in points."""
 LINE, FOOT = 0.165, 0.58
 """Inches that a line of notes takes, and those between the last panel and the notes."""
-CHARACTERS_PER_INCH = {TITLE: 13.4, NOTE: 16.3}
+CHARACTERS_PER_INCH = {TITLE: 13.4, NOTE: 15.8}
 
 
 def figure(answer: Answer, table: Table) -> Figure:
@@ -58,15 +58,12 @@ def figure(answer: Answer, table: Table) -> Figure:
             (notes, NOTE, "#333333", style.scaled(foot - FOOT)),
         )
         for lines, size, color, y in sizes:
-            fig.text(
-                margin,
-                y / total,
-                "\n".join(lines),
-                va="top",
-                fontsize=style.scaled(size),
-                color=color,
-                linespacing=1.25,
-            )
+            text = fig.text(margin, y / total, "\n".join(lines), va="top", fontsize=style.scaled(size), color=color)
+            text.set_linespacing(1.25)
+            room = fig.bbox.width * (1 - margin) - 4
+            width = text.get_window_extent().width
+            if width > room:  # of wide letters
+                text.set_fontsize(style.scaled(size) * room / width)
     return fig
 
 

@@ -68,7 +68,7 @@ def draw(axes: Axes, panel: str, table: Table, ours: Reference | None, marked: S
         drawn = [name for name in table.item.drawn or _drawable(table) if name in table.columns]
         _curves(axes, table, ours, marked, drawn)
         axes.set_ylabel(drawn[0] if len(drawn) == 1 and drawn[0] not in COLUMN_NAMES else _axis(table))
-        _logarithmic(axes, table, drawn)
+        _logarithmic(axes, table, ours, drawn)
     else:
         name = panel.removeprefix("curve:")
         if name == "norm" and "layer" in table.columns:
@@ -76,7 +76,7 @@ def draw(axes: Axes, panel: str, table: Table, ours: Reference | None, marked: S
             axes.plot(table.x, root, color=style.COLORS[2], label="root of the sum of squares of the layers")
         _curves(axes, table, ours, marked, [name])
         axes.set_ylabel(COLUMN_NAMES.get(name, name))
-        _logarithmic(axes, table, [name])
+        _logarithmic(axes, table, ours, [name])
 
 
 def _drawable(table: Table) -> list[str]:
@@ -130,9 +130,11 @@ def _few_ticks(axes: Axes, x: Array) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _logarithmic(axes: Axes, table: Table, columns: Sequence[str]) -> None:
+def _logarithmic(axes: Axes, table: Table, ours: Reference | None, columns: Sequence[str]) -> None:
     """Set a logarithmic vertical axis where the item wants one, or a loss spans more than a decade."""
     values = np.concatenate([table[name] for name in columns]) if columns else np.array([])
-    wide = values.size > 0 and values.min() > 0 and values.max() > 20 * values.min()
+    right = [ours.bands[name].median for name in columns if ours is not None and name in ours.bands]
+    every = np.concatenate([values, *right])
+    wide = every.size > 0 and every.min() > 0 and every.max() > 20 * every.min()
     if values.size and values.min() > 0 and (table.item.log_y or wide):
         scales.positive_log(axes, float(values.min()) / 30)

@@ -83,8 +83,8 @@ class Training:
 
 FLAT = (
     Training("sinc", (10, 18, 15, 4), "selu", 1500),
-    Training("sin", (5, 10, 10, 10, 10, 10, 5), "elu", 1500),
-    Training("runge", (190,), "tanh", 1500),
+    Training("sin", (5, 10, 10, 10, 10, 10, 5), "elu", 1500, nets=20),
+    Training("runge", (190,), "tanh", 1500, nets=10),
     Training("damped", (20, 20), "tanh", 1500),
 )
 
