@@ -28,8 +28,9 @@ lowest:
 	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile -m "not slow"
 	$(VENV)-lowest/bin/pytest -n 2 --dist loadfile tests/zoo tests/watch
 
-# The documentation site, in site/; every warning is an error.
+# The documentation site, in site/; every warning is an error. Notebooks that changed are run first.
 docs: $(VENV)/documented
+	$(BIN)/python -m docs.site.notebooks
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/tested
@@ -48,7 +49,7 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 $(VENV)/tested: $(VENV)/installed
-	$(BIN)/pip install --quiet -e ".[test]"
+	$(BIN)/pip install --quiet -e ".[test,docs]"
 	touch $@
 
 $(VENV)/documented: $(VENV)/installed

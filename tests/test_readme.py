@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from dlhw.runs.experiment import Experiment, get, names
+from dlhw.runs.experiment import Experiment
+from tests.documented import ROOT, a_model_of_ones_own, a_training_of_ones_own, commands, fenced, smaller
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = dict.fromkeys(re.findall(r"```console\n(.*?)```", README, re.S))
-COMMANDS = [line.partition("  #")[0] for block in BLOCKS for line in block.splitlines() if line]
-NAMES = names()
-SMALLER = {
-    "classify": ["--models", "8c3-p2-50"],
-    "random-labels": ["--net", "8"],
-    "sweep-batch": ["--net", "8"],
-    "interpolate": ["--net", "8", "--by", "batch-size=20,50"],
-    "landscape": ["--nets", "8", "--grid", "5", "--subset", "50"],
-    "double-descent": ["--ratios", "0.5,1,2", "--net-ratios", "0.5,2"],
-    "scoreboard": [
-        *("--net", "4", "--batch-sizes", "20,50", "--learning-rates", "0.05", "--widths", "1,2", "--radii", "0"),
-        *("--target-loss", "2.4", "--curvature-examples", "50"),
-    ],
-}
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+COMMANDS = commands("".join(fenced(README, "console")))
+PYTHON = fenced(README, "python")
 
 
 @pytest.mark.slow
@@ -46,20 +30,7 @@ def test_the_commands_run(inside, tmp_path, monkeypatch):
     a_training_of_ones_own(tmp_path)
     assert len(COMMANDS) >= 8
     for line in COMMANDS:
-        words = shlex.split(line)[1:]
-        if words[0] == "sweep-batch":
-            words = ["sweep-batch", "20", "50"]  # a hundred images do not fill a batch of 500
-        if "my-model.keras" in words:
-            words += ["--grid", "5"] if words[0] == "landscape" else []
-        elif words[0] in NAMES:
-            words += ["--epochs", "400" if "--until" in words else "4", "--seeds", "3" if "tsne" in words else "1"]
-        if words[0] == "edge":
-            words += ["--every", "2", "--net", "4"]
-        if words[0] in NAMES and "my-model.keras" not in words and hasattr(get(words[0]).settings(), "examples"):
-            # Tests have no MNIST; the nets of the report do not all fit images of 8x8.
-            words += ["--data", "digits", "--examples", "100"]
-            words += SMALLER.get(words[0], []) if "--models" not in words else []
-        assert inside(*words)[0] == 0, line
+        assert inside(*smaller(line))[0] == 0, line
     assert_that_git_ignores(tmp_path / "artifacts")
 
 
@@ -75,29 +46,6 @@ def assert_that_git_ignores(folder):
     assert {name for name in written if name not in kept} <= set(ignored.splitlines())
     tracked = subprocess.run(["git", "-C", str(ROOT), "ls-files", "artifacts"], capture_output=True, text=True)
     assert all(name.startswith("artifacts/kept/") for name in tracked.stdout.splitlines())
-
-
-def a_model_of_ones_own(folder):
-    import keras
-    import numpy as np
-
-    inputs = keras.Input((3,))
-    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
-    model.compile("sgd", "mse")
-    model.save(folder / "my-model.keras")
-    np.savez(folder / "my-data.npz", x=np.ones((4, 3), "f"), y=np.ones((4, 1), "f"))
-
-
-def a_training_of_ones_own(folder):
-    import keras
-    import numpy as np
-
-    from dlhw import Watch
-
-    x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
-    model.compile(keras.optimizers.Adam(0.01), "mse")
-    model.fit(x, np.sin(3 * x), epochs=40, batch_size=16, verbose=0, callbacks=[Watch(folder / "runs" / "mine")])
 
 
 @pytest.mark.slow

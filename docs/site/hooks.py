@@ -19,6 +19,7 @@ ELSEWHERE = {
 }
 """Page of the site -> file of the repository."""
 KEPT = "artifacts/kept/"
+NOTEBOOKS = "notebooks/"
 REFERENCE = {
     "dlhw": "Run experiments, watch a training, check numbers",
     "dlhw.measure": "Instruments for any Keras model",
@@ -56,6 +57,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Turn links to files of the repository, which work where the repository is read, into links of the site."""
     folder = posixpath.dirname(page.file.src_uri)
     source = ELSEWHERE.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    if page.file.src_uri.startswith(NOTEBOOKS):
+        source = page.file.src_uri
 
     def on_the_site(match: re.Match[str]) -> str:
         start, target, anchor = match[1], match[2], match[3] or ""
@@ -69,6 +72,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             place = inside.removeprefix("docs/")
         elif inside.startswith(KEPT):
             place = inside
+        elif inside.startswith(NOTEBOOKS) and inside.endswith(".ipynb"):
+            place = inside.removesuffix(".ipynb") + ".md"
         elif inside == "README.md":
             place = "index.md"
         else:
