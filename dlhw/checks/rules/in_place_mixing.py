@@ -2,11 +2,7 @@
 
 After p <- (1 - a) p + a q for the alphas of a grid, the first net remains with the product of all (1 - a), which soon
 is nothing: from there on the curve is that of the second net, constant. Where a right curve is flat near its end, it
-<<<<<<< HEAD
-still changes by more than a per cent there.
-=======
 still changes by more than half a per cent there.
->>>>>>> edfe9f704793cfbb15ea2df4fb0224764fc844c9
 """
 
 from __future__ import annotations
@@ -23,15 +19,9 @@ from dlhw.present.numbers import format_number
 LOSSES = ("train_loss", "test_loss")
 REMAINS = 1e-3
 """Part of the first net from which on the curve must be constant, if weights are mixed in place."""
-<<<<<<< HEAD
-CONSTANT = 0.005
-"""Change over that stretch, relative to the loss or to the range of the curve. Right curves: 0.013 and more; curves
-mixed in place: 0.0025 and less."""
-=======
 CONSTANT = 0.004
 """Change over that stretch, relative to the loss or to the range of the curve. Right curves: 0.0053 and more; curves
 mixed in place: 0.003 and less."""
->>>>>>> edfe9f704793cfbb15ea2df4fb0224764fc844c9
 SHORTEST = 0.0999
 """Length in alpha of the stretch: on a shorter one a right curve hardly changes either."""
 

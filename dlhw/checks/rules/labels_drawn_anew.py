@@ -20,12 +20,8 @@ from dlhw.checks.tables import Array, Table
 from dlhw.checks.trends import tau
 from dlhw.present.numbers import format_number
 
-<<<<<<< HEAD
-FEWEST = 8
-=======
 FEWEST, FEWEST_ACCURACIES = 8, 15
 """Epochs. The accuracies of a small set hardly show in ten epochs that a net learns; its losses do."""
->>>>>>> edfe9f704793cfbb15ea2df4fb0224764fc844c9
 NO_TREND, TREND = 0.5, 0.65
 """Kendall's tau of the accuracies + z/40, where z is their distance from chance in standard deviations of guesses.
 Right runs are hardly ever below 0.66; between the two values the rule does not decide."""
@@ -36,34 +32,17 @@ LEARNED = 0.2
 """Part of the way from chance to 1: a net that got so far has labels that stay."""
 LEARNED_LOSS = 0.07
 """The same of the loss, from ln(classes) to 0."""
-<<<<<<< HEAD
-NOISE = 0.35
-"""Differences between epochs, relative to those of independent guesses. Right runs without a trend: at most 0.22."""
-=======
 STEADY = 0.9
 """Kendall's tau of losses that fall in nearly every epoch, as they do on labels that stay, however slowly."""
 NOISE = 0.3
 """Differences between epochs, relative to those of independent guesses. Right runs without a trend: at most 0.22."""
 SLOW = "more epochs, or a larger learning rate: the net has hardly learned"
->>>>>>> edfe9f704793cfbb15ea2df4fb0224764fc844c9
 
 
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark training accuracies at chance that scatter from epoch to epoch and do not rise."""
     if repeated(table):
         return Lacking("the epochs of one training alone")
-<<<<<<< HEAD
-    if int((table.x > 0).sum()) < FEWEST:
-        return Lacking(f"{FEWEST} epochs")
-    classes = classes_of(table)
-    if table.has("train_loss") and _fall(after_start(table, "train_loss"), classes) > LEARNED_LOSS:
-        return None
-    if table.has("train_accuracy"):
-        return _by_accuracy(after_start(table, "train_accuracy"), classes, examples_of(table))
-    if table.has("train_loss"):
-        return _by_loss(after_start(table, "train_loss"), classes)
-    return Lacking("the training accuracy")
-=======
     epochs = int((table.x > 0).sum())
     if epochs < (FEWEST if table.has("train_loss") else FEWEST_ACCURACIES):
         return Lacking(f"{FEWEST} epochs with the training loss, or {FEWEST_ACCURACIES} without")
@@ -76,7 +55,6 @@ def apply(table: Table) -> Mark | Lacking | None:
     outcome = _by_accuracy(after_start(table, "train_accuracy"), classes, examples_of(table))
     steady = loss is not None and -tau(loss) > STEADY
     return Lacking(SLOW) if steady and isinstance(outcome, Mark) else outcome
->>>>>>> edfe9f704793cfbb15ea2df4fb0224764fc844c9
 
 
 def _by_accuracy(accuracy: Array, classes: int, examples: int) -> Mark | Lacking | None:
@@ -87,11 +65,7 @@ def _by_accuracy(accuracy: Array, classes: int, examples: int) -> Mark | Lacking
         return None
     noise = math.sqrt(float((np.diff(accuracy) ** 2).mean()) / 2) / guesses
     if abs(trend) > NO_TREND or noise < NOISE:
-<<<<<<< HEAD
-        return Lacking("more epochs, or a larger learning rate: the net has hardly learned")
-=======
         return Lacking(SLOW)
->>>>>>> edfe9f704793cfbb15ea2df4fb0224764fc844c9
     return Mark(
         f"After {len(accuracy)} epochs the training accuracy is at chance, {format_number(late)}, does not rise, and "
         "jumps from epoch to epoch as independent guesses do. Labels that are shuffled once are learned by heart, if "

@@ -19,11 +19,7 @@ from dlhw.checks.tables import Array, Table
 from dlhw.present.numbers import format_number
 
 SHARE = 0.35
-<<<<<<< HEAD
-"""Right curves: at most 0.31, and all but one of 160 at most 0.13; running means: 0.42 and more."""
-=======
 """Right curves: at most 0.31, and all but one of 223 at most 0.13; running means: all but two of 200 at least 0.42."""
->>>>>>> edfe9f704793cfbb15ea2df4fb0224764fc844c9
 FALL = 0.03
 """The mean must be above the end by this much, relative, or the two can hardly be told apart."""
 LATE = 0.1

@@ -26,13 +26,8 @@ def apply(table: Table) -> Mark | Lacking | None:
         return Mark(_reason(start, chance, classes, fresh) + _high(start / chance), (0,))
     if not fresh:
         return Lacking("the loss at epoch 0, before training") if start < chance / HIGHEST else None
-<<<<<<< HEAD
-    if in_log10(start, classes):
-        return None  # has a rule of its own
-=======
     if "kind" not in table.facts or in_log10(start, classes):
         return None  # squared errors start so low, and the base 10 has a rule of its own
->>>>>>> edfe9f704793cfbb15ea2df4fb0224764fc844c9
     slips = (
         (math.log(2), "ln 2: a binary cross entropy, averaged over the outputs"),
         (chance / classes, f"ln({classes})/{classes}: a mean over the classes in place of a sum"),
