@@ -313,7 +313,5 @@ def test_a_loss_of_one_of_several_nets_may_be_any_loss():
 
 @pytest.mark.parametrize("name", ["loss-curve", "random-labels", "interpolation"])
 def test_x_alone_is_no_measurement(name):
-    with pytest.raises(
-        UserError, match=r"needs train_loss \(loss on the training set\), and the headers are seed"
-    ):
+    with pytest.raises(UserError, match=r"needs train_loss \(loss on the training set\), and the headers are seed"):
         match([raw("seed,alpha")], name)
