@@ -261,7 +261,10 @@ GROUPS: dict[str, list[Group]] = {
         ({"shared_start": "no"}, _with(shared_start="no"), "nets from starts of their own"),
         ({}, _everything, "nets from one start and from starts of their own"),
     ],
-    "random-labels": [({}, _everything, "")],
+    "random-labels": [
+        ({"classes": 5}, _with(classes=5), ""),
+        ({}, lambda r: r.facts.get("classes", 10) == 10, ""),
+    ],
     "parameters": [
         ({"inputs": 784}, _of_data("mnist", "fashion-mnist"), ""),
         ({"inputs": 64}, _of_data("digits"), ""),
