@@ -111,10 +111,12 @@ def _of_scatter(x: np.ndarray, y: np.ndarray) -> dict[str, list[float]]:
     """Return quantiles of y in groups of equally many points by x."""
     order = np.argsort(x)
     parts = [part for part in np.array_split(order, max(2, min(8, len(x) // 12))) if len(part) >= FEWEST]
-    centres = np.array([np.median(x[part]) for part in parts])
-    distinct = np.concatenate([[True], np.diff(centres) > 1e-9])
-    values = np.array([np.quantile(y[part], QUANTILES) for part in parts]).T
-    return _band(centres[distinct], values[:, distinct])
+    groups: dict[str, list[np.ndarray]] = {}
+    for part in parts:  # many points may have one loss
+        groups.setdefault(f"{np.median(x[part]):.2g}", []).append(part)
+    joined = [np.concatenate(group) for group in groups.values()]
+    values = np.array([np.quantile(y[part], QUANTILES) for part in joined]).T
+    return _band(np.array([np.median(x[part]) for part in joined]), values)
 
 
 def _band(x: np.ndarray, values: np.ndarray) -> dict[str, list[float]]:
@@ -259,7 +261,10 @@ GROUPS: dict[str, list[Group]] = {
         ({"shared_start": "no"}, _with(shared_start="no"), "nets from starts of their own"),
         ({}, _everything, "nets from one start and from starts of their own"),
     ],
-    "random-labels": [({}, _everything, "")],
+    "random-labels": [
+        ({"classes": 5}, _with(classes=5), ""),
+        ({}, lambda r: r.facts.get("classes", 10) == 10, ""),
+    ],
     "parameters": [
         ({"inputs": 784}, _of_data("mnist", "fashion-mnist"), ""),
         ({"inputs": 64}, _of_data("digits"), ""),
