@@ -39,7 +39,11 @@ def execute(source: Path, target: Path) -> tuple[float, float]:
     began, processor = time.perf_counter(), _of_children()
     notebook = nbformat.read(source, as_version=4)
     paths = (str(ROOT), os.environ.get("PYTHONPATH", ""))  # this clone, wherever another one is installed
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "CUDA_VISIBLE_DEVICES": "-1"}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "OPENBLAS_NUM_THREADS": "1",  # threads of small matrices wait for each other where other tests run as well
+    }
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,
