@@ -56,7 +56,7 @@ function columnsOf(check, x, y) {
   const columns = { [check.x]: x, [check.y]: y };
   for (const name of check.fractions ?? []) {
     const most = Math.max(...columns[name]);
-    if (most > 1 && most <= 100) columns[name] = columns[name].map(value => value / 100);
+    if (most > 2 && most <= 100) columns[name] = columns[name].map(value => value / 100);
   }
   const order = columns[check.first].map((_, k) => k).sort((a, b) => columns[check.first][a] - columns[check.first][b]);
   const names = [check.first, check.first === check.x ? check.y : check.x];
