@@ -1,4 +1,4 @@
-"""Examples of docstrings as code: the section that Keras calls `Example` is `Examples` to the reader of Google style."""
+"""Examples of docstrings as code: the section that Keras calls `Example` is `Examples` in the style of Google."""
 
 from __future__ import annotations
 
