@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import compare, experiment, report, signals, stored, tools, watch
+from cli import check, compare, experiment, report, signals, stored, tools, watch
 from dlhw.errors import SYSTEM_REFUSES, DlhwWarning, RunError, UserError
 from dlhw.runs import experiment as registry
 from dlhw.runs.flags import with_flags
@@ -144,6 +144,7 @@ _TOOLS: dict[str, Callable[..., None]] = {
     "show": stored.show,
     "draw": stored.draw,
     "watch": watch.watch,
+    "check": check.check,
     "report": report.report,
     "compare": compare.compare,
 }

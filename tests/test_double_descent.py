@@ -260,6 +260,8 @@ def test_the_figures_show_the_numbers(tiny_run):
         ({"ratios": (0.5, 1.0)}, "`ratios` must have multiples below and above 1"),
         ({"ratios": (0.5, 0.5, 2.0)}, "`ratios` names a multiple twice"),
         ({"net_ratios": (-1.0, 2.0)}, "`net_ratios` -1 must lie in"),
+        ({"nets": False, "net_ratios": (0.1, 3.0)}, "`net_ratios` applies to nets, and `nets` is off"),
+        ({"examples": 1000, "ratios": (0.5, 900.0)}, "make a matrix of 900,000,000 numbers"),
         ({"bandwidth": 0.0}, "`bandwidth` 0 must be positive"),
         ({"precision": "mixed"}, "`precision` has no effect"),
         ({"batch_size": 500}, "500 must lie in 1..400"),

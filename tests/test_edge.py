@@ -296,7 +296,7 @@ def test_overlaps_are_shares_of_the_squared_norm():
         ({"epochs": 0}, "`epochs` 0"),
         ({"func": "nothing"}, "nothing"),
         ({"net": "0"}, "net"),
-        ({"loss": "cross-entropy"}, "`loss` applies to images"),
+        ({"loss": "cross-entropy"}, "`loss` applies to images, and"),
         ({"examples": 100}, "`examples` applies to images"),
         ({"data": "digits", "func": "sign"}, "`func` applies to a function"),
         ({"data": "digits", "examples": 5}, "`examples` 5 must lie in"),

@@ -277,7 +277,7 @@ def test_chart_and_picture_and_the_surface(page, kept, tmp_path):
     out.first = state();
     named(f, "Picture").click(); out.picture = state();
     named(f, "Chart").click(); out.chart = state();
-    const surfaces = [1, 2, 3].map(k => all(`#landscape-${k} figure.chart-host`).find(g => named(g, "Surface")));
+    const surfaces = [1, 2, 3, 4].map(k => all(`#landscape-${k} figure.chart-host`).find(g => named(g, "Surface")));
     out.before = all("iframe").length;
     surfaces.forEach(g => { named(g, "Surface").click(); named(g, "Surface").click(); });
     out.frames = all("iframe").map(i => [i.getAttribute("sandbox"), i.srcdoc, i.title]);
@@ -288,7 +288,7 @@ def test_chart_and_picture_and_the_surface(page, kept, tmp_path):
     assert got["first"] == got["chart"] == [False, True]
     assert got["picture"] == [True, False]
     assert got["before"] == 0
-    assert len(got["frames"]) == 3
+    assert len(got["frames"]) == 4
     runs = [run for (name, _), run in kept.items() if name == "landscape"]
     for (sandbox, document, title), run in zip(got["frames"], runs, strict=True):
         assert sandbox == "allow-scripts"

@@ -165,11 +165,11 @@ def test_presets_grow_and_their_runs_have_the_order_of_the_file(tmp_path):
     made = report.build(tmp_path, from_runs=[KEPT], only=["landscape"])[0]
     planned = report.preset_settings("landscape", "complete")
     names = [run.path.name for run in made.sections[0].runs]
-    assert names == ["default", "nets=shallow,deep_of=simulate", "of=classify_plane=random"]
+    assert names == ["default", "nets=shallow,deep_of=simulate", "of=classify_plane=random", "plane=hessian"]
     assert [stored.load(KEPT / "landscape" / name).settings for name in names] == list(planned)
     assert len(made.sections) == 1
     page = Page((folder_of(tmp_path) / "report.html").read_text())
-    assert page.sections() == ["landscape", "landscape-1", "landscape-2", "landscape-3"]
+    assert page.sections() == ["landscape", "landscape-1", "landscape-2", "landscape-3", "landscape-4"]
     headings = [run.heading for run in registry.get("landscape").section.runs]
     assert [run.heading for run in made.sections[0].runs] == headings
 

@@ -409,3 +409,26 @@ def test_models_that_sam_cannot_step_are_refused():
         dlhw.SAM(dlhw.SAM(model))
     with pytest.raises(UserError, match="wraps a Keras model"):
         dlhw.SAM("adam")
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_model_without_input_is_built_by_its_first_batch(eager):
+    """As plain `fit` does: the same steps as of a model that was built before."""
+
+    def of(*first):
+        kernels = [keras.initializers.GlorotUniform(seed=s) for s in (1, 2)]
+        layers = [
+            keras.layers.Dense(4, "tanh", kernel_initializer=kernels[0]),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(1, kernel_initializer=kernels[1]),
+        ]
+        return keras.Sequential([*first, *layers])
+
+    x, y = X.astype("f"), Y.astype("f")
+    late, early = of(), of(keras.Input(x.shape[1:]))
+    for model in (late, early):
+        sam = dlhw.SAM(model, rho=RHO)
+        sam.compile(sgd(), "mse", run_eagerly=eager)
+        sam.fit(x, y, batch_size=20, epochs=2, shuffle=False, verbose=0)
+    assert len(late.trainable_variables) == 6
+    np.testing.assert_allclose(weights_of(late), weights_of(early), rtol=1e-5, atol=1e-6)

@@ -115,7 +115,8 @@ def figures(settings: Settings, result: Result) -> dict[str, Figure]:
 def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigure]:
     """Return `curves` for the page of a report."""
     labels, statistic = _labels(settings, result), statistic_of_figures(settings.seeds)
-    return {"curves": interactive_curves.learning_curves(result, labels, statistic, 1 / settings.info.classes)}
+    chance = 1 / settings.info.classes
+    return {"curves": interactive_curves.learning_curves(result, labels, statistic, chance, item="random-labels")}
 
 
 def epochs_to_fit(result: Result) -> np.ndarray:

@@ -119,6 +119,8 @@ def align(
     )
     trained = {id(v) for v in b.trainable_variables}
     weights = a.get_weights(), b.get_weights()
+    for model, arrays in zip((a, b), weights, strict=True):
+        require(all(np.isfinite(w).all() for w in arrays), f"model {model.name!r} has weights that are not finite")
     matching = WeightMatching(mine, weights[0], weights[1], [id(v) in trained for v in b.weights])
     if method == "weights":
         best = match_weights(matching, seed=seed, starts=starts, sweeps=sweeps)

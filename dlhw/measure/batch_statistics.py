@@ -35,8 +35,9 @@ def reset_batch_norm(model: keras.Model, x: Data, *, batch_size: int = BATCH) ->
     Weights that were not trained, such as a mean of those of two nets, have other activations than the moving
     statistics say: the variance of averaged activations is smaller, and every layer shrinks them further. Jordan et al.
     2023, REPAIR: renormalizing permuted activations for interpolation repair, section 3; for nets with batch
-    normalization REPAIR is this reset. Mean and variance are those over all of x; with several such layers, what enters
-    the later ones is normalized chunk by chunk, as in training.
+    normalization REPAIR is this reset. Mean and variance are those over all of x, of which a mask excludes what it
+    excludes in training; with several such layers, what enters the later ones is normalized chunk by chunk, as in
+    training. Frozen layers (`trainable=False`) keep theirs, which they use in training too.
 
     Args:
         model: any built Keras model.
@@ -47,7 +48,8 @@ def reset_batch_norm(model: keras.Model, x: Data, *, batch_size: int = BATCH) ->
         Nothing; the moving means and variances of the model are changed, and nothing else.
 
     Raises:
-        UserError: for data that do not fit the model, and layers of batch normalization that are called more than once.
+        UserError: for data that do not fit the model, and layers of batch normalization that are called more than once
+            or renormalize.
 
     Example:
         >>> import keras
@@ -69,7 +71,15 @@ class BatchStatistics:
 
     def __init__(self, model: keras.Model, x: Tensor, probe: Probe, batch_size: int) -> None:
         self.model, self.x, self.n, self.moving, self.batch_size = model, x, length(x), probe.moving, batch_size
-        self.layers = [la for la in layers_of(self.model) if isinstance(la, keras.layers.BatchNormalization)]
+        # A frozen layer has the same statistics in training, so there are no others to take.
+        norms = [la for la in layers_of(self.model) if isinstance(la, keras.layers.BatchNormalization)]
+        self.layers = [layer for layer in norms if layer.trainable]
+        renormalizing = next((layer.name for layer in self.layers if getattr(layer, "renorm", False)), "")
+        require(
+            not renormalizing,
+            f"layer {renormalizing} uses batch renormalization, whose statistics cannot be taken anew; on lines and "
+            'curves use batch_norm="interpolate"',
+        )
         counts = dict.fromkeys((layer.name for layer in self.layers), 0)
 
         def counted(layer: keras.layers.Layer, call: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -91,23 +101,38 @@ class BatchStatistics:
     def recompute(self) -> None:
         """Set those of each layer to mean and variance of its inputs over all examples, not a mean over batches."""
         sums = [np.zeros((2, *layer.moving_mean.shape)) for layer in self.layers]
+        weights, counts = np.zeros(len(self.layers)), np.zeros(len(self.layers))
+        places = {id(layer): k for k, layer in enumerate(self.layers)}
+
+        def counted(layer: keras.layers.Layer, call: Callable[..., Any]) -> Callable[..., Tensor]:
+            in_training = with_batch_statistics(layer, call)
+
+            def counting(inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+                mask = kwargs.get("mask")
+                counts[places[id(layer)]] = length(inputs) if mask is None else np.count_nonzero(mask)
+                return in_training(inputs, *args, **kwargs)
+
+            return counting
+
         momenta = [layer.momentum for layer in self.layers]
         still = [v.numpy() for v in self.moving]
         try:
             for layer in self.layers:
                 layer.momentum = 0.0  # a batch leaves its own statistics
             for x in chunks(self.x, self.batch_size) if self.layers else ():
-                with intercepted(self.layers, with_batch_statistics):
+                with intercepted(self.layers, counted):
                     self.model(x, training=False)
                 for variable, value in zip(self.moving, still, strict=True):
                     variable.assign(value)
-                for total, layer in zip(sums, self.layers, strict=True):
+                weights += counts
+                for total, layer, count in zip(sums, self.layers, counts, strict=True):
                     mean, variance = (v.numpy().astype(np.float64) for v in (layer.moving_mean, layer.moving_variance))
-                    total += length(x) * np.stack([mean, variance + mean**2])
+                    total += count * np.stack([mean, variance + mean**2])
         finally:
             for layer, momentum in zip(self.layers, momenta, strict=True):
                 layer.momentum = momentum
-        for total, layer in zip(sums, self.layers, strict=True):
-            mean, square = total / self.n
+        require(bool((weights > 0).all()), "the mask excludes every example from a batch normalization")
+        for total, layer, weight in zip(sums, self.layers, weights, strict=True):
+            mean, square = total / weight
             layer.moving_mean.assign(mean)
             layer.moving_variance.assign(square - mean**2)

@@ -97,6 +97,7 @@ class Watched:
     def matvec(self, vector: Array) -> Array:
         """Return the product with a vector, (P,)."""
         product = self.a.matvec(vector)
+        require(bool(np.isfinite(product).all()), "the operator returns values that are not finite")
         self.budget.step()
         return product
 

@@ -128,7 +128,7 @@ def few_examples(objective: Objective, model: keras.Model) -> Objective:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said when the objective itself was made
         return Objective(
-            model, objective.given, *take(objective.data, np.arange(n)), batch_size=n, layers=objective.layers
+            model, objective.loss.given, *take(objective.data, np.arange(n)), batch_size=n, layers=objective.layers
         )
 
 

@@ -14,10 +14,13 @@ from dlhw._tf.types import Data
 from dlhw.errors import require
 from dlhw.measure.objective import BATCH
 from dlhw.models.forward import forward_function
-from dlhw.models.probe import probe
+from dlhw.models.probe import EXAMPLES, probe
 from dlhw.models.state import restore_weights
 
 Array = NDArray[np.floating]
+
+PROBABILITIES = "the model outputs probabilities; margins are those of its logits"
+_SIGMOIDS = (keras.activations.sigmoid, keras.activations.hard_sigmoid)
 
 
 @dataclass(frozen=True)
@@ -72,20 +75,36 @@ def margins(model: keras.Model, x: Data, y: Data, *, batch_size: int = BATCH) ->
     n = length((inputs, labels))
     behaviour = probe(model, None, inputs)
     require(behaviour.separable, "an output depends on the other examples of its batch, so it has no margin of its own")
-    require(not behaviour.probabilities, "the model outputs probabilities; margins are those of its logits")
+    require(not (behaviour.probabilities or _ends_in_sigmoid(model)), PROBABILITIES)
     classes = max(behaviour.classes, 2)
     check_labels(labels, classes)
     outputs = forward_function(model, "plain", "value", n, inputs)
     rows = []
     before = [v.numpy() for v in behaviour.moving]
     with restore_weights(model):
-        for part, targets in chunks((inputs, labels), batch_size):
+        for part in chunks(inputs, batch_size):
             for variable, value in zip(behaviour.moving, before, strict=True):
                 variable.assign(value)
             z = tf.cast(outputs(part), tf.float64).numpy()
             require(z.ndim == 2, f"outputs {('n', *z.shape[1:])} must be (n, classes): one output for every class")
-            rows.append(_margins(z, targets.numpy()))
-    return Margins(np.concatenate(rows))
+            rows.append(z)
+    z = np.concatenate(rows)
+    # Code of its own may end in a sigmoid as well; that all logits of many examples lie in [0, 1] is no chance.
+    is_code = not getattr(model, "outputs", None)
+    in_range = is_code and z.shape[1] == 1 and n >= EXAMPLES and bool(((z >= 0) & (z <= 1)).all())
+    require(not in_range, PROBABILITIES)
+    return Margins(_margins(z, labels.numpy()))
+
+
+def _ends_in_sigmoid(model: keras.Model) -> bool:
+    """Whether the layer that makes the output of a functional or Sequential model ends in a sigmoid."""
+    outputs = getattr(model, "outputs", None)
+    if not outputs:
+        return False
+    operation = outputs[0]._keras_history.operation
+    if isinstance(operation, keras.Model):
+        return _ends_in_sigmoid(operation)
+    return getattr(operation, "activation", None) in _SIGMOIDS or type(operation).__name__ in ("Sigmoid", "HardSigmoid")
 
 
 def _labels(y: Data) -> tf.Tensor:

@@ -6,9 +6,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from dlhw.errors import require
+from dlhw.errors import UserError, require
 
 Array = NDArray[np.floating]
 
@@ -24,11 +25,36 @@ class Operator(Protocol):
 
 
 def symmetric_operator(operator: Any) -> LinearOperator:
-    """Return a matrix or operator as a SciPy operator; UserError unless it is square."""
-    # SciPy takes no lists, and turns down arrays of other ranks than two with a message of its own.
-    a = aslinearoperator(operator if hasattr(operator, "matvec") else np.atleast_2d(np.asarray(operator, np.float64)))
-    require(a.shape[0] == a.shape[1], f"the operator has shape {a.shape}; it must be square")
-    return a
+    """Return a matrix or operator as a SciPy operator; UserError unless it is square, and a dense matrix symmetric."""
+    if hasattr(operator, "matvec") or issparse(operator):
+        a = aslinearoperator(operator)
+        require(a.shape[0] == a.shape[1], f"the operator has shape {a.shape}; it must be square")
+        return a
+    try:
+        matrix = np.atleast_2d(np.asarray(operator, np.float64))
+    except (TypeError, ValueError):
+        raise UserError(
+            f"the operator is of type {type(operator).__name__}; give a symmetric matrix, a SciPy LinearOperator, or "
+            "what hessian, ggn, fisher and ntk return"
+        ) from None
+    require(
+        matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1],
+        f"the operator has shape {matrix.shape}; it must be square",
+    )
+    return aslinearoperator(_symmetric(matrix))
+
+
+def _symmetric(matrix: Array) -> Array:
+    """Return the matrix; UserError if it is not its own transpose up to the rounding of float32."""
+    tolerance = 1e-4 * max((float(np.abs(row).max()) for row in matrix), default=0.0)
+    for i, row in enumerate(matrix):  # row by row: a kernel may have 20000
+        wrong = np.flatnonzero(np.abs(row - matrix[:, i]) > tolerance)  # entries that are nan fail in products
+        j = int(wrong[0]) if len(wrong) else 0
+        require(
+            not len(wrong),
+            f"the matrix is not symmetric: entry ({i}, {j}) is {matrix[i, j]:g} and ({j}, {i}) {matrix[j, i]:g}",
+        )
+    return matrix
 
 
 def precision(a: Operator) -> np.dtype[Any]:

@@ -14,8 +14,7 @@ def dense_layers(model: keras.Model, who: str = "fit_many") -> list[keras.layers
     require_built(model)
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     wrong = [layer for layer in layers if type(layer) is not keras.layers.Dense or not layer.use_bias]
-    chain = all(len(layer._inbound_nodes) == 1 for layer in layers) and len(model.inputs) == len(model.outputs) == 1
-    links = [layer.output for layer in layers[:-1]] == [layer.input for layer in layers[1:]] if chain else False
+    links = _is_chain(model, layers)
     if wrong or not layers or not links:
         name = type(wrong[0]).__name__ if wrong else "a branch"
         raise UserError(f"{who} supports plain chains of Dense layers with bias; {model.name!r} contains {name}")
@@ -31,6 +30,17 @@ def dense_layers(model: keras.Model, who: str = "fit_many") -> list[keras.layers
     require(len({layer.compute_dtype for layer in layers} | {model.compute_dtype}) == 1,
             f"{who} supports nets of one precision; {model.name!r} has several")  # fmt: skip
     return layers
+
+
+def _is_chain(model: keras.Model, layers: list[keras.layers.Layer]) -> bool:
+    """Whether every layer is called once in this model, on the output of the one before it."""
+    by_depth = getattr(getattr(model, "_functional", None) or model, "_nodes_by_depth", {})
+    nodes = {id(node) for row in by_depth.values() for node in row}  # a layer may be called outside of the model too
+    calls = [[node for node in layer._inbound_nodes if id(node) in nodes] for layer in layers]
+    if not all(len(own) == 1 for own in calls) or not len(model.inputs) == len(model.outputs) == 1:
+        return False
+    outputs = [own[0].output_tensors for own in calls[:-1]]
+    return all(len(a) == 1 and a[0] is own[0].input_tensors[0] for a, own in zip(outputs, calls[1:], strict=True))
 
 
 def _extra(layer: keras.layers.Dense) -> str:

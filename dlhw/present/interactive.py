@@ -49,6 +49,24 @@ class Line:
 
 
 @dataclass(frozen=True)
+class TypedNumbers:
+    """What numbers that a reader types beside a panel are: two columns of an item of `dlhw check`."""
+
+    item: str
+    x: str
+    y: str
+    label: str = ""  # words for y, where a panel has several
+
+
+TRAIN_AND_TEST = (("train", "training"), ("test", "test"))
+
+
+def of_train_and_test(item: str, x: str, kind: str) -> tuple[TypedNumbers, ...]:
+    """Return loss or accuracy of training and test, as columns of an item."""
+    return tuple(TypedNumbers(item, x, f"{which}_{kind}", f"{words} {kind}") for which, words in TRAIN_AND_TEST)
+
+
+@dataclass(frozen=True)
 class Panel:
     """A pair of axes."""
 
@@ -59,6 +77,7 @@ class Panel:
     equal: bool = False  # one scale for both axes
     marks: tuple[tuple[float, str], ...] = ()  # labelled vertical lines
     levels: tuple[tuple[float, str], ...] = ()  # labelled horizontal lines
+    typed: tuple[TypedNumbers, ...] = ()  # what numbers of readers may be
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dlhw.present.interactive import (
     Line,
     Panel,
     mistake_and_right,
+    of_train_and_test,
     over_seeds,
 )
 from dlhw.present.stopping import Epochs
@@ -31,6 +32,8 @@ def learning_curves(
     statistic: str,
     chance: float | None = None,
     stopped_at: Epochs | None = None,
+    *,
+    item: str = "loss-curve",
 ) -> InteractiveFigure:
     """Return loss and error, or accuracy, against epoch; the mistake is the best epoch by the test set.
 
@@ -40,6 +43,7 @@ def learning_curves(
         statistic: what lines and bands are.
         chance: accuracy of guessing, where accuracy is drawn in place of the error.
         stopped_at: epoch at which each training stopped, (rows, seeds), -1 where it did not; None: none did.
+        item: of `dlhw check` that numbers of readers belong to.
     """
     epochs = np.arange(rows.train_loss.shape[-1])
     loss_lines: list[Line] = []
@@ -61,8 +65,19 @@ def learning_curves(
     levels = () if chance is None else ((100 * chance, "chance"),)
     return InteractiveFigure(
         (
-            Panel(x, Axis("cross entropy (nats)", True, 1e-7), tuple(loss_lines)),
-            Panel(x, second, tuple(other_lines), levels=levels),
+            Panel(
+                x,
+                Axis("cross entropy (nats)", True, 1e-7),
+                tuple(loss_lines),
+                typed=of_train_and_test(item, "epoch", "loss"),
+            ),
+            Panel(
+                x,
+                second,
+                tuple(other_lines),
+                levels=levels,
+                typed=() if chance is None else of_train_and_test(item, "epoch", "accuracy"),
+            ),
         ),
         "epoch",
         statistic=statistic,

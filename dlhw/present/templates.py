@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     import jinja2
 
 
-def load_template(folder: Path, name: str) -> jinja2.Template:
-    """Return the template `name` of a folder; text in HTML is escaped, and `md` escapes text in Markdown."""
+def load_template(folder: Path, name: str, **names: object) -> jinja2.Template:
+    """Return the template `name` of a folder; text in HTML is escaped, and `md` escapes text in Markdown.
+
+    Args:
+        folder: of the template and those that it includes.
+        name: of the file.
+        **names: values that all of these templates know.
+    """
     try:
         import jinja2
     except ImportError:
@@ -25,6 +31,7 @@ def load_template(folder: Path, name: str) -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters["md"] = escape_markdown
+    environment.globals.update(names)
     return environment.get_template(name)
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw.checks.in_page import rules_in_page
+from dlhw.checks.items import item as item_of
 from dlhw.present import style
-from dlhw.present.interactive import Axis, Examples, InteractiveFigure, Line, Panel, positions_of
+from dlhw.present.interactive import Axis, Examples, InteractiveFigure, Line, Panel, TypedNumbers, positions_of
 
 Array = NDArray[Any]
 DIGITS = 4
@@ -86,8 +88,17 @@ def _panel(panel: Panel, lists: list[list[Any]]) -> dict[str, Any]:
             "marks": [[float(at), text] for at, text in panel.marks],
             "levels": [[_short(float(at), DIGITS), text] for at, text in panel.levels if np.isfinite(at)],
             "lines": [_line(line, lists) for line in panel.lines],
+            "checks": [_check(typed) for typed in panel.typed],
         }
     )
+
+
+def _check(typed: TypedNumbers) -> dict[str, Any]:
+    """Return what the page needs to check readers' numbers as two columns of an item."""
+    columns = [column for column in item_of(typed.item).columns if column.name in (typed.x, typed.y)]
+    fractions = [column.name for column in columns if column.fraction]
+    value = {"item": typed.item, "x": typed.x, "y": typed.y, "label": typed.label}
+    return _without_empty(value | {"first": columns[0].name, "fractions": fractions})
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
@@ -153,3 +164,8 @@ def as_json(figure: InteractiveFigure | None, group: str = "") -> tuple[str, tup
         return "", ("", "")
     code = figure.page.code if figure.page is not None else ""
     return as_text(as_value(figure) | {"group": group}), (code_key(code), as_text(code)) if code else ("", "")
+
+
+def check_rules() -> str:
+    """Return the rules that the page applies to numbers of its readers, as JSON that can stand in HTML."""
+    return as_text(rules_in_page())

@@ -11,6 +11,7 @@ from typing import Any
 
 from dlhw.errors import UserError, require
 from dlhw.present.templates import load_template
+from dlhw.report import interactive
 from dlhw.report import pdf as pdf_
 from dlhw.report.contents import Report, ReportRun, ReportSection
 from dlhw.runs import store
@@ -28,7 +29,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def html(report: Report) -> str:
     """Return the page: one file, no request to any network."""
-    return load_template(TEMPLATES, "report.html").render(report=report)
+    return load_template(TEMPLATES, "report.html", check_rules=interactive.check_rules()).render(report=report)
 
 
 def prepare(folder: Path) -> None:

@@ -66,7 +66,7 @@ def train_step(
     Args:
         model: any built Keras model of one output.
         loss: as in :class:`dlhw.training.Trainer`.
-        rule: the optimizer.
+        optimizer: of :func:`dlhw.training.optimizer`.
         count: number of the update, 1, 2, ...
         slots: state of the optimizer.
         x: inputs, (n, ...).

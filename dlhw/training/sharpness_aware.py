@@ -94,6 +94,8 @@ class SAM(keras.Model):  # type: ignore[misc]
             data: the batch, as `fit` hands it over.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not all(layer.built for layer in self.model._flatten_layers()):
+            self(x, training=False)  # the first call makes the weights
         weights, states = self.model.trainable_variables, self.model.non_trainable_variables
         require(len(weights) > 0, f"model {self.model.name!r} has no trainable weights")
         before = [tf.identity(v.value) for v in states]

@@ -378,3 +378,43 @@ def test_batch_norm_is_reset_on_data():
     value = measure.Objective(net, loss, x, y).value().loss
     profile = measure.line(net, net, before, loss, x, y, [0.5], batch_norm="recompute", batch_size=60)
     np.testing.assert_allclose(profile.loss, value, rtol=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [5, 64])
+def test_batch_norm_is_reset_on_what_a_mask_lets_through(batch_size):
+    """Sequences of unequal length, those of the last chunk all short: NumPy over the steps that count."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(2.0, 1.0, size=(12, 4, 2)).astype("float32")
+    lengths = np.array([4, 4, 4, 3, 4, 2, 1, 1, 2, 1, 1, 1])
+    x *= (1 + np.arange(12))[:, None, None]  # short ones are large
+    x[np.arange(4) >= lengths[:, None]] = 0
+    norm = K.BatchNormalization()
+    net = keras.Sequential([keras.Input((4, 2)), K.Masking(), norm, K.Dense(1)])
+    measure.reset_batch_norm(net, x, batch_size=batch_size)
+    steps = x[np.arange(4) < lengths[:, None]]
+    np.testing.assert_allclose(norm.moving_mean, steps.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance, steps.var(0), rtol=1e-4)
+    with pytest.raises(UserError, match="mask excludes every example"):
+        measure.reset_batch_norm(net, 0 * x)
+
+
+def test_frozen_batch_norm_keeps_its_statistics():
+    """As in training, where Keras runs it in inference mode; a layer behind it is reset on what it lets through."""
+    frozen, other = K.BatchNormalization(trainable=False), K.BatchNormalization()
+    net = keras.Sequential([keras.Input((2,)), frozen, other, K.Dense(1)])
+    frozen.moving_mean.assign([1.0, 2.0])
+    frozen.moving_variance.assign([4.0, 9.0])
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    measure.reset_batch_norm(net, x, batch_size=7)
+    np.testing.assert_array_equal(frozen.moving_mean, [1.0, 2.0])
+    np.testing.assert_array_equal(frozen.moving_variance, [4.0, 9.0])
+    enters = (x - [1.0, 2.0]) / np.sqrt([4.001, 9.001])
+    np.testing.assert_allclose(other.moving_mean, enters.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(other.moving_variance, enters.var(0), rtol=1e-4)
+
+
+def test_weights_that_are_not_finite_are_refused():
+    a, b = dense(), dense(seed=1)
+    b.layers[-1].bias.assign(np.full(3, np.nan))
+    with pytest.raises(UserError, match="weights that are not finite"):
+        measure.align(a, b)

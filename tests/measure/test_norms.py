@@ -117,6 +117,32 @@ def test_the_margin_of_one_logit_is_that_of_two():
     np.testing.assert_allclose(measure.margins(net, x, y).values, np.where(y, z, -z), rtol=1e-6)
 
 
+def test_margins_of_a_sigmoid_are_refused_however_it_is_written():
+    """The margin of a probability p would be p or -p: positive for every example of class 1."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
+    layers, inputs = keras.layers, keras.Input((3,))
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.last = layers.Dense(1)
+
+        def call(self, inputs):
+            return keras.ops.sigmoid(self.last(inputs))
+
+    own = Own()
+    own(x)
+    ends = layers.Dense(1, "sigmoid")(inputs), layers.Activation("sigmoid")(layers.Dense(1)(inputs))
+    ends += (keras.ops.sigmoid(layers.Dense(1)(inputs)), layers.Dense(3, "sigmoid")(inputs))
+    ends += (keras.Sequential([layers.Dense(1, "sigmoid")])(inputs),)
+    for model in (own, *(keras.Model(inputs, end) for end in ends)):
+        with pytest.raises(UserError, match="probabilities"):
+            measure.margins(model, x, y)
+    small = keras.Sequential([inputs, layers.Dense(1, kernel_initializer="zeros", bias_initializer="ones")])
+    np.testing.assert_array_equal(measure.margins(small, x, y).values, np.where(y, 1.0, -1.0))  # logits, by chance
+
+
 def test_what_cannot_be_measured_is_named():
     normalized = keras.Sequential(
         [keras.Input((3,)), keras.layers.BatchNormalization(name="bn"), keras.layers.Dense(2)]

@@ -18,6 +18,7 @@ COMMANDS = {
     "show --json": ("show", "{run}", "--json"),
     "draw": ("draw", "{run}"),
     "compare": ("compare", "{good}", "{run}"),
+    "check": ("check", "{run}"),
     "report": ("report", "--from-runs", "{runs}", "--only", "simulate", "--out", "out"),
 }
 

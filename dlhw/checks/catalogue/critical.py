@@ -23,6 +23,7 @@ ITEMS = (
             Fact("parameters", "number of weights of the net", int),
             Fact("activation", "activation of the hidden layers, such as relu or tanh", str),
             Fact("precision", "in which the Hessian was computed", str, ("float32", "float64")),
+            Fact("tolerance", "over the largest eigenvalue, from which one counts as positive; 0 for above zero"),
         ),
         experiment="minimal-ratio",
         drawn=("ratio",),

@@ -21,7 +21,7 @@ ITEMS = (
         "values of a loss",
         (
             Column("step", "epoch or iteration", ("epoch", "epochs", "iteration", "iter")),
-            Column("value", "the loss", ("loss", "train loss", "mse", "cost"), required=True),
+            Column("value", "the loss", ("loss", "train loss", "training loss", "mse", "cost"), required=True),
         ),
         (KIND, CLASSES),
         experiment="simulate",

@@ -24,6 +24,7 @@ ITEMS = (
         (
             Fact("learning_rate", "learning rate of plain full-batch gradient descent with one step per row"),
             Fact("momentum", "momentum of the optimizer"),
+            Fact("all_layers", "whether every tensor is in a layer column; yes unless given", str, ("yes", "no")),
         ),
         experiment="gradient-norm",
         log_y=True,

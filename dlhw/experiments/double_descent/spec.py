@@ -19,6 +19,9 @@ Array = NDArray[np.floating]
 PENALTIES = tuple(10.0**k for k in range(-5, 3))
 """Ridge penalties among which the validation images select: lambda in |A w - y|^2 + lambda |w|^2."""
 
+LARGEST_MATRIX = 500_000_000
+"""Most numbers of the matrix of examples and features, which every solution holds, and its factors beside it."""
+
 UNUSED = ("precision", "full_train_metrics")
 """Fields of all trainings on images that have no effect here."""
 
@@ -66,6 +69,14 @@ class Settings(BatchSettings):
             require(0 <= fraction <= 1, f"`noise` {fraction:g} must lie in [0, 1]: the fraction that is shuffled")
         _check_ratios(self.ratios, "ratios")
         _check_ratios(self.net_ratios, "net_ratios")
+        if not self.nets:
+            refuse_changed(self, ("net_ratios",), "applies to nets, and `nets` is off")
+        entries = self.examples * max(self.features)
+        require(
+            entries <= LARGEST_MATRIX,
+            f"`ratios` {max(self.ratios):g} of {self.examples} examples make a matrix of {entries:,} numbers (at most "
+            f"{LARGEST_MATRIX:,}, 4 GB); lower it, or `examples`",
+        )
         is_positive = 0 < self.bandwidth < math.inf
         require(is_positive, f"`bandwidth` {self.bandwidth:g} must be positive, in median distances")
 

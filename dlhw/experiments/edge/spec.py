@@ -82,7 +82,7 @@ class Settings(TrainingSettings):
             require(rate > 0, f"`learning_rates` {rate:g} must be positive")
         architectures.parse(self.net)
         if self.data == "function":
-            refuse_changed(self, _OF_IMAGES, "applies to images; name a data set with `data`")
+            refuse_changed(self, _OF_IMAGES, "applies to images, and `data` names none")
             self.function_settings()
         else:
             refuse_changed(self, _OF_A_FUNCTION, f"applies to a function, and `data` {self.data} names images")

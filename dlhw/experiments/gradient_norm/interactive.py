@@ -16,6 +16,7 @@ from dlhw.present.interactive import (
     InteractiveFigure,
     Line,
     Panel,
+    TypedNumbers,
     mistake_and_right,
 )
 
@@ -37,6 +38,7 @@ def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigu
                 STEP,
                 Axis(name, True, 1e-12),
                 (raw, Line(f"{seed}, rolling median", at, smooth[shown], low, high, color=k)),
+                typed=() if k == 0 else (TypedNumbers("loss", "step", "value"),),
             )
         )
     spread = f"; band: range of the rolling medians of {settings.seeds} seeds" if settings.seeds > 1 else ""

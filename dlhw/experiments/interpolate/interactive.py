@@ -18,6 +18,7 @@ from dlhw.present.interactive import (
     Line,
     Panel,
     mistake_and_right,
+    of_train_and_test,
     over_seeds,
 )
 from dlhw.present.tables import statistic_of_figures
@@ -43,7 +44,12 @@ def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigu
             marks = ((0.0, f"A: {what.text(a)}"), (1.0, f"B: {what.text(b)}"))
             panels.append(
                 Panel(
-                    Axis("α"), axis, tuple(lines), title=f"{what.axis}: {what.text(a)} to {what.text(b)}", marks=marks
+                    Axis("α"),
+                    axis,
+                    tuple(lines),
+                    title=f"{what.axis}: {what.text(a)} to {what.text(b)}",
+                    marks=marks,
+                    typed=of_train_and_test("interpolation", "alpha", kind),
                 )
             )
     others = {"paths": path_figures.interactive(settings, result)} if path_figures.is_measured(result) else {}

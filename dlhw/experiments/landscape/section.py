@@ -47,5 +47,6 @@ SECTION = Section(
             {"of": ("classify",), "plane": "random"},
             preset="complete",
         ),
+        SectionRun("Along the two leading eigenvectors of the Hessian", {"plane": "hessian"}, preset="complete"),
     ),
 )

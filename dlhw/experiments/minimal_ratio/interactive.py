@@ -8,7 +8,17 @@ import numpy as np
 
 from dlhw.experiments.minimal_ratio.figures import chosen_nets
 from dlhw.experiments.minimal_ratio.spec import END_KINDS, Array, Result, Settings, kinds_of, ratios, signs_of
-from dlhw.present.interactive import MISTAKE, RIGHT, Axis, InteractiveFigure, Line, Panel, View, mistake_and_right
+from dlhw.present.interactive import (
+    MISTAKE,
+    RIGHT,
+    Axis,
+    InteractiveFigure,
+    Line,
+    Panel,
+    TypedNumbers,
+    View,
+    mistake_and_right,
+)
 from dlhw.present.numbers import format_median_range
 
 STRICT, END = "strict", "end"
@@ -65,6 +75,7 @@ def _ratio(settings: Settings, result: Result) -> InteractiveFigure:
                 Axis("minimal ratio (positive eigenvalues / all)"),
                 Axis("MSE", True),
                 tuple(line for line in lines if len(line.x)),
+                typed=(TypedNumbers("minimal-ratio", "ratio", "loss"),),
             ),
         ),
         "net",

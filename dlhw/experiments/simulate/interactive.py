@@ -16,6 +16,7 @@ from dlhw.present.interactive import (
     InteractiveFigure,
     Line,
     Panel,
+    TypedNumbers,
     mistake_and_right,
     thinned,
 )
@@ -47,7 +48,14 @@ def _loss(settings: Settings, result: Result) -> InteractiveFigure:
     late = _listed(settings, [format_median_range(v) for v in measured["late_mse"]])
     smoothed = f"; each point the median of {every} epochs" if every > 1 else ""
     return InteractiveFigure(
-        (Panel(Axis("epoch (one full-batch step)"), Axis("training MSE", True, 1e-12), tuple(lines)),),
+        (
+            Panel(
+                Axis("epoch (one full-batch step)"),
+                Axis("training MSE", True, 1e-12),
+                tuple(lines),
+                typed=(TypedNumbers("loss", "step", "value"),),
+            ),
+        ),
         "epoch",
         views=mistake_and_right(
             (

@@ -6,7 +6,16 @@ import numpy as np
 
 from dlhw.experiments.sweep.spec import Result, SweepSettings
 from dlhw.present.curves import LEAST_ERROR, errors
-from dlhw.present.interactive import MISTAKE, RIGHT, Axis, InteractiveFigure, Line, Panel, mistake_and_right
+from dlhw.present.interactive import (
+    MISTAKE,
+    RIGHT,
+    Axis,
+    InteractiveFigure,
+    Line,
+    Panel,
+    TypedNumbers,
+    mistake_and_right,
+)
 from dlhw.present.interactive_curves import dots, statistic_of_dots
 
 _VIEWS = mistake_and_right(
@@ -72,5 +81,6 @@ def _sensitivity(settings: SweepSettings, result: Result, axis: Axis) -> tuple[P
             Axis("sensitivity (nats per unit of a pixel)", True),
             sensitivity,
             levels=() if settings.variable.name == "width" else ((start, "before training"),),
+            typed=(TypedNumbers("sensitivity", "batch", "value"),) if settings.of_batch_size else (),
         ),
     )

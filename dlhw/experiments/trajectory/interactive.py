@@ -13,6 +13,7 @@ from dlhw.present.interactive import (
     InteractiveFigure,
     Line,
     Panel,
+    TypedNumbers,
     mistake_and_right,
     over_seeds,
 )
@@ -82,7 +83,10 @@ def _scree(settings: Settings, result: Result) -> InteractiveFigure:
                 )
             )
         ]
-        panels.append(Panel(Axis("component k"), Axis("share of variance", True, 1e-6), tuple(lines), title=part))
+        shares = (TypedNumbers("pca-path", "component", "share"),)
+        panels.append(
+            Panel(Axis("component k"), Axis("share of variance", True, 1e-6), tuple(lines), title=part, typed=shares)
+        )
     two = f"{100 * walk[:2].sum():.0f} %"
     return InteractiveFigure(
         tuple(panels),

@@ -36,8 +36,12 @@ function ownNumbers(figure) {
   const id = uniqueId(), { spec, panels } = figure;
   const area = element("textarea", { id, rows: 5, spellcheck: "false", "aria-describedby": `${id}-help` });
   const choice = element("select", { id: `${id}-panel` });
-  panels.forEach((panel, k) => choice.add(new Option([panel.spec.title, panel.spec.y.label].filter(Boolean).join(": "), k)));
+  const options = panels.flatMap((panel, k) => (panel.spec.checks ?? [null]).map(check => ({ panel, check })));
+  options.forEach(({ panel: { spec: { title, y } }, check }, k) => {
+    choice.add(new Option([title, check?.label ?? y.label].filter(Boolean).join(": "), k));
+  });
   const status = element("p", { role: "status", class: "chart-status" });
+  const answer = element("p", { role: "status", class: "chart-status chart-answer" });
   const help = element("p", { id: `${id}-help`, class: "quiet" }, `One number a line, or two: ${spec.own}. They stay in this page.`);
 
   function remove() {
@@ -46,7 +50,8 @@ function ownNumbers(figure) {
 
   function show() {
     remove();
-    const panel = panels[Number(choice.value)], read = parseNumbers(area.value);
+    const { panel, check } = options[Number(choice.value)], read = parseNumbers(area.value);
+    answer.replaceChildren();
     status.classList.toggle("chart-error", Boolean(read.error));
     if (read.error) {
       status.textContent = read.error;
@@ -57,15 +62,30 @@ function ownNumbers(figure) {
       if (x.length) panel.own = { label: "your numbers", x, y: y.map(v => rounded(v)), color: OWN_COLOR, details: {}, dotted: true, points: spec.mode === "point" };
       status.textContent = x.length ? `${x.length} of your numbers are drawn` : "None of your numbers is drawn";
       status.textContent += dropped ? `; ${dropped} are not positive, and the axis is logarithmic.` : ".";
+      if (check) answer.append(...verdict(check, read.x, read.y));
     }
     figure.redraw();
   }
 
-  const clear = button("Remove", false, () => { area.value = ""; status.textContent = ""; remove(); figure.redraw(); });
+  const clear = button("Remove", false, () => { area.value = ""; status.textContent = ""; answer.replaceChildren(); remove(); figure.redraw(); });
   const draw = button("Show", false, show);
   for (const one of [clear, draw]) one.removeAttribute("aria-pressed");
-  const where = panels.length > 1 ? [element("label", { for: choice.id }, "beside "), choice] : [];
+  const where = options.length > 1 ? [element("label", { for: choice.id }, "beside "), choice] : [];
   const form = element("div", { class: "chart-own-row" }, ...where, draw, clear);
   const label = element("label", { for: id }, "Your numbers, typed or pasted");
-  return element("details", { class: "chart-own" }, element("summary", {}, "Your numbers"), label, area, help, form, status);
+  return element("details", { class: "chart-own" }, element("summary", {}, "Your numbers"), label, area, help, form, status, answer);
+}
+
+let checkRules = null;
+
+// What the rules say of the numbers, in paragraphs.
+function verdict(check, x, y) {
+  checkRules ??= JSON.parse(document.querySelector("script.check-rules").textContent);
+  const { marks, decided } = examine(check.item, columnsOf(check, x, y), checkRules);
+  if (!marks.length) {
+    return decided.length ? [`They carry no mark of ${decided.join(", ")}.`] : [];
+  }
+  return marks.map(({ code, kind, title, reason, remedy }) => element("span", { class: "chart-mark" },
+    element("strong", {}, kind === "impossible" ? `Impossible: ${title}. ` : `They carry the mark of ${code}, ${title}. `),
+    `${reason} What to do: ${remedy}`));
 }
