@@ -1,4 +1,7 @@
-"""Examples of docstrings as code: the section that Keras calls `Example` is `Examples` in the style of Google."""
+"""Examples of docstrings as code, and names in place of the roles of Sphinx.
+
+The section that Keras calls `Example` is `Examples` in the style of Google.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ from typing import Any
 
 import griffe
 
+ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([^`]+)`")
+
 
 class Examples(griffe.Extension):
-    """Renames the section in every docstring."""
+    """Renames the section in every docstring, and leaves of a role its name."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         """Called by griffe for every object of the package."""
         if obj.docstring is not None:
-            obj.docstring.value = re.sub(r"^(\s*)Example:$", r"\1Examples:", obj.docstring.value, flags=re.MULTILINE)
+            text = ROLE.sub(r"`\1`", obj.docstring.value)
+            obj.docstring.value = re.sub(r"^(\s*)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
