@@ -200,8 +200,6 @@ def _undecided(answer: Answer) -> str:
 
 
 def _list(json: bool) -> None:
-    from rich.table import Table
-
     from cli import console
     from dlhw.checks.items import items
     from dlhw.checks.rule import rules_of
@@ -220,13 +218,11 @@ def _list(json: bool) -> None:
         }
         print(files.to_json(known, indent=None))
         return
-    grid = Table(title="Items", title_justify="left", title_style="bold", show_lines=True)
-    for heading in ("item", "columns", "facts", "marks"):
-        grid.add_column(heading, style="bold" if heading == "item" else None, no_wrap=heading == "item")
+    screen = console.stdout()
     for name, entry in items().items():
         columns = [c.name if c.required else f"[{c.name}]" for c in entry.columns]
-        cells = (columns, [f.name for f in entry.facts], [m.code for m in rules_of(name)])
-        grid.add_row(name, *(console.as_text(", ".join(cell) or "none") for cell in cells))
-    screen = console.stdout()
-    screen.print(grid)
+        parts = {"columns": columns, "facts": [f.name for f in entry.facts], "marks": [m.code for m in rules_of(name)]}
+        screen.print(console.as_text(f"{name}: {entry.title}"), style="bold", soft_wrap=True)
+        for heading, words in parts.items():
+            screen.print(console.as_text(f"  {heading}: {', '.join(words) or 'none'}"), soft_wrap=True)
     screen.print(console.as_text("Columns in brackets may be left out. docs/checks.md explains all of them."))

@@ -86,7 +86,13 @@ def test_the_features_converge_to_the_gaussian_kernel_and_are_nested():
 def test_the_peak_is_at_as_many_features_as_examples():
     """With half of the labels shuffled, the test error of least norm is largest at p = n, and that of ridge is not."""
     settings = dataclasses.replace(
-        TINY, examples=100, validation=100, noise=(0.5,), ratios=(0.1, 0.3, 0.7, 1.0, 1.4, 3.0, 10.0), nets=False
+        TINY,
+        examples=100,
+        validation=100,
+        noise=(0.5,),
+        ratios=(0.1, 0.3, 0.7, 1.0, 1.4, 3.0, 10.0),
+        nets=False,
+        net_ratios=Settings().net_ratios,
     )
     result = dlhw.experiments.double_descent.run(settings, Context())
     assert result.widths.shape == (0,)

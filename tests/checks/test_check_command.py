@@ -24,7 +24,8 @@ from tests.checks import formats
 
 ROOT = Path(__file__).parent.parent.parent
 KEPT = sorted(path.parent for path in (ROOT / "artifacts/kept").glob("*/*/run.json"))
-RUNS = [path for path in KEPT if path.parent.name not in ("landscape", "sweep")]
+NO_ITEM = ("double-descent", "edge", "landscape", "scoreboard", "sweep")
+RUNS = [path for path in KEPT if path.parent.name not in NO_ITEM]
 GOOD = "epoch,loss,val_loss\n1,2.3,2.4\n2,1.5,1.6\n3,1.2,1.4\n"
 BAD = GOOD.replace("1.2", "-1.2")
 

@@ -135,7 +135,7 @@ def test_a_report_that_fails_anywhere_stays_whole(tmp_path, monkeypatch, finishe
             return report.caption
 
     monkeypatch.setattr(writer, "as_json", as_json)
-    monkeypatch.setattr(writer, "load_template", lambda *_: Template())
+    monkeypatch.setattr(writer, "load_template", lambda *_, **names: Template())
     folder = tmp_path / "report"
     writer.write(reported("new"), folder)
     new = contents(folder)
