@@ -188,6 +188,7 @@ def test_what_the_assignment_fixes_is_told_from_what_was_chosen():
 
 
 OTHER = {"mnist": "digits", "sinc": "sign", "filter": "none", "weights": "activations", "float32": "mixed"}
+OTHER |= {"squares": "cross-entropy", "decoupled": "l2", "unit": "pi", "torch": "keras", "sgd": "adam"}
 """A setting that is a word, and another that it may be."""
 
 
@@ -205,7 +206,7 @@ def test_settings_without_effect_are_not_shown():
             value = getattr(run.settings, name)
             other = OTHER.get(value) if isinstance(value, str) else None
             other = (value + 1 if isinstance(value, (int, float)) else "mse") if other is None else other
-            with pytest.raises(UserError, match=r"applies to|belongs to|needs `data`|has no effect"):
+            with pytest.raises(UserError, match=r"applies to|belongs to|needs `data`|has no effect|varies"):
                 dataclasses.replace(run.settings, **{name: other})
     assert hidden["minimal-ratio default"] == {"momentum", "threshold"}
     assert hidden["minimal-ratio stop=gradient-norm"] == {"momentum"}
