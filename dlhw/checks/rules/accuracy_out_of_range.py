@@ -22,7 +22,7 @@ def apply(table: Table) -> Mark | Lacking | None:
         rows = np.flatnonzero((table[name] < -ROUNDING) | (table[name] > 1 + ROUNDING))
         if len(rows):
             value = format_number(float(table[name][rows[0]]))
-            reason = f"{name} is {value} in row {rows[0] + 1}. An accuracy is a share of examples, from 0 to 1."
+            reason = f"{name} is {value} in row {table.row_number(rows[0])}. An accuracy is a share of examples, from 0 to 1."
             return Mark(reason, tuple(map(int, rows)))
     return None
 

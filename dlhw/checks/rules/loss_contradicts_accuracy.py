@@ -35,7 +35,7 @@ def apply(table: Table) -> Mark | Lacking | None:
             r = int(rows[0])
             wrong, mean, bound = 100 * (1 - accuracy[r]), format_number(float(loss[r])), format_number(float(least[r]))
             return Mark(
-                f"In row {r + 1} {wrong:.1f} % of the {name} predictions are wrong and {name}_loss is {mean}. Every "
+                f"In row {table.row_number(r)} {wrong:.1f} % of the {name} predictions are wrong and {name}_loss is {mean}. Every "
                 f"wrong prediction costs at least ln 2 = 0.693, so the mean cross entropy cannot be below {bound}.",
                 tuple(map(int, rows)),
             )

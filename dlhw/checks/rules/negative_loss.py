@@ -22,7 +22,7 @@ def apply(table: Table) -> Mark | None:
         rows = np.flatnonzero(table[name] < -ROUNDING)
         if len(rows):
             value = format_number(float(table[name][rows[0]]))
-            reason = f"{name} is {value} in row {rows[0] + 1}. Squared errors and cross entropies cannot be negative."
+            reason = f"{name} is {value} in row {table.row_number(rows[0])}. Squared errors and cross entropies cannot be negative."
             return Mark(reason, tuple(map(int, rows)))
     return None
 

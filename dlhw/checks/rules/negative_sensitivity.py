@@ -16,7 +16,10 @@ def apply(table: Table) -> Mark | None:
     if not len(rows):
         return None
     value = format_number(float(table["value"][rows[0]]))
-    return Mark(f"value is {value} in row {rows[0] + 1}. A mean of norms cannot be negative.", tuple(map(int, rows)))
+    return Mark(
+        f"value is {value} in row {table.row_number(rows[0])}. A mean of norms cannot be negative.",
+        tuple(map(int, rows)),
+    )
 
 
 RULE = Rule(

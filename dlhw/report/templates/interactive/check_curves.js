@@ -12,25 +12,25 @@ function halfUnit(values) {
   return 0.5 * 10 ** -decimals(values);
 }
 
-CHECKS["negative-loss"] = ({ item, columns }, limits) => {
+CHECKS["negative-loss"] = ({ item, columns, numbers }, limits) => {
   for (const name of LOSS_NAMES) {
     if (!(name in columns) || (name === "value" && item !== "loss")) continue;
     const rows = rowsWhere(columns[name], v => v < -limits.ROUNDING);
     if (rows.length) {
-      return `${name} is ${threeDigits(columns[name][rows[0]])} in row ${rows[0] + 1}. `
+      return `${name} is ${threeDigits(columns[name][rows[0]])} in row ${numbers[rows[0]]}. `
         + "Squared errors and cross entropies cannot be negative.";
     }
   }
   return null;
 };
 
-CHECKS["accuracy-out-of-range"] = ({ columns }, limits) => {
+CHECKS["accuracy-out-of-range"] = ({ columns, numbers }, limits) => {
   const names = ACCURACY_NAMES.filter(name => name in columns);
   if (!names.length) return { lacking: true };
   for (const name of names) {
     const rows = rowsWhere(columns[name], v => v < -limits.ROUNDING || v > 1 + limits.ROUNDING);
     if (rows.length) {
-      return `${name} is ${threeDigits(columns[name][rows[0]])} in row ${rows[0] + 1}. An accuracy is a share of examples, from 0 to 1.`;
+      return `${name} is ${threeDigits(columns[name][rows[0]])} in row ${numbers[rows[0]]}. An accuracy is a share of examples, from 0 to 1.`;
     }
   }
   return null;
