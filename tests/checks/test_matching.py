@@ -334,5 +334,5 @@ def test_rows_are_numbered_as_in_the_file(tmp_path):
 
 
 def test_rows_of_columns_are_numbered_as_given():
-    with pytest.raises(AssertionError, match="value is -0.1 in row 1"):
+    with pytest.raises(AssertionError, match=r"value is -0\.1 in row 1"):
         dlhw.check("sensitivity", batch=[256, 64, 128], value=[-0.1, 0.3, 0.2])

@@ -57,6 +57,9 @@ def epochs():
     yield x, 2.303 + 1e-4 * rng.normal(size=30)
     yield x, 0.1 + 0.9 * (1 - np.exp(-x / 10))
     yield x, 0.1 + 0.0012 * rng.normal(size=30)
+    yield x[:12], 0.1 + 0.0012 * rng.normal(size=12)
+    yield x[:12], 2.303 + 1e-4 * rng.normal(size=12)
+    yield np.arange(1201), 0.1 + 0.0012 * rng.normal(size=1201)
     yield x, 10 + 0.12 * rng.normal(size=30)
     yield x, 0.1 + 0.0001 * x
     yield x, np.full(30, 0.31)

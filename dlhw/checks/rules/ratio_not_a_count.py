@@ -37,8 +37,8 @@ def apply(table: Table) -> Mark | Lacking | None:
     if not len(rows):
         return None
     reason = (
-        f"ratio is {ratio[rows[0]]:.6g} in row {table.row_number(rows[0])}, which would be {count[rows[0]]:.2f} of {parameters:.0f} "
-        "eigenvalues. The ratio of a Hessian is a whole number of them over the number of parameters."
+        f"ratio is {ratio[rows[0]]:.6g} in row {table.row_number(rows[0])}, which would be {count[rows[0]]:.2f} of "
+        f"{parameters:.0f} eigenvalues. The ratio of a Hessian is a whole number of them over the number of parameters."
     )
     return Mark(reason, tuple(map(int, rows)))
 

@@ -32,8 +32,8 @@ def apply(table: Table) -> Mark | Lacking | None:
     if not len(rows):
         return None
     before, after = (format_number(float(v)) for v in share[rows[0] - 1 : rows[0] + 1])
-    reason = f"The share rises from {before} to {after} at row {table.row_number(rows[0])}. Components come in order of their variance."
-    return Mark(reason, tuple(map(int, rows)))
+    where = f"The share rises from {before} to {after} at row {table.row_number(rows[0])}."
+    return Mark(f"{where} Components come in order of their variance.", tuple(map(int, rows)))
 
 
 RULE = Rule(
