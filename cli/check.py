@@ -150,7 +150,7 @@ def _as_json(path: Path, matched: Matched, tables: list[tuple[Table, Answer]], p
                         "remedy": d.remedy,
                         "false_alarm_rate": d.false_alarm_rate,
                         "docs": d.link,
-                        "rows": [row + 1 for row in d.at],
+                        "rows": sorted(table.row_number(row) for row in d.at),
                     }
                     for d in answer.detections
                 ],

@@ -35,7 +35,7 @@ class Detection(Finding):
     title: str = ""  # the mistake, as a noun phrase
     remedy: str = ""
     false_alarm_rate: float = 0.0  # share of right measurements that would carry the mark; 0: none, by arithmetic
-    at: tuple[int, ...] = ()  # rows that show it
+    at: tuple[int, ...] = ()  # rows of the table, which is sorted by x, that show it
 
     @property
     def link(self) -> str:

@@ -11,12 +11,12 @@ CLASSES, EXAMPLES = 10, 60000
 
 
 def classes_of(table: Table) -> int:
-    """Return the number of classes."""
+    """Return the number of classes: that of MNIST where it is not given."""
     return max(2, int(table.number("classes"))) if table.has("classes") else CLASSES
 
 
 def examples_of(table: Table) -> int:
-    """Return the number of training examples."""
+    """Return the number of training examples: that of MNIST where it is not given."""
     return max(1, int(table.number("examples"))) if table.has("examples") else EXAMPLES
 
 

@@ -63,13 +63,14 @@ def check(item: str, **values: Any) -> Answer:
     return answer
 
 
-def table_of(item: Item, values: Mapping[str, Any], *, source: str = "") -> Table:
+def table_of(item: Item, values: Mapping[str, Any], *, source: str = "", numbers: Sequence[int] = ()) -> Table:
     """Return the table of an item from columns and facts by their names.
 
     Args:
         item: what was measured.
         values: columns, sequences of equal length, and facts, single values.
         source: where they come from, for messages.
+        numbers: of the rows in the file, from 1; (): they are all of its rows.
 
     Raises:
         UserError: as :func:`check`.
@@ -89,12 +90,13 @@ def table_of(item: Item, values: Mapping[str, Any], *, source: str = "") -> Tabl
     )
     require(any(lengths.values()), f"{item.name}: there are no numbers")
     facts = {name: _fact(item, name, values[name]) for name in facts_of if values.get(name) is not None}
-    x = item.columns[0]
-    if x.name in columns:
+    x, places = item.columns[0], tuple(numbers)
+    if x.name in columns and (np.diff(columns[x.name]) < 0).any():
         order = np.argsort(columns[x.name], kind="stable")
         columns = {name: column[order] for name, column in columns.items()}
         words = {name: tuple(column[i] for i in order) for name, column in words.items()}
-    return Table(item, columns, facts, words, source=source)
+        places = tuple(places[i] if places else int(i) + 1 for i in order)
+    return Table(item, columns, facts, words, source=source, numbers=places)
 
 
 def _meanings(item: Item, names: Sequence[str]) -> str:

@@ -124,8 +124,8 @@ def _table(
         assignment = _assigned(item, raw, named)
     own = {f.name: raw.facts[f.name] for f in item.facts if f.name in raw.facts and _is_valid(item, raw, f.name)}
     given = own | {name: value for name, value in facts.items() if name in {f.name for f in item.facts}}
-    values, note = splitting.complete_rows(item, raw, assignment)
-    table = table_of(item, values | given, source=raw.source)
+    values, numbers, note = splitting.complete_rows(item, raw, assignment)
+    table = table_of(item, values | given, source=raw.source, numbers=numbers)
     headers = {name: ", ".join(headers) for name, headers in assignment.items()}
     return dataclasses.replace(table, headers=headers), note
 

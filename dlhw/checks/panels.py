@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from dlhw.checks.panel_parts import band, ring
+from dlhw.checks.panel_parts import band, fit_height, ring, within
 from dlhw.checks.references import Reference
 from dlhw.checks.special_panels import DRAW
 from dlhw.checks.tables import Array, Table
@@ -62,21 +62,24 @@ def draw(axes: Axes, panel: str, table: Table, ours: Reference | None, marked: S
     if panel in DRAW:
         DRAW[panel](axes, table, ours, marked)
     elif panel == "accuracies":
-        _curves(axes, table, ours, marked, [name for name in ACCURACIES if name in table.columns])
+        drawn = [name for name in ACCURACIES if name in table.columns]
+        _curves(axes, table, ours, marked, drawn)
         axes.set_ylabel("accuracy")
+        _vertical(axes, table, ours, drawn)
     elif panel == "curves":
         drawn = [name for name in table.item.drawn or _drawable(table) if name in table.columns]
         _curves(axes, table, ours, marked, drawn)
         axes.set_ylabel(drawn[0] if len(drawn) == 1 and drawn[0] not in COLUMN_NAMES else _axis(table))
-        _logarithmic(axes, table, ours, drawn)
+        _vertical(axes, table, ours, drawn)
     else:
-        name = panel.removeprefix("curve:")
+        name, beside = panel.removeprefix("curve:"), np.array([])
         if name == "norm" and "layer" in table.columns:
             root = np.sqrt((table["layer"] ** 2).sum(axis=1))
             axes.plot(table.x, root, color=style.COLORS[2], label="root of the sum of squares of the layers")
+            beside = root
         _curves(axes, table, ours, marked, [name])
         axes.set_ylabel(COLUMN_NAMES.get(name, name))
-        _logarithmic(axes, table, ours, [name])
+        _vertical(axes, table, ours, [name], beside)
 
 
 def _drawable(table: Table) -> list[str]:
@@ -91,10 +94,9 @@ def _axis(table: Table) -> str:
 def _curves(axes: Axes, table: Table, ours: Reference | None, marked: Sequence[int], columns: Sequence[str]) -> None:
     """Draw columns against x, over the right measurements."""
     x, many = table.x, table.rows > MARKERS_UP_TO
-    margin = 0.0 if table.rows > 1 else 1.0
     colors = [style.COLORS[k] for k in (0, 3, 2, 4)]
     for k, name in enumerate(columns):
-        band(axes, ours, name, (float(x.min()) - margin, float(x.max()) + margin), label=k == 0, color=colors[k])
+        band(axes, ours, name, _span(table), label=k == 0, color=colors[k])
     for k, name in enumerate(columns):
         appearance: dict[str, Any] = {"color": colors[k], "linestyle": "-" if k == 0 else style.TEST_DASHES}
         label = COLUMN_NAMES.get(name, name.replace("_", " "))
@@ -130,11 +132,27 @@ def _few_ticks(axes: Axes, x: Array) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _logarithmic(axes: Axes, table: Table, ours: Reference | None, columns: Sequence[str]) -> None:
-    """Set a logarithmic vertical axis where the item wants one, or a loss spans more than a decade."""
+def _span(table: Table) -> tuple[float, float]:
+    """Return the x between which right measurements are drawn."""
+    margin = 0.0 if np.ptp(table.x) > 0 else 1.0
+    return float(table.x.min()) - margin, float(table.x.max()) + margin
+
+
+def _vertical(
+    axes: Axes, table: Table, ours: Reference | None, columns: Sequence[str], beside: Array | None = None
+) -> None:
+    """Set the vertical axis: logarithmic where the item wants it, or a loss spans more than a decade.
+
+    beside: numbers that are drawn with the columns.
+    """
     values = np.concatenate([table[name] for name in columns]) if columns else np.array([])
-    right = [ours.bands[name].median for name in columns if ours is not None and name in ours.bands]
-    every = np.concatenate([values, *right])
-    wide = every.size > 0 and every.min() > 0 and every.max() > 20 * every.min()
-    if values.size and values.min() > 0 and (table.item.log_y or wide):
-        scales.positive_log(axes, float(values.min()) / 30)
+    if not values.size:
+        return
+    wanted = table.item.log_y or (values.max() > 20 * values.min() and columns[0] not in ACCURACIES)
+    log = bool(values.min() > 0 and wanted)
+    if log:
+        axes.set_yscale("log")
+    right = [part for name in columns if (part := within(ours, name, _span(table))) is not None]
+    fit_height(axes, np.concatenate([values, *([] if beside is None else [beside])]), right, log=log)
+    if log:
+        scales.positive_log(axes, 0.0)

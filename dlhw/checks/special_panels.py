@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from dlhw.checks.panel_parts import BAND, MARK, band, ring
+from dlhw.checks.panel_parts import BAND, MARK, band, fit_height, ring
 from dlhw.checks.references import Reference
 from dlhw.checks.tables import Array, Table
 from dlhw.present import scales, style
@@ -21,12 +21,12 @@ def _points(axes: Axes, table: Table, ours: Reference | None, marked: Sequence[i
     """Minimal ratio against loss."""
     loss, ratio = table["loss"], table["ratio"]
     positive = loss.min() > 0 and loss.max() > 3 * loss.min()
-    band(axes, ours, "ratio", (float(loss.min()) / 2, float(loss.max()) * 2))
+    band(axes, ours, "ratio", (float(loss.min()), float(loss.max())))
     size = style.scaled(5 if table.rows <= 100 else 2.5)
     axes.plot(loss, ratio, linestyle="", marker="o", markersize=size, color=style.COLORS[0], label="yours", zorder=3)
     ring(axes, loss, [ratio], marked, table.rows)
     axes.axhline(0.5, color=style.TRUTH, linewidth=0.8, linestyle=":")
-    axes.set(xlabel="loss", ylabel="minimal ratio", ylim=(min(0.0, ratio.min()) - 0.03, 1.03))
+    axes.set(xlabel="loss", ylabel="minimal ratio", ylim=(min(0.0, ratio.min()) - 0.03, max(1.0, ratio.max()) + 0.03))
     if positive:
         axes.set_xscale("log")
 
@@ -48,7 +48,10 @@ def _shares(axes: Axes, table: Table, ours: Reference | None, marked: Sequence[i
     ring(axes, k, [shares], marked, table.rows)
     axes.set(xlabel="component", ylabel="share of the variance")
     scales.whole_numbers(axes)
-    scales.positive_log(axes, float(shares[shown].min()) / 3)
+    if (shares[shown] > 0).any():
+        axes.set_yscale("log")
+        fit_height(axes, np.concatenate([shares[shown], walk[at[inside]]]), [], log=True)
+        scales.positive_log(axes, 0.0)
 
 
 def _spectrum(axes: Axes, table: Table, ours: Reference | None, marked: Sequence[int]) -> None:

@@ -67,7 +67,8 @@ def _by_entries(raw: Raw) -> list[Raw]:
     for key, places in rows.items():
         label = ", ".join(f"{header} {_shown(cell)}" for header, cell in zip(labels, key, strict=True))
         columns = {h: tuple(c[k] for k in places) for h, c in raw.columns.items() if h not in labels}
-        parts.append(dataclasses.replace(raw, source=f"{raw.source}, {label}", columns=columns))
+        numbers = tuple(map(raw.row_number, places))
+        parts.append(dataclasses.replace(raw, source=f"{raw.source}, {label}", columns=columns, numbers=numbers))
     return parts
 
 
@@ -100,8 +101,8 @@ def _is_curve(text: str) -> bool:
     return bool(set(spelling.assign(item_of("loss-curve"), [text], {})) & set(names))
 
 
-def complete_rows(item: Item, raw: Raw, assignment: Assignment) -> tuple[dict[str, Any], list[str]]:
-    """Return the columns of an item, without the rows where a cell is empty, and what to note on that.
+def complete_rows(item: Item, raw: Raw, assignment: Assignment) -> tuple[dict[str, Any], tuple[int, ...], list[str]]:
+    """Return the columns of an item, without the rows where a cell is empty, the numbers of rows, and what to note.
 
     Raises:
         UserError: if columns differ in length, or a cell is no finite number.
@@ -130,7 +131,8 @@ def complete_rows(item: Item, raw: Raw, assignment: Assignment) -> tuple[dict[st
         values[x.name] = np.arange(1.0, len(complete) + 1)
     dropped = rows - len(complete)
     note = f"{raw.source}: {dropped} of {rows} rows have an empty cell in {', '.join(used)}, and are left out"
-    return values, [note] if dropped else []
+    numbers = tuple(map(raw.row_number, complete)) if dropped or raw.numbers else ()
+    return values, numbers, [note] if dropped else []
 
 
 def _is_empty(raw: Raw, headers: tuple[str, ...]) -> bool:
@@ -166,4 +168,4 @@ def _numbers(raw: Raw, header: str, rows: list[int]) -> NDArray[np.float64]:
     cell = cells[wrong[0]]
     shown = f"{float(cell)}" if isinstance(cell, float) else repr(cell)
     hint = "; leave out the rows of a training that diverged" if isinstance(cell, float) else ", and no number"
-    raise UserError(f"{raw.source}: {header} is {shown} in row {rows[wrong[0]] + 1}{hint}")
+    raise UserError(f"{raw.source}: {header} is {shown} in row {raw.row_number(rows[wrong[0]])}{hint}")

@@ -21,8 +21,8 @@ def at_start(table: Table) -> bool:
     return table.item.columns[0].name in table.columns and float(table.x[0]) == 0
 
 
-def classes_of(table: Table) -> int | None:
-    """Return the number of classes of a cross entropy; None if it is not known to be one."""
+def classes_of_cross_entropy(table: Table) -> int | None:
+    """Return the number of classes of a cross entropy; None if the loss is not known to be one."""
     if table.facts.get("kind", "cross-entropy") != "cross-entropy" or not table.has("classes"):
         return None
     classes = int(table.number("classes"))

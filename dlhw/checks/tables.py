@@ -24,6 +24,7 @@ class Table:
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # columns of text
     headers: Mapping[str, str] = field(default_factory=dict)  # name -> header in the user's file
     source: str = ""
+    numbers: tuple[int, ...] = ()  # of the rows where the user has them, from 1; (): they stand there in this order
 
     def has(self, *names: str) -> bool:
         """Whether all of these columns and facts are known."""
@@ -35,6 +36,10 @@ class Table:
     def number(self, name: str) -> float:
         """Return a fact that is a number."""
         return float(self.facts[name])
+
+    def row_number(self, row: int) -> int:
+        """Return the number, from 1, that a row of this table has in the table of the user."""
+        return self.numbers[row] if self.numbers else int(row) + 1
 
     @property
     def x(self) -> Array:

@@ -1,15 +1,33 @@
-"""How far numbers may lie from those they were rounded from, judged by the digits they are written with."""
+"""How far numbers may lie from those they were rounded from, judged by the digits they are written with.
+
+`half_unit` takes a column as rounded to decimals, as losses and accuracies are printed; `rounding_error` allows for
+significant digits too, as norms and eigenvalues are printed, and gives every number an error of its own.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from dlhw.checks.tables import Array
 
+MOST_DECIMALS = 12
+"""Digits after the point that `decimals` counts at most."""
 DIGITS = 15
 """A float64 holds no more significant digits."""
 SAME = 1e-12
 """Relative; a number in per cent, divided by 100, may miss the decimal number by this much."""
+
+
+def decimals(values: Iterable[float]) -> int:
+    """Return the most digits after the decimal point that any of the values needs."""
+    return max((_decimals(float(v)) for v in values), default=0)
+
+
+def half_unit(values: Iterable[float]) -> float:
+    """Return by how much numbers that were rounded together may be off: half of their last digit."""
+    return 0.5 * 10.0 ** -decimals(values)
 
 
 def rounding_error(values: Array) -> Array:
@@ -33,3 +51,8 @@ def _significant(values: Array, exponents: Array, digits: int) -> Array:
 
 def _same(rounded: Array, values: Array) -> bool:
     return bool((np.abs(rounded - values) <= SAME * np.abs(values)).all())
+
+
+def _decimals(value: float) -> int:
+    text = f"{value:.{MOST_DECIMALS}f}".rstrip("0")
+    return len(text.split(".")[1])

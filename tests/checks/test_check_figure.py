@@ -85,6 +85,34 @@ def test_the_numbers_are_drawn_as_they_are():
     assert axes.get_xscale() == axes.get_yscale() == "log"
 
 
+@pytest.mark.parametrize("size", [1e-6, 0.3, 40.0])
+def test_the_range_is_that_of_the_numbers(size):
+    """Right sensitivities are 0.1 to 1.1: numbers far from them fill the panel, and words say where right ones are."""
+    values = {"batch": [64, 256, 1024], "value": [size, 3 * size, 2 * size]}
+    (axes,) = figure(answer_of("sensitivity", None), table_of(items()["sensitivity"], values)).axes
+    low, high = np.log10(axes.get_ylim())
+    assert low < np.log10(size)
+    assert high > np.log10(3 * size)
+    assert high - low <= 2.25 * np.log10(3)
+    words = [text.get_text() for text in axes.texts]
+    assert [word.split(":")[0].split()[-1] for word in words] == {1e-6: ["above"], 0.3: [], 40.0: ["below"]}[size]
+
+
+def test_a_band_near_the_numbers_is_in_the_range():
+    values = {"batch": [64, 256, 1024], "value": [0.1, 0.02, 0.004]}
+    (axes,) = figure(answer_of("sensitivity", None), table_of(items()["sensitivity"], values)).axes
+    assert axes.get_ylim()[1] > 1
+    assert not axes.texts
+
+
+def test_a_band_at_other_losses_does_not_stretch_the_axis():
+    values = {"loss": [1e-9, 3e-9, 8e-9], "ratio": [0.9, 1.2, 0.8]}
+    (axes,) = figure(answer_of("minimal-ratio", None), table_of(items()["minimal-ratio"], values)).axes
+    assert axes.get_xlim()[1] < 1e-8
+    assert axes.get_ylim()[1] > 1.2
+    assert "right measurements lie at" in axes.texts[0].get_text()
+
+
 def test_norms_of_layers_are_drawn_as_the_root_of_their_squares():
     layers = np.array([[3.0, 4.0], [6.0, 8.0], [5.0, 12.0]])
     table = table_of(items()["gradient-norm"], {"iteration": [1, 2, 3], "norm": [7, 14, 17], "layer": layers})

@@ -10,6 +10,8 @@ import pytest
 
 import dlhw
 from dlhw.checks import spelling
+from dlhw.checks.examination import examine
+from dlhw.checks.files import read_tables
 from dlhw.checks.items import items
 from dlhw.checks.matching import match
 from dlhw.checks.readers.raw import Raw
@@ -315,3 +317,22 @@ def test_a_loss_of_one_of_several_nets_may_be_any_loss():
 def test_x_alone_is_no_measurement(name):
     with pytest.raises(UserError, match=r"needs train_loss \(loss on the training set\), and the headers are seed"):
         match([raw("seed,alpha")], name)
+
+
+def test_rows_are_numbered_as_in_the_file(tmp_path):
+    """Sorted by epoch, less an empty row, and of two trainings in one file."""
+    path = tmp_path / "numbers.csv"
+    lines = ["epoch,seed,loss,val_loss", "3,0,1,1", "1,1,2,2", "2,1,,1", "1,0,2,2", "3,1,-5,1", "2,0,-4,1", "4,1,1,1"]
+    path.write_text("\n".join(lines))
+    tables = read_tables(path).tables
+    texts = [examine(table).detections[0].text for table in tables]
+    assert [text.split(".")[0] for text in texts] == ["train_loss is -4 in row 6", "train_loss is -5 in row 5"]
+    for table in tables:
+        for k in range(table.rows):
+            epoch, _, loss, _ = lines[table.row_number(k)].split(",")
+            assert (table.x[k], table["train_loss"][k]) == (float(epoch), float(loss))
+
+
+def test_rows_of_columns_are_numbered_as_given():
+    with pytest.raises(AssertionError, match=r"value is -0\.1 in row 1"):
+        dlhw.check("sensitivity", batch=[256, 64, 128], value=[-0.1, 0.3, 0.2])

@@ -31,6 +31,7 @@ def sensitivities():
         batch = np.array([16, 64, 256, 1024, 4096])
         yield batch, 0.3 * batch**-k * np.exp(noise * rng.normal(size=5))
     yield [64, 128, 256], [0.3, -0.2, 0.1]
+    yield [256, 64, 128, 32], [0.1, 0.3, 0.2, -0.2]
     yield [64, 128], [0.3, 0.2]
     yield np.tile([32, 128, 512], 9), 3 / np.tile([32, 128, 512], 9) + np.linspace(0, 1e-4, 27)
     yield 2 ** np.arange(3, 27), 2.0 ** -np.arange(3, 27)
@@ -46,6 +47,7 @@ def lines():
         yield a, np.round(0.1 + 0.01 * a, 1)
     yield np.tile(np.linspace(0, 1, 5), 2), np.linspace(0.2, 0.9, 10)
     yield [0, 0.5, 1], [0.1, -0.5, 0.2]
+    yield [1, 0, 0.5, 0.5], [0.1, 0.2, 0.2, -0.5]
 
 
 def epochs():
@@ -55,6 +57,9 @@ def epochs():
     yield x, 2.303 + 1e-4 * rng.normal(size=30)
     yield x, 0.1 + 0.9 * (1 - np.exp(-x / 10))
     yield x, 0.1 + 0.0012 * rng.normal(size=30)
+    yield x[:12], 0.1 + 0.0012 * rng.normal(size=12)
+    yield x[:12], 2.303 + 1e-4 * rng.normal(size=12)
+    yield np.arange(1201), 0.1 + 0.0012 * rng.normal(size=1201)
     yield x, 10 + 0.12 * rng.normal(size=30)
     yield x, 0.1 + 0.0001 * x
     yield x, np.full(30, 0.31)
@@ -126,7 +131,7 @@ def test_both_give_the_same_answer(tmp_path):
     ]
     script = f"""const rules = {interactive.check_rules()}, checks = {interactive.as_text(checks)};
     return checks.map(check => {{
-      const {{ marks, decided }} = examine(check.item, columnsOf(check, ...check.columns), rules);
+      const {{ marks, decided }} = examine(check.item, tableOf(check, ...check.columns), rules);
       return {{ marks: marks.map(({{ code, reason }}) => [code, reason]).sort(), decided: decided.sort() }};
     }});"""
     answers = in_browser(f"<html><head></head><body><script>{code}</script></body></html>", script, tmp_path)

@@ -31,6 +31,11 @@ class Raw:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     on_request: bool = False  # whether only a user who names the item wants it
     cut: bool = False  # whether rows were left out when it was printed
+    numbers: tuple[int, ...] = ()  # of the rows in the table that this is a part of, from 1; (): it is no part
+
+    def row_number(self, row: int) -> int:
+        """Return the number, from 1, that a row has in the whole table."""
+        return self.numbers[row] if self.numbers else row + 1
 
 
 def column_name(k: int) -> str:

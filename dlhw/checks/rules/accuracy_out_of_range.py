@@ -21,8 +21,8 @@ def apply(table: Table) -> Mark | Lacking | None:
     for name in names:
         rows = np.flatnonzero((table[name] < -ROUNDING) | (table[name] > 1 + ROUNDING))
         if len(rows):
-            value = format_number(float(table[name][rows[0]]))
-            reason = f"{name} is {value} in row {rows[0] + 1}. An accuracy is a share of examples, from 0 to 1."
+            value, row = format_number(float(table[name][rows[0]])), table.row_number(rows[0])
+            reason = f"{name} is {value} in row {row}. An accuracy is a share of examples, from 0 to 1."
             return Mark(reason, tuple(map(int, rows)))
     return None
 

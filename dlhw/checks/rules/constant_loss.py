@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dlhw.checks.answers import Lacking, Mark
-from dlhw.checks.numerals import decimals
 from dlhw.checks.rule import Rule
 from dlhw.checks.tables import Table
+from dlhw.checks.written_precision import decimals
 from dlhw.present.numbers import format_number
 
 LOSSES = ("value", "train_loss")

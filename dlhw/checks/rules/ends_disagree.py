@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from dlhw.checks.answers import Lacking, Mark
-from dlhw.checks.numerals import half_unit
 from dlhw.checks.repeats import repeated
 from dlhw.checks.rule import Rule
 from dlhw.checks.tables import Table
+from dlhw.checks.written_precision import half_unit
 from dlhw.present.numbers import format_number
 
 ENDS = (("first", 0.0), ("second", 1.0))

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from dlhw.checks.answers import Lacking, Mark
-from dlhw.checks.numerals import half_unit
 from dlhw.checks.repeats import mean_rows
 from dlhw.checks.rule import Rule
 from dlhw.checks.tables import Array, Table
+from dlhw.checks.written_precision import half_unit
 from dlhw.present.numbers import format_number
 
 LOSSES = ("train_loss", "test_loss")

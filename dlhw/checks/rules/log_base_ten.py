@@ -6,14 +6,14 @@ import math
 
 from dlhw.checks.answers import Lacking, Mark
 from dlhw.checks.rule import Rule
-from dlhw.checks.starts import at_start, classes_of, in_log10, loss_of
+from dlhw.checks.starts import at_start, classes_of_cross_entropy, in_log10, loss_of
 from dlhw.checks.tables import Table
 from dlhw.present.numbers import format_number
 
 
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark a start at log10(classes)."""
-    name, classes = loss_of(table), classes_of(table)
+    name, classes = loss_of(table), classes_of_cross_entropy(table)
     if name is None or classes is None or not at_start(table):
         return Lacking("a cross entropy, its number of classes, and its value at epoch 0, before training")
     start = float(table[name][0])

@@ -10,9 +10,9 @@ import math
 import numpy as np
 
 from dlhw.checks.answers import Lacking, Mark
-from dlhw.checks.numerals import half_unit
 from dlhw.checks.rule import Rule
 from dlhw.checks.tables import Table
+from dlhw.checks.written_precision import half_unit
 from dlhw.present.numbers import format_number
 
 SETS = ("train", "test")
@@ -35,8 +35,9 @@ def apply(table: Table) -> Mark | Lacking | None:
             r = int(rows[0])
             wrong, mean, bound = 100 * (1 - accuracy[r]), format_number(float(loss[r])), format_number(float(least[r]))
             return Mark(
-                f"In row {r + 1} {wrong:.1f} % of the {name} predictions are wrong and {name}_loss is {mean}. Every "
-                f"wrong prediction costs at least ln 2 = 0.693, so the mean cross entropy cannot be below {bound}.",
+                f"In row {table.row_number(r)} {wrong:.1f} % of the {name} predictions are wrong and {name}_loss is "
+                f"{mean}. Every wrong prediction costs at least ln 2 = 0.693, so the mean cross entropy cannot be below "
+                f"{bound}.",
                 tuple(map(int, rows)),
             )
     return None

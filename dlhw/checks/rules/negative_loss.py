@@ -21,8 +21,8 @@ def apply(table: Table) -> Mark | None:
             continue
         rows = np.flatnonzero(table[name] < -ROUNDING)
         if len(rows):
-            value = format_number(float(table[name][rows[0]]))
-            reason = f"{name} is {value} in row {rows[0] + 1}. Squared errors and cross entropies cannot be negative."
+            value, row = format_number(float(table[name][rows[0]])), table.row_number(rows[0])
+            reason = f"{name} is {value} in row {row}. Squared errors and cross entropies cannot be negative."
             return Mark(reason, tuple(map(int, rows)))
     return None
 

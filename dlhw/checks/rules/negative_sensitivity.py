@@ -15,8 +15,11 @@ def apply(table: Table) -> Mark | None:
     rows = np.flatnonzero(table["value"] < 0)
     if not len(rows):
         return None
-    value = format_number(float(table["value"][rows[0]]))
-    return Mark(f"value is {value} in row {rows[0] + 1}. A mean of norms cannot be negative.", tuple(map(int, rows)))
+    value, row = format_number(float(table["value"][rows[0]])), table.row_number(rows[0])
+    return Mark(
+        f"value is {value} in row {row}. A mean of norms cannot be negative.",
+        tuple(map(int, rows)),
+    )
 
 
 RULE = Rule(

@@ -22,7 +22,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     row = below[0]
     norm, layer = format_number(float(parts.norm[row])), format_number(float(parts.largest[row]))
     reason = (
-        f"norm is {norm} in row {parts.rows[row] + 1}, and the largest layer norm there is {layer}. "
+        f"norm is {norm} in row {table.row_number(parts.rows[row])}, and the largest layer norm there is {layer}. "
         "A whole is at least as long as its longest part."
     )
     return Mark(reason, tuple(map(int, parts.rows[below])))

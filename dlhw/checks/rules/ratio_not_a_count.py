@@ -22,7 +22,9 @@ def apply(table: Table) -> Mark | Lacking | None:
     rows = np.flatnonzero((ratio < 0) | (ratio > 1))
     if len(rows):
         value = format_number(float(ratio[rows[0]]))
-        reason = f"ratio is {value} in row {rows[0] + 1}. A share of the eigenvalues lies between 0 and 1."
+        reason = (
+            f"ratio is {value} in row {table.row_number(rows[0])}. A share of the eigenvalues lies between 0 and 1."
+        )
         return Mark(reason, tuple(map(int, rows)))
     if not table.has("parameters"):
         return Lacking("needs `parameters`, the number of weights")
@@ -35,8 +37,8 @@ def apply(table: Table) -> Mark | Lacking | None:
     if not len(rows):
         return None
     reason = (
-        f"ratio is {ratio[rows[0]]:.6g} in row {rows[0] + 1}, which would be {count[rows[0]]:.2f} of {parameters:.0f} "
-        "eigenvalues. The ratio of a Hessian is a whole number of them over the number of parameters."
+        f"ratio is {ratio[rows[0]]:.6g} in row {table.row_number(rows[0])}, which would be {count[rows[0]]:.2f} of "
+        f"{parameters:.0f} eigenvalues. The ratio of a Hessian is a whole number of them over the number of parameters."
     )
     return Mark(reason, tuple(map(int, rows)))
 

@@ -14,7 +14,7 @@ import numpy as np
 from dlhw.checks.answers import Lacking, Mark
 from dlhw.checks.repeats import mean_rows
 from dlhw.checks.rule import Rule
-from dlhw.checks.starts import classes_of
+from dlhw.checks.starts import classes_of_cross_entropy
 from dlhw.checks.tables import Array, Table
 from dlhw.present.numbers import format_number
 
@@ -36,7 +36,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     if len(number) < 2 or np.any(np.diff(number) != 1):
         return Lacking("a row for every epoch")
     starts = bool(number[0] == 0)
-    classes = classes_of(table)
+    classes = classes_of_cross_entropy(table)
     known = starts or (number[0] == 1 and classes is not None)
     before = np.concatenate([[math.log(classes) if known and classes and not starts else np.nan], test[:-1]])
     if min(test) <= 0:

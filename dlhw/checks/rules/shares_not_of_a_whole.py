@@ -22,7 +22,9 @@ def apply(table: Table) -> Mark | Lacking | None:
     rows = np.flatnonzero(share < -ROUNDING)
     if len(rows):
         value = format_number(float(share[rows[0]]))
-        return Mark(f"share is {value} in row {rows[0] + 1}. A variance is not negative.", tuple(map(int, rows)))
+        return Mark(
+            f"share is {value} in row {table.row_number(rows[0])}. A variance is not negative.", tuple(map(int, rows))
+        )
     total, room = float(share.sum()), float(errors.sum())
     if total > 1 + ROUNDING + room:
         return Mark(f"The shares add up to {format_number(total)}. Those of all components add up to 1.")
@@ -30,10 +32,8 @@ def apply(table: Table) -> Mark | Lacking | None:
     if not len(rows):
         return None
     before, after = (format_number(float(v)) for v in share[rows[0] - 1 : rows[0] + 1])
-    reason = (
-        f"The share rises from {before} to {after} at row {rows[0] + 1}. Components come in order of their variance."
-    )
-    return Mark(reason, tuple(map(int, rows)))
+    where = f"The share rises from {before} to {after} at row {table.row_number(rows[0])}."
+    return Mark(f"{where} Components come in order of their variance.", tuple(map(int, rows)))
 
 
 RULE = Rule(

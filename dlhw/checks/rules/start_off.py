@@ -6,7 +6,7 @@ import math
 
 from dlhw.checks.answers import Lacking, Mark
 from dlhw.checks.rule import Rule
-from dlhw.checks.starts import at_start, classes_of, in_log10, loss_of
+from dlhw.checks.starts import at_start, classes_of_cross_entropy, in_log10, loss_of
 from dlhw.checks.tables import Table
 from dlhw.present.numbers import format_number
 
@@ -18,7 +18,7 @@ NEAR = 0.03
 
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark a first loss above twice ln(classes), or at a value that a slip gives."""
-    name, classes = loss_of(table), classes_of(table)
+    name, classes = loss_of(table), classes_of_cross_entropy(table)
     if name is None or classes is None:
         return Lacking("a cross entropy and its number of classes")
     start, chance, fresh = float(table[name][0]), math.log(classes), at_start(table)

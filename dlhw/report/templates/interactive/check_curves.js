@@ -12,25 +12,25 @@ function halfUnit(values) {
   return 0.5 * 10 ** -decimals(values);
 }
 
-CHECKS["negative-loss"] = ({ item, columns }, limits) => {
+CHECKS["negative-loss"] = ({ item, columns, numbers }, limits) => {
   for (const name of LOSS_NAMES) {
     if (!(name in columns) || (name === "value" && item !== "loss")) continue;
     const rows = rowsWhere(columns[name], v => v < -limits.ROUNDING);
     if (rows.length) {
-      return `${name} is ${threeDigits(columns[name][rows[0]])} in row ${rows[0] + 1}. `
+      return `${name} is ${threeDigits(columns[name][rows[0]])} in row ${numbers[rows[0]]}. `
         + "Squared errors and cross entropies cannot be negative.";
     }
   }
   return null;
 };
 
-CHECKS["accuracy-out-of-range"] = ({ columns }, limits) => {
+CHECKS["accuracy-out-of-range"] = ({ columns, numbers }, limits) => {
   const names = ACCURACY_NAMES.filter(name => name in columns);
   if (!names.length) return { lacking: true };
   for (const name of names) {
     const rows = rowsWhere(columns[name], v => v < -limits.ROUNDING || v > 1 + limits.ROUNDING);
     if (rows.length) {
-      return `${name} is ${threeDigits(columns[name][rows[0]])} in row ${rows[0] + 1}. An accuracy is a share of examples, from 0 to 1.`;
+      return `${name} is ${threeDigits(columns[name][rows[0]])} in row ${numbers[rows[0]]}. An accuracy is a share of examples, from 0 to 1.`;
     }
   }
   return null;
@@ -97,7 +97,8 @@ CHECKS["in-place-mixing"] = ({ x, columns }, limits) => {
   return second === null || change(second)[0] <= limits.CONSTANT ? { lacking: true } : null;
 };
 
-function tau(values) {
+function tau(all, most) {
+  const values = all.filter((_, k) => k % Math.ceil(all.length / most) === 0);
   let sum = 0, pairs = 0;
   values.forEach((a, i) => values.slice(i + 1).forEach(b => { sum += Math.sign(b - a); pairs += 1; }));
   return pairs ? sum / pairs : 0;
@@ -116,13 +117,14 @@ function laterHalf(values) {
 }
 
 CHECKS["labels-drawn-anew"] = (table, limits) => {
-  if (distinct(table.x).length < table.rows || table.x.filter(x => x > 0).length < limits.FEWEST) return { lacking: true };
   const accuracy = afterStart(table, "train_accuracy"), loss = afterStart(table, "train_loss");
+  const fewest = loss ? limits.FEWEST : limits.FEWEST_ACCURACIES;
+  if (distinct(table.x).length < table.rows || table.x.filter(x => x > 0).length < fewest) return { lacking: true };
   const fall = loss && 1 - laterHalf(loss) / Math.log(limits.CLASSES);
   if (loss && fall > limits.LEARNED_LOSS) return null;
   if (accuracy) return byAccuracy(accuracy, limits);
   if (!loss) return { lacking: true };
-  const trend = -tau(loss), chance = Math.log(limits.CLASSES);
+  const trend = -tau(loss, limits.MOST), chance = Math.log(limits.CLASSES);
   if (trend > limits.FALL && fall > limits.LEARNED_LOSS / 2) return null;
   if (trend > limits.NO_FALL) return { lacking: true };
   return `After ${loss.length} epochs the training loss is at ${threeDigits(loss.at(-1))}, near ln(${limits.CLASSES}) = `
@@ -132,7 +134,7 @@ CHECKS["labels-drawn-anew"] = (table, limits) => {
 
 function byAccuracy(accuracy, limits) {
   const chance = 1 / limits.CLASSES, guesses = deviation(limits.CLASSES, limits.EXAMPLES), late = laterHalf(accuracy);
-  const trend = tau(accuracy) + (late - chance) / guesses / limits.DISTANCE;
+  const trend = tau(accuracy, limits.MOST) + (late - chance) / guesses / limits.DISTANCE;
   if (late - chance > limits.LEARNED * (1 - chance) || Math.abs(trend) > limits.TREND) return null;
   const steps = accuracy.slice(1).map((v, k) => (v - accuracy[k]) ** 2);
   if (Math.abs(trend) > limits.NO_TREND || Math.sqrt(meanOf(steps) / 2) / guesses < limits.NOISE) return { lacking: true };

@@ -1,9 +1,9 @@
 // The rules of dlhw.checks that two columns can decide: sensitivity, shares and ratios.
 
-CHECKS["negative-sensitivity"] = ({ columns: { value } }) => {
+CHECKS["negative-sensitivity"] = ({ columns: { value }, numbers }) => {
   const rows = rowsWhere(value, v => v < 0);
   if (!rows.length) return null;
-  return `value is ${threeDigits(value[rows[0]])} in row ${rows[0] + 1}. A mean of norms cannot be negative.`;
+  return `value is ${threeDigits(value[rows[0]])} in row ${numbers[rows[0]]}. A mean of norms cannot be negative.`;
 };
 
 function logDensity(t, free) {
@@ -49,10 +49,10 @@ function batchFactor(factor, name) {
 CHECKS["batch-mean-gradient"] = batchFactor(1, "1/B");
 CHECKS["batch-mean-gradient-twice"] = batchFactor(2, "1/B²");
 
-CHECKS["ratio-not-a-count"] = ({ columns: { ratio } }) => {
+CHECKS["ratio-not-a-count"] = ({ columns: { ratio }, numbers }) => {
   const rows = rowsWhere(ratio, v => v < 0 || v > 1);
   if (!rows.length) return { lacking: true };
-  return `ratio is ${threeDigits(ratio[rows[0]])} in row ${rows[0] + 1}. A share of the eigenvalues lies between 0 and 1.`;
+  return `ratio is ${threeDigits(ratio[rows[0]])} in row ${numbers[rows[0]]}. A share of the eigenvalues lies between 0 and 1.`;
 };
 
 // Shares of the components of a random walk of so many points in many dimensions.

@@ -36,10 +36,10 @@ function rowsWhere(values, test) {
   return values.map((value, k) => test(value, k) ? k : -1).filter(k => k >= 0);
 }
 
-// Answers of all rules of an item: { marks: [{ code, reason, ... }], undecided, decided }.
-function examine(item, columns, rules) {
+// Answers of all rules of an item: { marks: [{ code, reason, ... }], undecided, decided }. Numbers: of the rows, as typed.
+function examine(item, { columns, numbers }, rules) {
   const names = Object.keys(columns);
-  const table = { item, columns, x: columns[names[0]], rows: columns[names[0]].length };
+  const table = { item, columns, numbers, x: columns[names[0]], rows: columns[names[0]].length };
   const answer = { marks: [], undecided: [], decided: [] };
   for (const rule of rules) {
     if (!rule.items.includes(item) || !(rule.code in CHECKS)) continue;
@@ -51,8 +51,9 @@ function examine(item, columns, rules) {
   return answer;
 }
 
-// The columns of an item from what is typed beside a panel: sorted by x, shares in per cent as fractions.
-function columnsOf(check, x, y) {
+// The columns of an item from what is typed beside a panel, sorted by the first, with the numbers of the rows as typed;
+// shares in per cent become fractions.
+function tableOf(check, x, y) {
   const columns = { [check.x]: x, [check.y]: y };
   for (const name of check.fractions ?? []) {
     const most = Math.max(...columns[name]);
@@ -60,5 +61,5 @@ function columnsOf(check, x, y) {
   }
   const order = columns[check.first].map((_, k) => k).sort((a, b) => columns[check.first][a] - columns[check.first][b]);
   const names = [check.first, check.first === check.x ? check.y : check.x];
-  return Object.fromEntries(names.map(name => [name, order.map(k => columns[name][k])]));
+  return { columns: Object.fromEntries(names.map(name => [name, order.map(k => columns[name][k])])), numbers: order.map(k => k + 1) };
 }

@@ -2,7 +2,7 @@
 
 const OWN_COLOR = 8;
 
-// One number a line, or two, x and y; one line of many numbers is a list. Returns { x, y }, or { error }.
+// One number a line, or two, x and y; one line of many numbers is a list. Returns { x, y } as typed, or { error }.
 function parseNumbers(text, firstX = 1) {
   const lines = text.split(/\r?\n/).map((line, k) => ({ line: line.trim(), number: k + 1 })).filter(({ line }) => line);
   if (!lines.length) return { error: "There are no numbers yet: give one a line, or two with a comma between them." };
@@ -18,7 +18,6 @@ function parseNumbers(text, firstX = 1) {
   if (count > 2) return { error: `There are ${count} numbers in a line: give one, or two with a comma between them.` };
   const values = rows.map(row => row.words.map(asNumber));
   const pairs = count === 2 ? values : values.map(([y], k) => [k + firstX, y]);
-  pairs.sort((a, b) => a[0] - b[0]);
   return { x: pairs.map(pair => pair[0]), y: pairs.map(pair => pair[1]) };
 }
 
@@ -57,7 +56,8 @@ function ownNumbers(figure) {
       status.textContent = read.error;
     } else {
       const fits = read.x.map((x, k) => (!panel.spec.y.log || read.y[k] > 0) && (!panel.spec.x.log || x > 0));
-      const [x, y] = [read.x, read.y].map(values => values.filter((_, k) => fits[k]).map(v => rounded(v, 7)));
+      const order = read.x.map((_, k) => k).filter(k => fits[k]).sort((a, b) => read.x[a] - read.x[b]);
+      const [x, y] = [read.x, read.y].map(values => order.map(k => rounded(values[k], 7)));
       const dropped = read.x.length - x.length;
       if (x.length) panel.own = { label: "your numbers", x, y: y.map(v => rounded(v)), color: OWN_COLOR, details: {}, dotted: true, points: spec.mode === "point" };
       status.textContent = x.length ? `${x.length} of your numbers are drawn` : "None of your numbers is drawn";
@@ -81,7 +81,7 @@ let checkRules = null;
 // What the rules say of the numbers, in paragraphs.
 function verdict(check, x, y) {
   checkRules ??= JSON.parse(document.querySelector("script.check-rules").textContent);
-  const { marks, decided } = examine(check.item, columnsOf(check, x, y), checkRules);
+  const { marks, decided } = examine(check.item, tableOf(check, x, y), checkRules);
   if (!marks.length) {
     return decided.length ? [`They carry no mark of ${decided.join(", ")}.`] : [];
   }
