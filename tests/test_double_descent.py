@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from dlhw.experiments.double_descent.findings import summary
 from dlhw.experiments.double_descent.peaks import highest_peak
 from dlhw.experiments.double_descent.random_features import FourierFeatures, median_distance, minimum_norm, solve
 from dlhw.models import draw_weights
+from dlhw.present import plot, scales
 from dlhw.runs.context import Context
 
 RNG = np.random.default_rng(0)
@@ -239,7 +241,11 @@ def test_findings_on_a_peak_and_on_none(tiny_run):
 def test_findings_on_nets_that_do_not_interpolate_and_on_penalties_at_the_edge(tiny_run):
     assert "not-interpolated" in codes(with_errors(tiny_run, net_train_error=[0.5, 0.02]))
     assert "not-interpolated" not in codes(with_errors(tiny_run, net_train_error=[0.5, 0.0]))
-    assert "penalty-at-the-edge" in codes(with_errors(tiny_run, ridge_penalty=[1e-5, 1.0, 1.0]))
+    chosen = tiny_run("double-descent").result.ridge_penalty
+    edge = text_of(with_errors(tiny_run, ridge_penalty=[1e-5, 1.0, 1.0]), "penalty-at-the-edge")
+    assert edge.startswith(
+        f"In {chosen.size // 3} of {chosen.size} choices, the selected ridge penalty is the smallest"
+    )
     assert "penalty-at-the-edge" not in codes(with_errors(tiny_run, ridge_penalty=[1e-3, 1.0, 1.0]))
 
 
@@ -252,6 +258,20 @@ def test_the_figures_show_the_numbers(tiny_run):
         np.testing.assert_allclose(line.get_ydata(), 100 * np.median(family.test_error[0], axis=-1))
         assert top.get_xscale() == "log"
         assert any(np.allclose(ln.get_xdata(), family.threshold) for ln in top.lines)
+
+
+@pytest.mark.parametrize("factor", [1.5, 3, 6, 20, 100, 290, 3000])
+def test_the_labels_of_sizes_do_not_touch(factor):
+    fig, (axes,) = plot.figure()
+    axes.plot([3313, 3313 * factor], [1, 2])
+    scales.log_sizes(axes)
+    fig.canvas.draw()
+    low, high = axes.get_xlim()
+    shown = [tick for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    boxes = sorted((t.label1.get_window_extent() for t in shown if t.label1.get_text()), key=lambda box: box.x0)
+    assert len(boxes) >= 2
+    assert all(b.x0 - a.x1 > 8 for a, b in itertools.pairwise(boxes))
+    assert not axes.xaxis.get_minorticklocs().size
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_the_lines_by_name():
     assert edge.Settings().lines.tolist() == pytest.approx([20, 10, 8, 20 / 3])
     assert factor("sgd", 0.9) == pytest.approx(3.8)
     assert factor("nesterov", 0.9) == pytest.approx(3.8 / 2.8)
-    assert factor("nesterov", 0.0) == 2
+    assert factor("sgd", 0.0) == 2
 
 
 @pytest.mark.slow
@@ -291,6 +291,7 @@ def test_overlaps_are_shares_of_the_squared_norm():
         ({"learning_rates": (0.1, -1)}, "`learning_rates` -1 must be positive"),
         ({"momentum": 1.0}, "`momentum` 1 must lie in"),
         ({"optimizer": "adam"}, "`optimizer`"),
+        ({"optimizer": "nesterov"}, "`optimizer` nesterov with `momentum` 0 is gradient descent"),
         ({"every": 0}, "`every` 0 must lie in"),
         ({"every": 9000}, "`every` 9000 must lie in 1..8000"),
         ({"epochs": 0}, "`epochs` 0"),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from dlhw.errors import UserError
-from dlhw.experiments.scoreboard import Result, Settings, statistics, summary
+from dlhw.experiments.scoreboard import Result, Settings, figures, statistics, summary
 from dlhw.experiments.scoreboard.axes import AXES
 from dlhw.experiments.scoreboard.measures import MEASURES, measure_net
 from dlhw.runs import image_training, jobs, runner
@@ -180,6 +180,10 @@ def test_configurations_are_every_combination_and_sam_is_one_axis():
     [
         ({"learning_rate": 0.5}, "`learning_rate` is what `learning_rates` varies"),
         ({"widths": ()}, "`widths` is empty"),
+        ({"widths": (1, 0)}, "`widths` 0 must lie in 1/64..64"),
+        ({"curvature_examples": 1}, "`curvature_examples` 1 must lie in 2..4000"),
+        ({"curvature_examples": 4001}, "`curvature_examples` 4001 must lie in 2..4000"),
+        ({"data": "digits", "examples": 200}, "`curvature_examples` 500 must lie in 2..200"),
         ({"radii": (-0.1,)}, "`radii` -0.1"),
         ({"target_loss": 0.0}, "`target_loss` 0 must be positive"),
         ({"batch_sizes": (5000,)}, "`batch_sizes` 5000"),
@@ -251,3 +255,20 @@ def test_a_measure_that_the_two_gaps_judge_differently_is_named():
     turned = dataclasses.replace(result, test_accuracy=1 - (0.5 - (result.test_loss - result.train_loss)) / 5)
     (opposite,) = [f.text for f in summary(settings, turned).findings if f.code == "loss-or-error"]
     assert "opposite answers for Jacobian norm (1.00 and −1.00)" in opposite
+
+
+def test_a_measure_that_ranks_fewer_nets_says_so():
+    settings, result = made_up(0.05, follow=True)
+    assert not [f for f in summary(settings, result).findings if f.code == "ranked-on-fewer-nets"]
+    inverse = result.inverse_margin.copy()
+    inverse[:2, 0] = np.nan  # two nets whose 10th percentile of the margins is not positive
+    some = summary(settings, dataclasses.replace(result, inverse_margin=inverse))
+    (fewer,) = [f.text for f in some.findings if f.code == "ranked-on-fewer-nets"]
+    assert "fewer than the 144 nets, those for which they are defined: inverse squared margin on 142." in fewer
+    names = [row[0] for row in some.rows]
+    assert "inverse squared margin (142 of 144 nets)" in names
+    assert [name for name in names if "(" in name] == ["inverse squared margin (142 of 144 nets)"]
+    fig = figures(settings, dataclasses.replace(result, inverse_margin=inverse))["scoreboard"]
+    starred = [t.get_text() for t in fig.axes[0].get_yticklabels() if t.get_text().endswith("*")]
+    assert starred == ["inverse squared margin *"]
+    assert any("*: fewer nets" in t.get_text() for t in fig.texts)

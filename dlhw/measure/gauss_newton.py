@@ -85,14 +85,18 @@ def fisher(
 ) -> LinearOperator:
     """Return the Fisher information matrix of the weights over the inputs x, as an operator of shape (P, P).
 
-    true: F = (1/n) sum_i E[s s^T], s = d loss_i / d theta, over targets drawn from the distribution that the outputs of
-        the model stand for, taken exactly and not by sampling; `y` only says which entries count. The distribution is
-        that of which the loss is the negative log likelihood: categories or bits with the predicted probabilities for
-        cross entropies; a normal distribution of variance C/2 for Keras's mean squared error, the mean over C
-        outputs. It equals :func:`ggn` for cross entropy from logits and for squared errors (F = (2/(n C)) J^T J).
+    true: F = (1/n) sum_i E[s s^T], s = d l_i / d theta with l_i the negative log likelihood of example i, over targets
+        drawn from the distribution that the outputs of the model stand for, taken exactly and not by sampling; `y` only
+        says which entries count. The distribution is that of which the loss is the negative log likelihood: categories
+        or bits with the predicted probabilities for cross entropies; a normal distribution of variance C/2 for Keras's
+        mean squared error, the mean over C outputs. Where the loss is a mean over C bits or T positions, l_i is their
+        sum, and F is divided by C or T once, as the loss is. It equals :func:`ggn` for cross entropy from logits and
+        for squared errors (F = (2/(n C)) J^T J).
     empirical: (1/n) sum_i g_i g_i^T with the gradients g_i of the losses of the examples at the observed targets. It
         is not an approximation of the true one away from a perfect fit, and vanishes at one (Kunstner et al. 2019,
-        Limitations of the empirical Fisher approximation for natural gradient descent).
+        Limitations of the empirical Fisher approximation for natural gradient descent). For a mean over C bits or T
+        positions it is on another scale: a gradient of the mean has 1/C or 1/T, its square 1/C^2 or 1/T^2, so that its
+        expectation over targets drawn from the outputs is the true one divided by C or T.
 
     Losses that layers add (regularizers) are left out of both.
 
@@ -110,8 +114,9 @@ def fisher(
         The operator; `@` multiplies it with vectors (P,).
 
     Raises:
-        UserError: for losses whose distribution is not known, an unknown kind, names of layers that the model does not
-            have, and kind="empirical" where the loss of an example depends on the others.
+        UserError: for losses whose distribution is not known, such as with smoothed labels, an unknown kind, names of
+            layers that the model does not have, and kind="empirical" where the loss of an example depends on the
+            others.
 
     Example:
         >>> import numpy as np

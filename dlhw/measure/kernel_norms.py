@@ -16,6 +16,12 @@ from dlhw.models.state import layers_of, require_built
 Array = NDArray[np.floating]
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_NORMALIZATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+)
 _STEPS, _TOLERANCE = 200, 1e-6
 
 
@@ -61,7 +67,7 @@ def kernel_norms(model: keras.Model) -> KernelNorms:
     names, frobenius, spectral = [], [], []
     for layer in layers_of(model):
         own = [v for v in layer._trainable_variables if len(v.shape) > 1]
-        if not own:
+        if not own or isinstance(layer, _NORMALIZATIONS):  # over several axes, scales have as many
             continue
         if type(layer) is not keras.layers.Dense and type(layer) not in _CONVOLUTIONS:
             raise UserError(

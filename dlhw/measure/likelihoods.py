@@ -25,10 +25,17 @@ def check_likelihood(loss: ExampleLoss) -> None:
     """Refuse losses whose distribution is not known.
 
     Raises:
-        UserError: for other losses than cross entropies over the last axis, and squared errors.
+        UserError: for other losses than cross entropies over the last axis, and squared errors, and smoothed labels.
     """
     known = any(loss.base is f for f in (*_CATEGORIES, *_BITS, *_SQUARES)) and loss.arguments.get("axis", -1) == -1
     name = getattr(loss.base, "__name__", type(loss.base).__name__)
+    smoothing = loss.arguments.get("label_smoothing", 0)
+    require(
+        not smoothing,
+        f'the true Fisher information needs the distribution of the targets, and loss "{name}" with label_smoothing '
+        f'{smoothing:g} is not the negative log likelihood of any; leave label_smoothing out, or use kind="empirical", '
+        "or ggn(...)",
+    )
     require(
         known,
         f'the true Fisher information needs the distribution of the targets, and that of loss "{name}" is not known; '

@@ -39,7 +39,8 @@ def path_norm(model: keras.Model) -> float:
         The norm, computed in float64.
 
     Raises:
-        UserError: for another layer, by its name, and an input shape that is not fixed.
+        UserError: for another layer and for an operation that is no layer, such as x + y, by their names, and an input
+            shape that is not fixed.
 
     Example:
         >>> import numpy as np
@@ -50,6 +51,9 @@ def path_norm(model: keras.Model) -> float:
         True
     """
     require_built(model)
+    for operation in getattr(model, "operations", ()):
+        if not isinstance(operation, keras.Layer):
+            raise UserError(_no_layer(operation))
     for layer in model.layers:
         known = (
             type(layer).__module__.startswith("keras.") and type(layer).__name__ in _LINEAR | _ACTIVATIONS | _PASSING
@@ -65,6 +69,17 @@ def path_norm(model: keras.Model) -> float:
     ones = [np.ones((1, *shape)) for shape in shapes]
     outputs = squared(ones[0] if len(ones) == 1 else ones, training=False)
     return float(np.sqrt(np.sum(keras.ops.convert_to_numpy(outputs), dtype=np.float64)))
+
+
+def _no_layer(operation: Any) -> str:
+    """Return the message on an operation of `keras.ops` in a model: what it is, and the layer that does the same."""
+    kind = type(operation).__name__
+    layers = {name.lower(): name for name in _ACTIVATIONS | _PASSING}
+    same = f"keras.layers.{layers[kind.lower()]}()" if kind.lower() in layers else "a layer"
+    return (
+        f"operation {operation.name!r} is keras.ops.{kind.lower()} and no layer; paths are followed through layers: "
+        f"use {same} in its place"
+    )
 
 
 def _linear_copy(layer: Any) -> Any:

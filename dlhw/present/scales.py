@@ -72,6 +72,18 @@ def decades(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
+def log_sizes(axes: Axes) -> None:
+    """Set a logarithmic horizontal axis of sizes, with labels that do not touch: plain numbers up to 300-fold."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_minor_locator(NullLocator())
+    if high >= 300 * low:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: power_of_ten(v)))
+        return
+    axes.xaxis.set_major_locator(MaxNLocator(5) if high < 5 * low else LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}" if v < 1e6 else f"{v / 1e6:g}M"))
+
+
 def signed_decades(axes: Axes, floor: float) -> None:
     """Set the ticks of a symmetric logarithmic vertical axis: 0 and about four powers of ten a side."""
     low, high = axes.get_ylim()

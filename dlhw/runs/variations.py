@@ -161,13 +161,18 @@ def training(settings: ImageSettings, net: str, name: str, value: Value) -> Trai
     return Training(net, BatchSettings(**own | changes))
 
 
+def check_width(factor: float, name: str = "width") -> None:
+    """Refuse a factor of the filters and units that is out of range; `name`: what the message calls it."""
+    require(1 / 64 <= factor <= 64, f"{name} {factor:g} must lie in 1/64..64: a factor of the filters and units")
+
+
 def widened(net: str, factor: float) -> str:
     """Return a net whose filters and hidden units are `factor` times as many, at least one of each.
 
     Raises:
         UserError: for a factor out of range.
     """
-    require(1 / 64 <= factor <= 64, f"width {factor:g} must lie in 1/64..64: a factor of the filters and units")
+    check_width(factor)
     layers = []
     for layer in architectures.parse_layers(net):
         size = layer.size if layer.kind == "pool" else max(1, round(factor * layer.size))

@@ -156,6 +156,25 @@ def test_masks_and_sequences():
     np.testing.assert_allclose(whole(measure.fisher(model, loss, x, y)), h, atol=1e-14)
 
 
+def test_the_scales_of_both_fishers_differ_by_the_number_of_positions():
+    """Over all labelings of 2 positions: the expectation of the empirical one is the true one divided by 2."""
+    inputs = keras.Input((2, 2), dtype="float64")
+    model = keras.Model(inputs, keras.layers.Dense(3, dtype="float64")(inputs))
+    model.dtype_policy = keras.DTypePolicy("float64")
+    x, loss = RNG.normal(size=(1, 2, 2)), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    p = np.asarray(tf.nn.softmax(model(x)))[0]
+    expected = sum(
+        p[0, a] * p[1, b] * whole(measure.fisher(model, loss, x, np.array([[a, b]]), kind="empirical", check=False))
+        for a in range(3)
+        for b in range(3)
+    )
+    true = whole(measure.fisher(model, loss, x, np.array([[0, 0]])))
+    np.testing.assert_allclose(expected, true / 2, atol=1e-14)
+    kernel = np.array([np.kron(np.outer(w, w), np.diag(q) - np.outer(q, q)) for w, q in zip(
+        np.hstack([x[0], np.ones((2, 1))]), p, strict=True)])  # fmt: skip
+    np.testing.assert_allclose(true, kernel.sum(0) / 2, atol=1e-14)  # of the likelihood of both, divided by 2
+
+
 def layered(kind):
     """A small net of a kind of layer, with data."""
     build = keras.layers
@@ -273,6 +292,11 @@ def test_wrong_uses_are_refused_in_one_line(classifier):
     with pytest.raises(UserError, match="distribution of the targets") as caught:
         measure.fisher(model, "mae", x, np.ones((N, 3)))
     assert "\n" not in str(caught.value)
+    one_hot, smoothed = np.eye(3)[y], keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    with pytest.raises(UserError, match=r"label_smoothing 0\.1 is not the negative log likelihood") as caught:
+        measure.fisher(model, smoothed, x, one_hot)
+    assert "\n" not in str(caught.value)
+    measure.fisher(model, smoothed, x, one_hot, kind="empirical")
     with pytest.raises(UserError, match="`kind` 'sampled' is unknown"):
         measure.fisher(model, cross_entropy, x, y, kind="sampled")
     with pytest.raises(UserError, match=r"21003 rows \(at most 20000\)"):

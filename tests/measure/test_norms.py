@@ -55,6 +55,18 @@ def test_norms_are_those_of_all_layers_in_order():
     assert (norms.spectral[1:] <= norms.frobenius[1:]).all()
 
 
+@pytest.mark.parametrize("kind", ["BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization"])
+def test_weights_of_normalizations_have_no_part(kind):
+    how = {"GroupNormalization": {"groups": 1}, "LayerNormalization": {"axis": [1, 2]},
+           "RMSNormalization": {"axis": [1, 2]}}.get(kind, {})  # fmt: skip
+    layers = keras.layers.Conv2D(3, 2, name="conv"), getattr(keras.layers, kind)(**how)
+    model = keras.Sequential([keras.Input(SHAPE), *layers])
+    assert layers[1].trainable_variables
+    norms = measure.kernel_norms(model)
+    assert norms.layers == ("conv",)
+    assert norms.frobenius == pytest.approx([np.linalg.norm(layers[0].kernel.numpy())], rel=1e-6)
+
+
 def test_the_path_norm_is_the_sum_over_all_paths():
     net = models.mlp((3, 2), inputs=2, outputs=2, seed=4)
     w1, b1, w2, b2, w3, b3 = (w.astype(np.float64) ** 2 for w in net.get_weights())
@@ -149,6 +161,16 @@ def test_what_cannot_be_measured_is_named():
     )
     with pytest.raises(UserError, match="'bn'"):
         measure.path_norm(normalized)
+    inputs = keras.Input((3,))
+    one, other = (keras.layers.Dense(3)(inputs) for _ in range(2))
+    for end, words in (
+        (one + other, r"keras\.ops\.add .* use keras\.layers\.Add\(\)"),
+        (keras.ops.relu(one), r"keras\.ops\.relu .* use keras\.layers\.ReLU\(\)"),
+        (one * other, r"keras\.ops\.multiply .* use a layer"),
+    ):
+        with pytest.raises(UserError, match=words) as caught:
+            measure.path_norm(keras.Model(inputs, end))
+        assert "\n" not in str(caught.value)
     embedded = keras.Sequential([keras.Input((3,)), keras.layers.Embedding(5, 2, name="words")])
     with pytest.raises(UserError, match="'words'"):
         measure.kernel_norms(embedded)

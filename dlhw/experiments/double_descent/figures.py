@@ -114,7 +114,8 @@ def _figure(settings: Settings, result: Result, name: str, family: Family) -> Fi
         panel.set_ylim(bottom=0)
     for panel in (second, bottom):
         scales.positive_log(panel, 0)
-    bottom.set(xscale="log", xlabel=family.axis, ylabel=family.what_norm)
+    scales.log_sizes(bottom)
+    bottom.set(xlabel=family.axis, ylabel=family.what_norm)
     top.set_ylabel("test error (%)")
     second.set_ylabel("squared error, test")
     third.set_ylabel("training error (%)")

@@ -161,8 +161,8 @@ def _penalties_at_the_edge(settings: Settings, result: Result) -> list[Finding]:
     count = int(((chosen == PENALTIES[0]) | (chosen == PENALTIES[-1])).sum())
     if not count:
         return []
-    text = f"Ridge penalties at the ends of those tried ({PENALTIES[0]:g} and {PENALTIES[-1]:g}) were selected {count} "
-    text += f"times of {chosen.size}: a better one may lie beyond."
+    text = f"In {count} of {chosen.size} choices, the selected ridge penalty is the smallest or largest of those tried "
+    text += f"({PENALTIES[0]:g} and {PENALTIES[-1]:g}): a better one may lie beyond."
     return [Finding("penalty-at-the-edge", text)]
 
 

@@ -81,6 +81,8 @@ class Settings(TrainingSettings):
         for rate in rates:
             require(rate > 0, f"`learning_rates` {rate:g} must be positive")
         architectures.parse(self.net)
+        is_used = self.optimizer != "nesterov" or self.momentum != 0
+        require(is_used, "`optimizer` nesterov with `momentum` 0 is gradient descent; give a `momentum`")
         if self.data == "function":
             refuse_changed(self, _OF_IMAGES, "applies to images, and `data` names none")
             self.function_settings()

@@ -49,6 +49,13 @@ def _note(settings: Settings, result: Result) -> str:
     return f"{count} of {result.train_loss.size} nets, trained to a loss of {settings.target_loss:g}"
 
 
+def _starred(rows: Sequence[Row]) -> tuple[list[str], str]:
+    """Return the names of the measures, with a star where it is defined for fewer nets, and what the star means."""
+    most = max(row.nets for row in rows)
+    names = [row.name if row.nets == most else f"{row.name} *" for row in rows]
+    return names, "; *: fewer nets" if any(row.nets < most for row in rows) else ""
+
+
 def _leave_room_for_names(fig: Figure) -> None:
     """Move the panel to the right, below a header that stays where it is."""
     fig.subplots_adjust(left=style.scaled(MARGIN) / fig.get_figwidth())
@@ -76,7 +83,8 @@ def _scoreboard(settings: Settings, result: Result, rows: Sequence[Row]) -> Figu
     axes.set(xlim=(-1.02, 1.02), xlabel="Kendall's tau with the generalization gap")
     _names_on(axes, at, rows)
     title = f"Which measure ranks nets as their gap does? {settings.data}{diverged_note(result.diverged_at)}"
-    plot.header(fig, title, f"{_note(settings, result)}; lines: 95 % bootstrap intervals; last: controls", (axes,), 2)
+    note = f"{_note(settings, result)}{_starred(rows)[1]}; lines: 95 % bootstrap intervals; last: controls"
+    plot.header(fig, title, note, (axes,), 2)
     _leave_room_for_names(fig)
     return fig
 
@@ -87,7 +95,7 @@ def _places(rows: Sequence[Row]) -> np.ndarray:
 
 
 def _names_on(axes: Axes, at: np.ndarray, rows: Sequence[Row]) -> None:
-    axes.set_yticks(at, labels=[row.name for row in rows])
+    axes.set_yticks(at, labels=_starred(rows)[0])
     axes.set_ylim(at[-1] + 0.6, -0.6)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(GREY if row.is_control else style.TRUTH)
@@ -130,7 +138,7 @@ def _by_axis(settings: Settings, result: Result, rows: Sequence[Row]) -> Figure:
         spine.set_visible(False)
     axes.tick_params(axis="x", length=0)
     _names_on(axes, at, rows)
-    note = f"{_note(settings, result)}; tau among nets that differ in this setting alone"
+    note = f"{_note(settings, result)}{_starred(rows)[1]}; tau among nets that differ in this setting alone"
     note += "; ?: the 95 % interval holds 0" if any(map(any, doubtful)) else ""
     plot.header(fig, f"Granulated tau by setting, {settings.data}", note, ())
     _leave_room_for_names(fig)

@@ -41,6 +41,7 @@ def summary(settings: Settings, result: Result) -> Summary:
         *loss_or_error(rows),
         *controls(rows),
         *caution(settings, rows),
+        *_fewer_nets(rows, int(np.isfinite(gap).sum())),
         *_loss_at_the_stop(settings, result),
         *of_gap,
         *_instruments(result),
@@ -63,18 +64,20 @@ def summary(settings: Settings, result: Result) -> Summary:
         "tau with the gap of the error (95 %)",
         "verdict",
     )
-    table = tuple(_cells(settings, row) for row in rows)
+    table = tuple(_cells(settings, row, int(np.isfinite(gap).sum())) for row in rows)
     return Summary(title, columns, table, tuple(all_findings), numbers, described(settings))
 
 
-def _cells(settings: Settings, row: Row) -> tuple[str, ...]:
+def _cells(settings: Settings, row: Row, nets: int) -> tuple[str, ...]:
+    """Return the row of a measure; nets: those that are ranked, of which it may be defined for fewer."""
     values = [e.value for e in row.granulated.axes]
     lowest = NONE
     if np.isfinite(values).any():
         k = int(np.nanargmin(values))
         lowest = f"{settings.axes[k].name}: {signed(values[k])}"
     taus = with_interval(row.tau), with_interval(row.granulated.total)
-    return row.name, *taus, lowest, with_interval(row.error_tau), _verdict(row)
+    name = row.name if row.nets == nets else f"{row.name} ({row.nets} of {nets} nets)"
+    return name, *taus, lowest, with_interval(row.error_tau), _verdict(row)
 
 
 def _verdict(row: Row) -> str:
@@ -97,7 +100,7 @@ def _numbers(settings: Settings, row: Row) -> dict[str, Any]:
 
     axes = zip(settings.axes, row.granulated.axes, strict=True)
     return {
-        "gap": of(row.tau) | {"n": int(np.isfinite(row.values).sum())},
+        "gap": of(row.tau) | {"n": row.nets},
         "gap of the error": of(row.error_tau),
         "granulated": of(row.granulated.total),
         **{f"along {axis.name}": of(estimate) for axis, estimate in axes},
@@ -143,6 +146,19 @@ def _not_reached(settings: Settings, result: Result) -> list[Finding]:
         f"{'; '.join(names[:NAMED])}{more}."
     )
     return [Finding("target-not-reached", text)]
+
+
+def _fewer_nets(rows: list[Row], nets: int) -> list[Finding]:
+    """Name the measures that are not defined for all nets, whose tau is over the others."""
+    fewer = [f"{row.name} on {row.nets}" for row in rows if row.nets < nets]
+    if not fewer:
+        return []
+    text = (
+        f"Ranked on fewer than the {nets} nets, those for which they are defined: {', '.join(fewer)}. The inverse of a "
+        "margin is not defined for a net whose 10th percentile of the margins is not positive. Such a tau is over "
+        "other nets than those of the other measures, and not to be compared with them as it is."
+    )
+    return [Finding("ranked-on-fewer-nets", text)]
 
 
 def _loss_at_the_stop(settings: Settings, result: Result) -> list[Finding]:

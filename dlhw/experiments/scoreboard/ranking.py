@@ -26,7 +26,7 @@ class Row:
 
     measure: Measure
     is_control: bool
-    values: Array  # (C, S); nan for nets that have not reached the target
+    values: Array  # (C, S); nan for nets that have not reached the target, and where it is not defined
     tau: Estimate  # with the gap of the loss, over all nets
     error_tau: Estimate  # with the gap of the error
     granulated: Granulated  # with the gap of the loss
@@ -35,6 +35,11 @@ class Row:
     def name(self) -> str:
         """What the measure is called."""
         return self.measure.name
+
+    @property
+    def nets(self) -> int:
+        """How many nets it is defined for: a margin that is not positive has no inverse."""
+        return int(np.isfinite(self.values).sum())
 
     def wins(self, confidence: float = CONFIDENCE) -> bool:
         """Return whether the intervals over all nets and along every axis lie above zero.

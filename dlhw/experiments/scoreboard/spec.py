@@ -15,6 +15,7 @@ from dlhw.models import architectures
 from dlhw.present.section import Section, SectionRun
 from dlhw.runs.base_settings import ImageSettings, refuse_changed
 from dlhw.runs.settings import DatasetDefaults, option
+from dlhw.runs.variations import check_width
 
 Array = NDArray[np.floating]
 
@@ -58,13 +59,15 @@ class Settings(ImageSettings):
             self.check_batch(size, "`batch_sizes`")
         for radius in self.radii:
             require(radius >= 0, f"`radii` {radius:g} must be positive, or 0 for trainings without SAM")
+        for width in self.widths:
+            check_width(width, "`widths`")
         nets = [configuration.net(self) for configuration in self.configurations]
         self.check_nets(tuple(dict.fromkeys(nets)), "net")
         for configuration in self.configurations:
             configuration.settings(self)  # refuses values out of range
         require(self.target_loss > 0, f"`target_loss` {self.target_loss:g} must be positive")
-        n = self.curvature_examples
-        require(n >= 2, f"`curvature_examples` {n} must be at least 2")
+        n, most = self.curvature_examples, self.training_examples
+        require(2 <= n <= most, f"`curvature_examples` {n} must lie in 2..{most}, the training examples of {self.data}")
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
