@@ -36,8 +36,8 @@ def apply(table: Table) -> Mark | Lacking | None:
             wrong, mean, bound = 100 * (1 - accuracy[r]), format_number(float(loss[r])), format_number(float(least[r]))
             return Mark(
                 f"In row {table.row_number(r)} {wrong:.1f} % of the {name} predictions are wrong and {name}_loss is "
-                f"{mean}. Every wrong prediction costs at least ln 2 = 0.693, so the mean cross entropy cannot be below "
-                f"{bound}.",
+                f"{mean}. Every wrong prediction costs at least ln 2 = 0.693, so the mean cross entropy cannot be "
+                f"below {bound}.",
                 tuple(map(int, rows)),
             )
     return None
