@@ -342,13 +342,13 @@ def test_barriers_on_both_sides_of_the_rules():
     names = ("test_accuracy_at_a", "test_accuracy_at_b", "lowest_test_accuracy_between")
     level = {k: np.ones(2) for k in names}
     dip = {**level, "lowest_test_accuracy_between": np.array([0.9, 0.8]), "train_barrier_over_chord": np.ones(2)}
-    assert "falls 15 (10 to 20) points below that of the worse net" in of_lines._barrier("pair", dip)[0].text
+    assert "falls 15 (10 to 20) points below that of the worse net" in of_lines._barrier("pair", dip, True)[0].text
     for height, what in [
         ([0.5, 0.6], "a barrier in every seed"),
         ([0.0, 0.01], "no barrier"),
         ([0.0, 1.0], "disagree"),
     ]:
-        (finding,) = of_lines._barrier("pair", {**level, "train_barrier_over_chord": np.array(height)})
+        (finding,) = of_lines._barrier("pair", {**level, "train_barrier_over_chord": np.array(height)}, True)
         assert what in finding.text
         assert "does not fall below that of the worse net" in finding.text
 

@@ -16,6 +16,7 @@ import dlhw as library
 from dlhw.checkpoints import FolderCheckpoints
 from dlhw.errors import UserError
 from dlhw.experiments.interpolate import path_findings
+from dlhw.experiments.interpolate.findings import summary
 from dlhw.experiments.interpolate.lines import Pair
 from dlhw.present.curves import CURVES
 from dlhw.runs import experiment as registry
@@ -132,7 +133,7 @@ def numbers(naive, aligned):
 )
 def test_which_part_was_permutation(naive, aligned, words):
     line, other = numbers(naive, aligned)
-    (finding,) = path_findings.other_ways(SETTINGS, "batch-size=20,50", line, {"aligned": other})
+    (finding,) = path_findings.other_ways(SETTINGS, "batch-size=20,50", line, {"aligned": other}, True)
     assert finding.code == "permutation"
     assert words in finding.text
     assert "closest in their weights" in finding.text
@@ -155,9 +156,38 @@ def test_which_part_was_permutation(naive, aligned, words):
 def test_whether_a_curve_joins_the_nets(naive, curve, words):
     line = {"train_barrier_over_chord": np.array(naive)}
     others = {"curve": {"train_barrier_over_chord": np.array(curve)}}
-    (finding,) = path_findings.other_ways(SETTINGS, "batch-size=20,50", line, others)
+    (finding,) = path_findings.other_ways(SETTINGS, "batch-size=20,50", line, others, True)
     assert finding.code == "curved-path"
     assert words in finding.text
+
+
+def test_an_end_that_has_learned_nothing_has_no_verdict(measured):
+    """Two seeds without a barrier; then those in which B guesses, of two pairs of which the other one has learned."""
+    result, codes = measured[0].result, ("barrier", "permutation", "curved-path")
+    settings = dataclasses.replace(SETTINGS, seeds=2, by=("batch-size=20,50", "batch-size=20,40"))
+
+    def twice(value):
+        if not isinstance(value, np.ndarray) or value.ndim < 2 or len(value) != 1:
+            return value
+        return np.tile(value, (2, 2, *(1,) * (value.ndim - 2)))
+
+    fields = {f.name: twice(getattr(result, f.name)) for f in dataclasses.fields(result)}
+    fields |= {name: 0.1 * np.ones_like(v) for name, v in fields.items() if name.endswith("_loss")}
+    fields |= {name: 0.9 * np.ones_like(v) for name, v in fields.items() if name.endswith("_accuracy")}
+    flat = dataclasses.replace(result, **fields)
+    texts = {code: [f.text for f in summary(settings, flat).findings if f.code == code] for code in codes}
+    assert all("there is no barrier above 0.05 nats" in text for text in texts["barrier"])
+    assert all("joined by a path without a barrier in every seed" in text for text in texts["curved-path"])
+    accuracy = flat.train_accuracy.copy()
+    accuracy[1, :, np.flatnonzero(flat.alphas == 1)] = 0.12
+    stuck = summary(settings, dataclasses.replace(flat, train_accuracy=accuracy)).findings
+    assert [f.code for f in stuck].count("at-chance") == 1
+    for code in codes:
+        one, other = [f.text for f in stuck if f.code == code]
+        assert one == texts[code][0]
+        assert "a net that has learned nothing is no end of a path" in other
+        assert "without a barrier" not in other
+        assert "no barrier" not in other
 
 
 def test_wrong_settings_are_refused_in_one_line():

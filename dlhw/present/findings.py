@@ -69,6 +69,12 @@ def nothing_learned(accuracy: Array, classes: int) -> list[Finding]:
     return [Finding("nothing-learned", text)]
 
 
+def is_at_chance(accuracy: Array, classes: int) -> bool:
+    """Whether the median of training accuracies (seeds,), nan where one diverged, is not clearly better than chance."""
+    finite = accuracy[np.isfinite(accuracy)]
+    return len(finite) > 0 and float(np.median(finite)) < CHANCE / classes
+
+
 def at_chance(names: Sequence[str], accuracy: Array, classes: int) -> list[Finding]:
     """State which of several rows are not clearly better than chance, where others are: they have learned nothing.
 
@@ -77,11 +83,8 @@ def at_chance(names: Sequence[str], accuracy: Array, classes: int) -> list[Findi
         accuracy: training accuracy at the end, (rows, seeds); nan where a training diverged.
         classes: of the data set.
     """
-    low = []
-    for name, row in zip(names, accuracy, strict=True):
-        finite = row[np.isfinite(row)]
-        if len(finite) and float(np.median(finite)) < CHANCE / classes:
-            low.append(f"{name} with {format_percent(row, ' %')}")
+    rows = zip(names, accuracy, strict=True)
+    low = [f"{name} with {format_percent(row, ' %')}" for name, row in rows if is_at_chance(row, classes)]
     if not low or nothing_learned(accuracy, classes):
         return []
     verb, has, them = ("is", "has", "it") if len(low) == 1 else ("are", "have", "them")

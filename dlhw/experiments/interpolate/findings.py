@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.experiments.interpolate import path_findings
-from dlhw.experiments.interpolate.path_findings import CLEAR
+from dlhw.experiments.interpolate.path_findings import CLEAR, UNTRAINED
 from dlhw.experiments.interpolate.spec import Result, Settings, words
 from dlhw.present import findings
 from dlhw.present.curves import CURVES
@@ -50,8 +50,10 @@ def summary(settings: Settings, result: Result) -> Summary:
             cells += [format_median_range(row[k]) if k in row else NONE for k in COLUMNS]
             rows.append((name, *cells, f"{diverged} of {settings.seeds}"))
         numbers[text] |= {way: {k: statistics(v) for k, v in row.items()} for way, row in others.items()}
-        all_findings += _barrier(words(text), values)
-        all_findings += path_findings.other_ways(settings, text, values, others)
+        accuracies = (values[f"train_accuracy_at_{end}"] for end in "ab")
+        trained = not any(findings.is_at_chance(row, settings.info.classes) for row in accuracies)
+        all_findings += _barrier(words(text), values, trained)
+        all_findings += path_findings.other_ways(settings, text, values, others, trained)
         curvatures += _curvature(settings, words(text), values)
     numbers["seconds"] = statistics(np.array(result.seconds))
     numbers["line_seconds"] = statistics(np.array(result.line_seconds))
@@ -79,14 +81,16 @@ def _measures(result: Result, r: int) -> dict[str, Array]:
     }
 
 
-def _barrier(text: str, values: dict[str, Array]) -> list[Finding]:
-    """Whether there is a barrier in every seed, in none, or in some."""
+def _barrier(text: str, values: dict[str, Array], trained: bool) -> list[Finding]:
+    """Whether there is a barrier in every seed, in none, or in some; nothing of it unless both nets are trained."""
     height = values["train_barrier_over_chord"]
     height = height[np.isfinite(height)]
     if not len(height):
         return [Finding("diverged", f"{text}: no line, because in every pair a training diverged.")]
     if len(height) == 1:
         verdict, follows = "one seed only, so nothing can be concluded", ""
+    elif not trained:
+        verdict, follows = UNTRAINED, ""
     elif (height > CLEAR).all():
         verdict = "there is a barrier in every seed"
         follows = " So no straight valley joins the two nets; a curved path between them may still have no barrier."

@@ -16,6 +16,8 @@ from dlhw.present.numbers import format_median_range, format_percent
 Array = NDArray[np.floating]
 CLEAR = 0.05
 """Nats: a barrier over the chord below this counts as none, above it in every seed as one."""
+UNTRAINED = "a net that has learned nothing is no end of a path between trained nets, so nothing can be concluded"
+"""In place of a verdict, where the training accuracy of an end is that of guessing."""
 PAIRED_BY = {
     "weights": "closest in their weights",
     "activations": "closest in their activations",
@@ -73,21 +75,24 @@ def measures(result: Result, r: int) -> dict[str, dict[str, Array]]:
 
 
 def other_ways(
-    settings: Settings, text: str, naive: dict[str, Any], others: dict[str, dict[str, Array]]
+    settings: Settings, text: str, naive: dict[str, Any], others: dict[str, dict[str, Array]], trained: bool
 ) -> list[Finding]:
-    """State what alignment and the curve leave of the barrier of the line; nothing where they were not measured."""
+    """State what alignment and the curve leave of the barrier of the line; nothing where they were not measured.
+
+    trained: whether both nets have learned something; else the heights come without a verdict.
+    """
     height = naive["train_barrier_over_chord"]
     if not np.isfinite(height).any():
         return []
     findings = []
     if "aligned" in others:
-        findings.append(_permutation(settings, words(text), height, others["aligned"]))
+        findings.append(_permutation(settings, words(text), height, others["aligned"], trained))
     if "curve" in others:
-        findings.append(_curved(settings, words(text), height, others["curve"]["train_barrier_over_chord"]))
+        findings.append(_curved(settings, words(text), height, others["curve"]["train_barrier_over_chord"], trained))
     return findings
 
 
-def _permutation(settings: Settings, text: str, naive: Array, aligned: dict[str, Array]) -> Finding:
+def _permutation(settings: Settings, text: str, naive: Array, aligned: dict[str, Array], trained: bool) -> Finding:
     """Which part of the barrier was permutation; at least that part, since a better permutation may exist."""
     remaining, share = aligned["train_barrier_over_chord"], aligned["share_of_permutation"]
     finite = np.isfinite(naive)
@@ -97,6 +102,8 @@ def _permutation(settings: Settings, text: str, naive: Array, aligned: dict[str,
     start = "" if settings.own_start else "; A and B start from the same weights, in which units correspond"
     if finite.sum() == 1:
         verdict = "with one seed, nothing can be concluded"
+    elif not trained:
+        verdict = UNTRAINED
     elif (naive[finite] <= CLEAR).all():
         verdict = f"there was no barrier above {CLEAR:g} nats to explain"
     elif (naive[finite] <= CLEAR).any():
@@ -117,7 +124,7 @@ def _permutation(settings: Settings, text: str, naive: Array, aligned: dict[str,
     return Finding("permutation", text)
 
 
-def _curved(settings: Settings, text: str, naive: Array, curve: Array) -> Finding:
+def _curved(settings: Settings, text: str, naive: Array, curve: Array, trained: bool) -> Finding:
     """Whether a curve of low loss joins the nets."""
     finite = np.isfinite(naive) & np.isfinite(curve)
     heights = (
@@ -125,6 +132,8 @@ def _curved(settings: Settings, text: str, naive: Array, curve: Array) -> Findin
     )
     if finite.sum() < 2:
         verdict = "with one seed, nothing can be concluded"
+    elif not trained:
+        verdict = UNTRAINED
     elif (curve[finite] < CLEAR).all():
         verdict = "so the two nets are joined by a path without a barrier in every seed"
         verdict += ", which says nothing of the straight line" if (naive[finite] > CLEAR).all() else ""
