@@ -74,6 +74,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             place = inside
         elif inside.startswith(NOTEBOOKS) and inside.endswith(".ipynb"):
             place = inside.removesuffix(".ipynb") + ".md"
+        elif inside == "notebooks":
+            place = "notebooks/index.md"
+        elif inside.startswith("notebooks/"):
+            place = inside.removesuffix(".ipynb") + ".md"
         elif inside == "README.md":
             place = "index.md"
         else:
