@@ -76,7 +76,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             place = inside.removesuffix(".ipynb") + ".md"
         elif inside == "notebooks":
             place = "notebooks/index.md"
-        elif inside.startswith("notebooks/"):
+        elif inside.startswith("notebooks/") and inside.endswith(".ipynb"):
             place = inside.removesuffix(".ipynb") + ".md"
         elif inside == "README.md":
             place = "index.md"
