@@ -7,9 +7,18 @@ shows the same message with its options in their place (`dlhw.runs.flags`).
 from __future__ import annotations
 
 import errno
+import functools
+import inspect
+import operator
+import reprlib
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SYSTEM_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """Errors of a file system that nothing here can prevent: full, over a quota, read-only, broken."""
@@ -54,3 +63,44 @@ def warn(message: str) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, DlhwWarning, stacklevel=level)
+
+
+def check_numbers(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function so that arguments annotated as int or float are refused in one line where they are not.
+
+    Whatever converts without loss counts, of NumPy and TensorFlow too: an integer is a float, and 10.0 is no integer.
+    """
+    signature = inspect.signature(function)
+    annotations = {name: str(p.annotation) for name, p in signature.parameters.items()}
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError:  # missing or unknown ones: the call itself says so, with the name of the function
+            return function(*args, **kwargs)
+        for name, value in given.items():
+            kind, _, optional = annotations[name].partition(" | ")
+            if kind in _CONVERSIONS and not (value is None and optional == "None"):
+                require(_converts(value, kind), f"`{name}` {_in_line(value)} must be {_KINDS[kind]}")
+        return function(*args, **kwargs)
+
+    return checked
+
+
+_KINDS = {"int": "a whole number", "float": "a number"}
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {"int": operator.index, "float": float}
+
+
+def _converts(value: object, kind: str) -> bool:
+    if isinstance(value, (bool, str, bytes)):  # float("1") is a number
+        return False
+    try:
+        _CONVERSIONS[kind](value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _in_line(value: object) -> str:
+    return " ".join(reprlib.repr(value).split())

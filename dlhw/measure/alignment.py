@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dlhw._tf.inputs import input_tensors, length
 from dlhw._tf.types import Data
 from dlhw.choices import Matching
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.activation_matching import match_activations
 from dlhw.measure.objective import BATCH
 from dlhw.measure.weight_matching import SWEEPS, MatchedUnits, WeightMatching, match_weights
@@ -49,6 +49,7 @@ class Alignment:
         return float(np.mean(np.concatenate([order != np.arange(len(order)) for order in orders])))
 
 
+@check_numbers
 def align(
     a: keras.Model,
     b: keras.Model,

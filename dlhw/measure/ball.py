@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.objective import BATCH, Objective
 from dlhw.measure.results import Saved
@@ -48,6 +48,7 @@ class BallRise(Saved):
         return float(self.rises.max())
 
 
+@check_numbers
 def random_ball(
     model: keras.Model,
     loss: Loss,

@@ -10,7 +10,7 @@ import numpy as np
 
 from dlhw._tf.inputs import chunks, input_tensors, length, take
 from dlhw._tf.types import Data, Tensor
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.objective import BATCH
 from dlhw.models.forward import Forward
 from dlhw.models.probe import Probe, probe
@@ -29,6 +29,7 @@ def check_batch_norm(choice: str) -> None:
     require(choice in ("interpolate", "recompute"), f"`batch_norm` {choice!r} is unknown; use interpolate or recompute")
 
 
+@check_numbers
 def reset_batch_norm(model: keras.Model, x: Data, *, batch_size: int = BATCH) -> None:
     """Set the moving statistics of batch normalization to those of the data, at the weights that the model holds.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.barriers import LineProfile
 from dlhw.measure.batch_statistics import BatchNorm, check_batch_norm
 from dlhw.measure.bend_training import BendTraining
@@ -37,6 +37,7 @@ class BezierCurve:
     accuracy: Array  # (K,) fraction in [0, 1]; nan where targets are not class labels
     history: Array  # (E,) mean loss of the batches of every epoch, each at a t of its own
 
+    @check_numbers
     def at(self, t: float) -> list[Array]:
         """Return the weights (1 - t)^2 start + 2 t (1 - t) bend + t^2 end.
 
@@ -52,6 +53,7 @@ class BezierCurve:
         require(0 <= t <= 1, f"`t` {t:g} must lie in [0, 1]")
         return combined((self.start, self.bend, self.end), coefficients(np.array([t], np.float64))[0])
 
+    @check_numbers
     def profile(
         self,
         model: keras.Model,
@@ -92,6 +94,7 @@ def coefficients(ts: Array) -> Array:
     return np.stack([(1 - ts) ** 2, 2 * ts * (1 - ts), ts**2], 1)
 
 
+@check_numbers
 def curve(
     a: keras.Model,
     b: Weights,

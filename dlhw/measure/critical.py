@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.eigenvalue_signs import gradient_flatness
 from dlhw.measure.results import Saved
 from dlhw.measure.stacked_objective import StackedObjective
@@ -39,6 +39,7 @@ class CriticalPoint(Saved):
     hessians: int  # taken
 
 
+@check_numbers
 def critical_point(
     objective: StackedObjective,
     theta: Array,

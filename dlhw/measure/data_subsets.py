@@ -8,10 +8,11 @@ import keras
 import numpy as np
 
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.seeds import Stream, generator
 
 
+@check_numbers
 def subset(x: Data, y: Data, examples: int, *, seed: int = 0) -> tuple[Data, Data]:
     """Return some of the examples, drawn at random without replacement: the same for the same seed and number of all.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.normalization import Norm, Shapes, normalized, within
 from dlhw.measure.results import Saved
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.floating]
 
 
+@check_numbers
 def random_direction(
     theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0, layers: Layers = None
 ) -> Array:
@@ -83,6 +84,7 @@ class Plane(Saved):
         return coefficients, np.linalg.norm(away - coefficients @ basis.T, axis=1)
 
 
+@check_numbers
 def random_plane(theta: Array, shapes: Shapes, *, norm: Norm = "filter", seed: int = 0, layers: Layers = None) -> Plane:
     """Return the plane through `theta` along two random directions (Li et al. 2018), nearly orthogonal for large P.
 

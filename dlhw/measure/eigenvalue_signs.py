@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 
 Array = NDArray[np.floating]
 
@@ -30,6 +30,7 @@ class Inertia:
         return np.asarray(self.positive / (self.positive + self.zero + self.negative))
 
 
+@check_numbers
 def inertia(eigenvalues: ArrayLike, tolerance: float | None = None) -> Inertia:
     """Return the number of positive, zero and negative eigenvalues of symmetric matrices (Sylvester 1852).
 

@@ -9,7 +9,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.hessians import operator
 from dlhw.measure.likelihoods import check_likelihood
 from dlhw.measure.objective import BATCH, Objective
@@ -17,6 +17,7 @@ from dlhw.measure.outer_product_check import check_outer_products
 from dlhw.models.selection import Layers
 
 
+@check_numbers
 def ggn(
     model: keras.Model,
     loss: Loss,
@@ -72,6 +73,7 @@ def ggn(
     return operator(objective, "ggn")
 
 
+@check_numbers
 def fisher(
     model: keras.Model,
     loss: Loss,

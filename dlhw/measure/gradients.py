@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
+from dlhw.errors import check_numbers
 from dlhw.measure.objective import BATCH, Objective
 from dlhw.measure.results import Saved
 from dlhw.models.selection import Layers, named_groups
@@ -37,6 +38,7 @@ class GradientNorm(Saved):
         return 2
 
 
+@check_numbers
 def gradient_norm(
     model: keras.Model, loss: Loss, x: Data, y: Data, *, layers: Layers = None, batch_size: int = BATCH
 ) -> GradientNorm:

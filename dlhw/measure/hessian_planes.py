@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.budget import Progress
 from dlhw.measure.derivative_check import check_second_derivatives
 from dlhw.measure.directions import Plane
@@ -22,6 +22,7 @@ from dlhw.models.selection import Layers
 Array = NDArray[np.floating]
 
 
+@check_numbers
 def hessian_plane(
     model: keras.Model,
     loss: Loss,

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
-from dlhw.errors import require, warn
+from dlhw.errors import check_numbers, require, warn
 from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.derivative_check import check_second_derivatives
 from dlhw.measure.objective import BATCH, Curvature, Objective
@@ -23,6 +23,7 @@ Array = NDArray[np.floating]
 LARGEST_MATRIX = 5000
 
 
+@check_numbers
 def hessian(
     model: keras.Model,
     loss: Loss,
@@ -89,6 +90,7 @@ def operator(objective: Objective, kind: Curvature = "hessian") -> LinearOperato
     return LinearOperator((size, size), matvec=product, rmatvec=product, dtype=dtype)
 
 
+@check_numbers
 def hessian_matrix(
     model: keras.Model,
     loss: Loss,

@@ -17,7 +17,7 @@ from dlhw._tf.inputs import chunks, input_tensors, length, target_tensor, wide_d
 from dlhw._tf.losses import ExampleLoss, Loss
 from dlhw._tf.pieces import rows_over_pieces
 from dlhw._tf.types import Data, Tensor
-from dlhw.errors import UserError, require
+from dlhw.errors import UserError, check_numbers, require
 from dlhw.measure.gradient_source import GradientSource
 from dlhw.measure.norms import Norms
 from dlhw.measure.objective import BATCH
@@ -25,6 +25,7 @@ from dlhw.models.forward import FAILURES, Forward
 from dlhw.models.probe import Probe, probe
 
 
+@check_numbers
 def sensitivity(
     model: keras.Model, loss: Loss, x: Data, y: Data, *, at: str | None = None, batch_size: int = BATCH
 ) -> Norms:
@@ -65,6 +66,7 @@ def sensitivity(
     return _input_gradients(model, loss, x, y, at, batch_size)
 
 
+@check_numbers
 def batch_mean_sensitivity(
     model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int, at: str | None = None
 ) -> Norms:
@@ -122,6 +124,7 @@ def _input_gradients(model: keras.Model, loss: Loss, x: Tensor, y: Tensor, at: s
     return _norms(norms_of, ("sensitivity", *function.key), source, data, batch_size, behaviour)
 
 
+@check_numbers
 def jacobian_norm(
     model: keras.Model,
     x: Data,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
+from dlhw.errors import check_numbers
 from dlhw.measure.barriers import LineProfile, alpha_grid
 from dlhw.measure.batch_statistics import BatchNorm, check_batch_norm
 from dlhw.measure.derivative_check import check_second_derivatives
@@ -20,6 +21,7 @@ from dlhw.models.state import restore_weights
 Array = NDArray[np.floating]
 
 
+@check_numbers
 def line(
     model: keras.Model,
     start: Weights,
@@ -81,6 +83,7 @@ def line(
     return LineProfile(grid, np.array([v.loss for v in values]), np.array([v.accuracy for v in values]))
 
 
+@check_numbers
 def line_curvature(
     model: keras.Model,
     start: Weights,

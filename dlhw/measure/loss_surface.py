@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data, Tensor
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.combinations import POINTS, combinations
 from dlhw.measure.directions import Plane
 from dlhw.measure.grid_order import coarse_to_fine
@@ -48,6 +48,7 @@ class PlaneLoss:
     `points`; only one at a time may call `at`.
     """
 
+    @check_numbers
     def __init__(
         self,
         model: keras.Model,
@@ -130,6 +131,7 @@ class PlaneLoss:
         return [next(trained).reshape(next(shapes)) if v is None else v for v in self._fixed]
 
 
+@check_numbers
 def surface(
     model: keras.Model,
     plane: Plane,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dlhw._tf.inputs import check_labels, chunks, input_tensors, length
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.objective import BATCH
 from dlhw.models.forward import forward_function
 from dlhw.models.probe import EXAMPLES, probe
@@ -29,6 +29,7 @@ class Margins:
 
     values: Array  # (n,) output of the true class minus the largest of the others; negative where the net is wrong
 
+    @check_numbers
     def percentile(self, share: float = 10.0) -> float:
         """Return the margin below which so many per cent of the examples lie.
 
@@ -41,6 +42,7 @@ class Margins:
         return float(np.percentile(self.values, share))
 
 
+@check_numbers
 def margins(model: keras.Model, x: Data, y: Data, *, batch_size: int = BATCH) -> Margins:
     """Return the output margin of every example: f(x)_y - max over other classes j of f(x)_j, of the logits f.
 

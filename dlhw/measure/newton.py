@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.stacked_objective import StackedObjective
 
 Array = NDArray[np.floating]
@@ -19,6 +19,7 @@ CLOSE = 1e-10
 """Gradient norm at which Newton's method ends; :func:`dlhw.measure.critical_point` goes on to rounding."""
 
 
+@check_numbers
 def newton(
     objective: StackedObjective,
     theta: Array,
@@ -76,6 +77,7 @@ def newton(
     return theta, taken
 
 
+@check_numbers
 def descend(
     objective: StackedObjective,
     theta: Array,

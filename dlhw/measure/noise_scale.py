@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dlhw._tf.inputs import take
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.objective import BATCH, Objective
 from dlhw.measure.results import Saved
 
@@ -42,6 +42,7 @@ class NoiseScale(Saved):
         return float("inf") if self.trace > 0 else float("nan")
 
 
+@check_numbers
 def gradient_noise_scale(
     model: keras.Model, loss: Loss, x: Data, y: Data, *, small: int | None = None, batch_size: int = BATCH
 ) -> NoiseScale:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dlhw.errors import check_numbers
 from dlhw.measure.results import Saved
 
 Array = NDArray[np.floating]
@@ -30,6 +31,7 @@ class Norms(Saved):
             return float("nan")
         return float(np.std(self.each, ddof=1, dtype=np.float64) / np.sqrt(len(self.each)))
 
+    @check_numbers
     def of_batch_means(self, batch_size: int) -> Norms:
         """Return the norms of gradients of batch means: each divided by the size of its batch, the last one smaller.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dlhw._tf.inputs import chunks
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.chunk_functions import ROWS
 from dlhw.measure.chunk_runner import BATCH as BATCH
 from dlhw.measure.chunk_runner import ChunkRunner
@@ -44,6 +44,7 @@ class Objective(ChunkRunner):
     precision of the model and returned in float64.
     """
 
+    @check_numbers
     def __init__(
         self, model: keras.Model, loss: Loss, x: Data, y: Data, *, batch_size: int = BATCH, layers: Layers = None
     ) -> None:
@@ -114,6 +115,7 @@ class Objective(ChunkRunner):
         loss, gradient = self._sum("gradient")
         return float(loss / self.denominator), np.asarray(gradient / self.denominator)
 
+    @check_numbers
     def group_gradients(self, size: int) -> Iterator[Array]:
         """Yield the gradient of every group of neighbouring examples, scaled so that their mean is that of f.
 
@@ -153,6 +155,7 @@ class Objective(ChunkRunner):
         (product,) = self._sum(name, tf.constant(vector, self.dtype))
         return np.asarray(product / (self.n if kind == "empirical" else self.denominator))
 
+    @check_numbers
     def rows(self, first: int) -> Array:
         """Return some rows of the Hessian of f as computed, symmetric up to rounding.
 

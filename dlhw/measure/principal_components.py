@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.results import Saved
 
 Array = NDArray[np.floating]
@@ -34,6 +34,7 @@ class PCA(Saved):
         return (points - (self.mean if origin is None else origin)) @ self.components.T
 
 
+@check_numbers
 def pca(points: Array, components: int = 2) -> PCA:
     """Return the principal components of points about their mean, by scikit-learn's exact singular value decomposition.
 
@@ -72,6 +73,7 @@ def pca(points: Array, components: int = 2) -> PCA:
     return PCA(rows, explained, fitted.mean_)
 
 
+@check_numbers
 def random_walk_shares(points: int) -> Array:
     """Return the fractions of variance along the principal components of a random walk in many dimensions.
 

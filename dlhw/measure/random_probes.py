@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.operators import Operator, inner, precision, symmetric_operator
 from dlhw.measure.results import Saved
@@ -27,6 +27,7 @@ class Estimate(Saved):
     method: str = ""  # "hutch++" or "hutchinson"
 
 
+@check_numbers
 def trace(
     operator: Any,
     *,
@@ -163,6 +164,7 @@ class Diagonal(Saved):
     complete: bool = True  # whether all products that were asked for were made in time
 
 
+@check_numbers
 def diagonal(
     operator: Any,
     *,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlhw._tf.losses import Loss
 from dlhw._tf.types import Data
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.box_search import climb, corners
 from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.objective import BATCH, Objective
@@ -39,6 +39,7 @@ class Sharpness(Saved):
         return float((top - self.searches.min()) / top) if top > 0 else float("nan")
 
 
+@check_numbers
 def keskar(
     model: keras.Model,
     loss: Loss,
@@ -137,6 +138,7 @@ def keskar(
     return Sharpness(float(phi[best]), base, base + rises[best], evaluations, phi, is_settled)
 
 
+@check_numbers
 def sam(
     model: keras.Model,
     loss: Loss,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.lanczos import Lanczos
 from dlhw.measure.operators import symmetric_operator
@@ -34,6 +34,7 @@ class Eigenpairs(Saved):
     recursion gives, without a product of their own."""
 
 
+@check_numbers
 def eigenpairs(
     operator: Any,
     k: int = 1,
@@ -134,6 +135,7 @@ class Density(Saved):
     complete: bool = True  # whether all probes were finished in time
 
 
+@check_numbers
 def spectral_density(
     operator: Any,
     *,

@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dlhw._tf.types import Tensor
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.eigenvalue_signs import LARGEST
 from dlhw.models.dense_chain import shape_of
 from dlhw.models.weights import flat
@@ -27,6 +27,7 @@ class StackedObjective:
     size. Several threads may call it.
     """
 
+    @check_numbers
     def __init__(
         self, models: Sequence[keras.Model], x: Tensor, y: Tensor, *, block: int = 10, whole: bool = True
     ) -> None:

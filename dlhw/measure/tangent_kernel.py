@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dlhw._tf.compiled import Compiled, shared
 from dlhw._tf.inputs import chunks, input_tensors, length, wide_dtype
 from dlhw._tf.types import Data, Tensor
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.measure.budget import Budget, Progress
 from dlhw.measure.results import Saved
 from dlhw.models.forward import Forward
@@ -51,6 +51,7 @@ class TangentKernel(Saved):
         return np.array(self.matrix, dtype, copy=copy)
 
 
+@check_numbers
 def ntk(
     model: keras.Model,
     x: Data,

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from dlhw._tf.types import Tensor, Tensors
 from dlhw.choices import WITH_MOMENTUM, Decay, OptimizerName
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 
@@ -188,6 +188,7 @@ class Optimizer:
         return moved, (m, v)
 
 
+@check_numbers
 def optimizer(
     name: str,
     learning_rate: float,

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from dlhw._tf.types import Data, Tensor
-from dlhw.errors import require
+from dlhw.errors import check_numbers, require
 from dlhw.training.optimizers import optimizer
 
 OWN = ("train_step", "compute_loss", "compute_metrics")
@@ -41,6 +41,7 @@ class SAM(keras.Model):  # type: ignore[misc]
         True
     """
 
+    @check_numbers
     def __init__(self, model: keras.Model, rho: float = 0.05, name: str | None = None) -> None:
         """Wrap a model.
 

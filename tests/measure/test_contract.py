@@ -12,10 +12,11 @@ import inspect
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-import dlhw  # noqa: F401  (sets KERAS_BACKEND)
+import dlhw
 from dlhw import measure, models
-from dlhw.errors import UserError
+from dlhw.errors import UserError, check_numbers
 
 import keras  # isort: skip
 
@@ -199,3 +200,40 @@ def test_the_docstring_says_what_is_taken_given_and_refused(name):
     for section in ("Args:", "Returns:", "Raises:"):
         assert section in doc, section
     assert ">>> " in doc
+
+
+NUMBERS = {"int": (1.5, 10.0, "1", True), "float": ("1", [1.0, 2.0], True)}
+CALLED = {name: getattr(measure, name) for name in dir(measure) if inspect.isroutine(getattr(measure, name))}
+CALLED |= {name: getattr(measure, name) for name in ("Objective", "PlaneLoss", "StackedObjective")} | {"SAM": dlhw.SAM}
+
+
+def numbers_of(function):
+    """The arguments that are one number, by their annotations."""
+    parameters = inspect.signature(function).parameters.values()
+    kinds = {p.name: str(p.annotation).removesuffix(" | None") for p in parameters}
+    return {name: kind for name, kind in kinds.items() if kind in NUMBERS}
+
+
+@pytest.mark.parametrize("name", [name for name, function in CALLED.items() if numbers_of(function)])
+def test_what_is_no_number_is_refused_in_one_line(name):
+    """Of every argument that is a number, before anything else is looked at."""
+    function, kinds = CALLED[name], numbers_of(CALLED[name])
+    needed = [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    for argument, kind in kinds.items():
+        for wrong in NUMBERS[kind]:
+            with pytest.raises(UserError, match=f"^`{argument}` .*must be a (whole )?number$") as caught:
+                function(**{other: 1 if other in kinds else None for other in needed} | {argument: wrong})
+            assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_and_tensorflow_are_numbers():
+    @check_numbers
+    def both(n: int, share: float, limit: float | None = None):
+        return n, share, limit
+
+    assert both(np.int64(3), tf.constant(0.5), np.float32(2)) == (3, 0.5, 2)
+    assert both(np.array(3), 1) == (3, 1, None)
+    with pytest.raises(UserError, match=r"^`n` array\(\[1, 2\]\) must be a whole number$"):
+        both(np.array([1, 2]), 1)
+    with pytest.raises(TypeError, match=r"both\(\) missing 1 required positional argument: 'share'"):
+        both(3)
