@@ -24,9 +24,9 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark rows where the loss is below (1 - accuracy) ln 2."""
     names = [s for s in SETS if table.has(f"{s}_loss", f"{s}_accuracy")]
     if not names:
-        return Lacking("a loss and the accuracy of the same examples")
+        return Lacking("needs a loss and the accuracy of the same examples")
     if table.facts.get("kind") != "cross-entropy":
-        return Lacking("the kind of the loss: the bound holds for a cross entropy")
+        return Lacking("needs the kind of the loss: the bound holds for a cross entropy")
     for name in names:
         loss, accuracy = table[f"{name}_loss"], table[f"{name}_accuracy"]
         least = (1 - accuracy - half_unit(accuracy)) * math.log(2)
@@ -36,8 +36,8 @@ def apply(table: Table) -> Mark | Lacking | None:
             wrong, mean, bound = 100 * (1 - accuracy[r]), format_number(float(loss[r])), format_number(float(least[r]))
             return Mark(
                 f"In row {table.row_number(r)} {wrong:.1f} % of the {name} predictions are wrong and {name}_loss is "
-                f"{mean}. Every wrong prediction costs at least ln 2 = 0.693, so the mean cross entropy cannot be below "
-                f"{bound}.",
+                f"{mean}. Every wrong prediction costs at least ln 2 = 0.693, so the mean cross entropy cannot be "
+                f"below {bound}.",
                 tuple(map(int, rows)),
             )
     return None
