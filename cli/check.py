@@ -179,8 +179,10 @@ def _print(matched: Matched, tables: list[tuple[Table, Answer]], paths: dict[int
             put(f"  {detection.text}")
             put(f"  What to do: {detection.remedy}")
             put(f"  See {detection.link}")
-        if answer.undecided:
-            put(f"  not decided: {_undecided(answer)}")
+        if answer.verdict == "consistent":
+            put(f"  no mark of {', '.join(answer.decided)}")
+        for line in _undecided(answer, one_each=len(tables) == 1):
+            put(f"  not decided: {line}")
         if id(answer) in paths:
             put(f"  {paths[id(answer)]}")
     for note in matched.notes:
@@ -192,11 +194,14 @@ def _print(matched: Matched, tables: list[tuple[Table, Answer]], paths: dict[int
         put(f"{MOST_FIGURES} of {len(tables)} tables are drawn")
 
 
-def _undecided(answer: Answer) -> str:
-    """Return what could not be decided and why, in a line; without reasons where there are many."""
-    reasons = "; ".join(f"{code} ({reason})" for code, reason in answer.undecided)
+def _undecided(answer: Answer, *, one_each: bool) -> list[str]:
+    """Return what could not be decided and why: a line each, or all in one, without reasons where these are many."""
+    lines = [f"{code} ({reason})" for code, reason in answer.undecided]
+    if one_each or not lines:
+        return lines
     codes = ", ".join(code for code, _ in answer.undecided)
-    return reasons if len(reasons) <= MOST_REASONS else f"{codes}; --json gives the reasons"
+    joined = "; ".join(lines)
+    return [joined if len(joined) <= MOST_REASONS else f"{codes}; --json gives the reasons"]
 
 
 def _list(json: bool) -> None:

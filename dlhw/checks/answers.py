@@ -24,7 +24,7 @@ class Mark:
 class Lacking:
     """Why a rule cannot decide."""
 
-    reason: str  # what is missing, in words that follow "not decided:"
+    reason: str  # a clause that follows "not decided:", such as "needs `classes`"
 
 
 @dataclass(frozen=True)

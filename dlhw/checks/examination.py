@@ -11,12 +11,8 @@ from dlhw.checks.answers import Answer, Detection, Lacking
 from dlhw.checks.items import Column, Item
 from dlhw.checks.items import item as item_of
 from dlhw.checks.rule import rules_of
-from dlhw.checks.tables import Array, Fact, Table
+from dlhw.checks.tables import PERCENT, SHARE, Array, Fact, Table
 from dlhw.errors import UserError, require
-
-PERCENT = 100
-SHARE = 2
-"""Accuracies up to 100 are per cent if the largest is above this: one of 1.02 is a share that is too large."""
 
 
 def examine(table: Table) -> Answer:
@@ -123,10 +119,18 @@ def _numbers(column: Column, item: Item, values: Any) -> Array:
 
 def _fact(item: Item, name: str, value: Any) -> Fact:
     fact = next(f for f in item.facts if f.name == name)
+    wanted = {int: "a whole number", float: "a finite number", str: "a word"}[fact.kind]
+    refusal = f"{item.name}: {name} {value!r} must be {wanted}: {fact.meaning}"
     try:
         converted: Fact = fact.kind(value)
-    except (TypeError, ValueError):
-        raise UserError(f"{item.name}: {name} {value!r} is not {fact.kind.__name__}; it is {fact.meaning}") from None
+        whole = isinstance(value, str) or converted == value
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(refusal) from None
+    if not isinstance(converted, str):
+        require(whole and np.isfinite(converted), refusal)
+        require(fact.least is None or converted >= fact.least, f"{item.name}: {name} {value} is below {fact.least}")
+    elif fact.choices:
+        converted = converted.strip().lower()
     require(
         not fact.choices or converted in fact.choices,
         f"{item.name}: {name} {value!r} is unknown; use {', '.join(fact.choices)}",

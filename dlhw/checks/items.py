@@ -36,6 +36,7 @@ class Fact:
     meaning: str
     kind: type[int] | type[float] | type[str] = float
     choices: tuple[str, ...] = ()
+    least: float | None = None  # smallest that is possible
 
 
 @dataclass(frozen=True)

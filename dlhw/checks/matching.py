@@ -113,7 +113,7 @@ def _table(
         possible = inference.candidates(raw.columns, named)
         if not possible:
             raise _UnrecognizedError(
-                f"{raw.source}: {_few([*raw.columns])} are columns of no item; say `item` and `columns`"
+                f"{raw.source}: no item has the columns {_few([*raw.columns])}; say `item` and `columns`"
             )
         names = " or ".join(possible)
         require(len(possible) == 1, f"{raw.source}: {_few([*raw.columns])} may be {names}; say `item`")
@@ -143,7 +143,8 @@ def _is_valid(item: Item, raw: Raw, name: str) -> bool:
         value = fact.kind(raw.facts[name])
     except (TypeError, ValueError):
         return False
-    return not fact.choices or value in fact.choices
+    above = fact.least is None or isinstance(value, str) or value >= fact.least
+    return above and (not fact.choices or value in fact.choices)
 
 
 def _assigned(item: Item, raw: Raw, named: Mapping[str, str]) -> Assignment:

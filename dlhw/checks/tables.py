@@ -12,6 +12,9 @@ from dlhw.checks.items import Item
 
 Array = NDArray[np.float64]
 Fact = float | int | str
+PERCENT = 100
+SHARE = 2
+"""Accuracies up to 100 are per cent if the largest is above this: one of 1.02 is a share that is too large."""
 
 
 @dataclass(frozen=True)

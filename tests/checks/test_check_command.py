@@ -59,7 +59,11 @@ def numbers(tmp_path):
 def test_numbers_that_carry_no_mark(inside, numbers, only):
     only(rule("calm", None), rule("lost", Lacking("fewer than 9 rows")))
     lines = inside("check", numbers(GOOD))[1].splitlines()
-    assert lines[:2] == ["numbers.csv: loss-curve: consistent", "  not decided: lost (fewer than 9 rows)"]
+    assert lines[:3] == [
+        "numbers.csv: loss-curve: consistent",
+        "  no mark of calm",
+        "  not decided: lost (fewer than 9 rows)",
+    ]
 
 
 def test_numbers_that_carry_a_mark(inside, tmp_path, numbers, only, capfd):
@@ -184,7 +188,7 @@ def test_figures_are_written_and_named(inside, tmp_path, numbers, only, drawn):
     curves = {"loss": [1.0, 0.5, 0.25], "val_loss": [1.1, 0.7, 0.6]}
     formats.notebook(tmp_path / "n.ipynb", *[formats.plain(curves)] * 9)
     lines = inside("check", "n.ipynb", "--out", "runs")[1].splitlines()
-    assert [line.strip() for line in lines if line.startswith("  ")] == [
+    assert [line.strip() for line in lines if line.endswith(".png")] == [
         f"runs/check/n/loss-curve-{k + 1}.png" for k in range(6)
     ]
     assert lines[-1] == "6 of 9 tables are drawn"
@@ -199,11 +203,11 @@ REFUSED = {
     "training), and the headers are epoch, loss, val_loss; name it by --columns batch=HEADER",
     ("numbers.csv", "--columns", "loss"): "--columns 'loss' must be NAME=VALUE, such as value=HEADER",
     ("numbers.csv", "--columns", "epoch=E"): "--columns epoch=E: there is no header 'E'; there are epoch, loss",
-    ("numbers.csv", "--given", "classes=ten"): "loss-curve: classes 'ten' is not int; it is number of classes",
+    ("numbers.csv", "--given", "classes=ten"): "loss-curve: classes 'ten' must be a whole number: number of classes",
     ("numbers.csv", "--given", "width=3"): "--given width is no fact of loss-curve",
     ("numbers.csv", "--given", "classes=3,classes=4"): "--given names classes twice",
     ("numbers.csv", "--list"): "--list lists all items; leave out the file and --item",
-    ("numbers.csv", "unclear.csv"): "unclear.csv: a, b are columns of no item; say --item and --columns",
+    ("numbers.csv", "unclear.csv"): "unclear.csv: no item has the columns a, b; say --item and --columns",
     ("diverged.csv",): "diverged.csv: loss is nan in row 2; leave out the rows of a training that diverged",
     ("unequal.json",): "unequal.json: columns differ in length: epoch has 3, loss has 2, val_loss has 3",
     (".",): ". is not a run",
@@ -312,6 +316,7 @@ def test_numbers_of_a_run_are_those_of_its_result():
 
 
 NOTHING = {
+    "double-descent/default": "holds no run of an experiment that measures an item; name a file or another run",
     "landscape/default": "holds no run of an experiment that measures an item; name a file or another run",
     "sweep/default": "every training diverged, or what varies is no batch size; there is no item",
 }

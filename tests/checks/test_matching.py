@@ -127,7 +127,7 @@ NO_ITEM += [
 
 @pytest.mark.parametrize("headers", NO_ITEM)
 def test_headers_that_say_nothing_are_no_item(headers):
-    with pytest.raises(UserError, match="are columns of no item; say `item` and `columns`"):
+    with pytest.raises(UserError, match="no item has the columns .*; say `item` and `columns`"):
         match([raw(headers)])
 
 
@@ -210,10 +210,20 @@ def test_facts():
     assert match([own]).tables[0].facts == {"classes": 7}
     assert match([own], given={"classes": 10}).tables[0].facts == {"classes": 10}
     for item in ("", "loss-curve"):
-        with pytest.raises(UserError, match="classes 'ten' is not int; it is number of classes"):
+        with pytest.raises(UserError, match="classes 'ten' must be a whole number: number of classes"):
             match([table], item, given={"classes": "ten"})
+        for value in ("1", "-3", "2.5", "nan"):
+            with pytest.raises(UserError, match=r"classes .*(is below 2|must be a whole number)"):
+                match([table], item, given={"classes": value})
         with pytest.raises(UserError, match=r"`given` '?inputs'? is no fact of loss-curve"):
             match([table], item, given={"inputs": "10"})
+
+
+def test_facts_of_words():
+    table = raw("batch,value")
+    assert match([table], given={"data": "MNIST"}).tables[0].facts == {"data": "mnist"}
+    with pytest.raises(UserError, match="data 'mnits' is unknown; use mnist"):
+        match([table], given={"data": "mnits"})
 
 
 def test_several_seeds_stay_repeated_values_of_x():
@@ -309,7 +319,7 @@ def test_the_number_of_a_model_is_no_name_of_a_net():
 
 
 def test_a_loss_of_one_of_several_nets_may_be_any_loss():
-    with pytest.raises(UserError, match="are columns of no item"):
+    with pytest.raises(UserError, match="no item has the columns"):
         match([raw("epoch,generator loss,critic loss")])
 
 

@@ -66,6 +66,7 @@ def epochs():
     yield x, np.full(30, 0.07)
     yield x[:4], [2.3, 2.1, 1.9, 1.5]
     yield x, 1 + x / 10
+    yield x, np.where(x == 7, 101.3, 90.1)
     yield x, 150 + rng.normal(size=30)
     yield x[:6], np.full(6, 1.23456)
 

@@ -20,10 +20,12 @@ ITEMS = (
             Column("gradient_norm", "gradient norm at the point", ("grad norm", "gradient norm", "norm", "grad")),
         ),
         (
-            Fact("parameters", "number of weights of the net", int),
+            Fact("parameters", "number of weights of the net", int, least=1),
             Fact("activation", "activation of the hidden layers, such as relu or tanh", str),
             Fact("precision", "in which the Hessian was computed", str, ("float32", "float64")),
-            Fact("tolerance", "over the largest eigenvalue, from which one counts as positive; 0 for above zero"),
+            Fact(
+                "tolerance", "over the largest eigenvalue, from which one counts as positive; 0 for above zero", least=0
+            ),
         ),
         experiment="minimal-ratio",
         drawn=("ratio",),

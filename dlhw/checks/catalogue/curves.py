@@ -6,7 +6,7 @@ from dlhw.checks.catalogue.headers import CURVES, EPOCH
 from dlhw.checks.items import Column, Fact, Item
 
 KIND = Fact("kind", "of the loss", str, ("cross-entropy", "mse"))
-CLASSES = Fact("classes", "number of classes", int)
+CLASSES = Fact("classes", "number of classes", int, least=2)
 ITEMS = (
     Item(
         "loss-curve",

@@ -22,8 +22,8 @@ ITEMS = (
             ),
         ),
         (
-            Fact("learning_rate", "learning rate of plain full-batch gradient descent with one step per row"),
-            Fact("momentum", "momentum of the optimizer"),
+            Fact("learning_rate", "learning rate of plain full-batch gradient descent with one step per row", least=0),
+            Fact("momentum", "momentum of the optimizer", least=0),
             Fact("all_layers", "whether every tensor is in a layer column; yes unless given", str, ("yes", "no")),
         ),
         experiment="gradient-norm",

@@ -19,8 +19,8 @@ ITEMS = (
             ),
         ),
         (
-            Fact("points", "number of points of the path", int),
-            Fact("weights", "number of weights", int),
+            Fact("points", "number of points of the path", int, least=2),
+            Fact("weights", "number of weights", int, least=1),
         ),
         experiment="trajectory",
         log_y=True,

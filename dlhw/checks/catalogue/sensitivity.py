@@ -19,7 +19,7 @@ ITEMS = (
             ),
             *CURVES,
         ),
-        (Fact("data", "data set: mnist, fashion-mnist, cifar10 or digits", str),),
+        (Fact("data", "data set", str, ("mnist", "fashion-mnist", "cifar10", "digits")),),
         experiment="sweep-batch",
         log_x=True,
         log_y=True,

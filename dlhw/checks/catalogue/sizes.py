@@ -18,8 +18,8 @@ COUNT = Column(
     required=True,
 )
 SHAPE = (
-    Fact("inputs", "number of inputs of the net", int),
-    Fact("outputs", "number of outputs of the net", int),
+    Fact("inputs", "number of inputs of the net", int, least=1),
+    Fact("outputs", "number of outputs of the net", int, least=1),
 )
 ITEMS = (
     Item(

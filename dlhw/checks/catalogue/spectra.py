@@ -13,7 +13,7 @@ ITEMS = (
             Column("eigenvalue", "the eigenvalue", ("eigenvalues", "value", "lambda", "eig"), required=True),
         ),
         (
-            Fact("parameters", "number of weights of the net", int),
+            Fact("parameters", "number of weights of the net", int, least=1),
             Fact("complete", "whether all eigenvalues were computed", str, ("yes", "no")),
         ),
         experiment="minimal-ratio",

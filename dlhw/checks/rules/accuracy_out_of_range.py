@@ -6,7 +6,7 @@ import numpy as np
 
 from dlhw.checks.answers import Lacking, Mark
 from dlhw.checks.rule import Rule
-from dlhw.checks.tables import Table
+from dlhw.checks.tables import PERCENT, SHARE, Table
 from dlhw.present.numbers import format_number
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
@@ -17,12 +17,15 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark the first accuracy below 0 or above 1."""
     names = [name for name in ACCURACIES if name in table.columns]
     if not names:
-        return Lacking("an accuracy")
+        return Lacking("needs an accuracy")
     for name in names:
-        rows = np.flatnonzero((table[name] < -ROUNDING) | (table[name] > 1 + ROUNDING))
+        whole = PERCENT if table[name].max() > SHARE else 1  # up to 100 they would have become shares
+        rows = np.flatnonzero((table[name] < -ROUNDING * whole) | (table[name] > (1 + ROUNDING) * whole))
         if len(rows):
-            value, row = format_number(float(table[name][rows[0]])), table.row_number(rows[0])
-            reason = f"{name} is {value} in row {row}. An accuracy is a share of examples, from 0 to 1."
+            value, row = float(table[name][rows[0]]), table.row_number(rows[0])
+            shown = format_number(value) if whole == 1 else f"{value:.1f}"
+            span = "0 to 1" if whole == 1 else "0 to 1, or 0 to 100 in per cent"
+            reason = f"{name} is {shown} in row {row}. An accuracy is a share of examples, from {span}."
             return Mark(reason, tuple(map(int, rows)))
     return None
 

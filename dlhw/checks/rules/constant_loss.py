@@ -18,14 +18,14 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark a loss with four significant digits and more that never changes."""
     name = next((n for n in LOSSES if n in table.columns), None)
     if name is None or table.rows < FEWEST_ROWS:
-        return Lacking(f"{FEWEST_ROWS} values of a training loss")
+        return Lacking(f"needs {FEWEST_ROWS} values of a training loss")
     values = table[name]
     if np.ptp(values) > 0:
         return None
     value = float(values[0])
     digits = decimals(values) + (len(f"{abs(value):.0f}") if abs(value) >= 1 else 0)
     if digits < FEWEST_DIGITS:
-        return Lacking("more digits: the losses are equal as far as they are written down")
+        return Lacking("needs more digits: the losses are equal as far as they are written down")
     what = "alpha" if table.item.name == "interpolation" else "row"
     return Mark(
         f"The loss is {format_number(value)} at every {what}, to the last of its digits. Weights that change give "

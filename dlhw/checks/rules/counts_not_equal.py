@@ -17,7 +17,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark counts further than 1 % from their middle; counts are those of the widths where these are known."""
     counts = _counts(table)
     if len(counts) < 2:
-        return Lacking("the parameters of two nets")
+        return Lacking("needs the parameters of two nets")
     low, high = min(counts), max(counts)
     middle = (low + high) / 2
     if high - middle <= max(TOLERANCE * middle, WHOLE):

@@ -33,7 +33,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     rows = [(r, widths_of(net)) for r, net in enumerate(table.words.get("net", ()))]
     dense = [(r, widths) for r, widths in rows if widths]
     if not dense:
-        return Lacking("the hidden widths of the nets, such as 64-32, in a column named net")
+        return Lacking("needs the hidden widths of the nets, such as 64-32, in a column named net")
     given = [float(table["parameters"][r]) for r, _ in dense]
     if not table.has("inputs", "outputs"):
         return _any_shape(given, [widths for _, widths in dense])
@@ -72,9 +72,11 @@ def _any_shape(given: Sequence[float], widths: Sequence[tuple[int, ...]]) -> Mar
         outputs, remainder = divmod(given[0] - count((inputs, *first)), first[-1] + 1)
         fits = remainder == 0 and 1 <= outputs <= MOST_OUTPUTS
         if fits and all(count((inputs, *w, int(outputs))) == n for w, n in zip(widths, given, strict=True)):
-            return None if len(given) > 1 else Lacking("the numbers of inputs and outputs, or a second net")
+            return None if len(given) > 1 else Lacking("needs the numbers of inputs and outputs, or a second net")
     if any(same(count(w), n) for w, n in zip(widths, given, strict=True)) or any(n % 100 == 0 for n in given):
-        return Lacking("the numbers of inputs and outputs")  # widths with both of them, or counts that were rounded
+        return Lacking(
+            "needs the numbers of inputs and outputs"
+        )  # widths with both of them, or counts that were rounded
     return Mark(
         "No numbers of inputs and outputs give these counts for these hidden widths. "
         "A dense layer from a to b units has (a + 1) b weights and biases."

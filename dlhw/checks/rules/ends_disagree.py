@@ -21,7 +21,9 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark an end whose value is neither that of its net nor a rounding of it."""
     pairs = [] if repeated(table) else _pairs(table)
     if not pairs:
-        return Lacking("the losses or accuracies of the two nets, evaluated on their own, and rows at alpha 0 and 1")
+        return Lacking(
+            "needs the losses or accuracies of the two nets, evaluated on their own, and rows at alpha 0 and 1"
+        )
     off = [(name, net, stated, on) for name, net, stated, on in pairs if not _agree(table, name, stated, on)]
     if not off:
         return None

@@ -30,7 +30,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark curves that are constant where a mixture in place has arrived at one net."""
     names = [name for name in LOSSES if name in table.columns]
     if not names:
-        return Lacking("a loss: accuracies may be constant on the line between two nets")
+        return Lacking("needs a loss: accuracies may be constant on the line between two nets")
     alphas, *losses = mean_rows(table, *names)
     second, first = (_arrival(alphas, factors) for factors in (1 - alphas, alphas))
     for start in (second, first):
@@ -39,9 +39,9 @@ def apply(table: Table) -> Mark | Lacking | None:
             rows = np.flatnonzero(table.x >= alphas[start])
             return Mark(_reason(alphas, losses[0], names[0], start), tuple(map(int, rows)))
     if second is None:
-        return Lacking("a finer grid, or one that goes beyond 1")
+        return Lacking("needs a finer grid, or one that goes beyond 1")
     if max(change for change, _ in (_change(values, second) for values in losses)) <= CONSTANT:
-        return Lacking("more digits of the losses, which are constant as far as they are written down")
+        return Lacking("needs more digits of the losses, which are constant as far as they are written down")
     return None
 
 

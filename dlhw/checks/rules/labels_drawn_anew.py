@@ -36,22 +36,22 @@ STEADY = 0.9
 """Kendall's tau of losses that fall in nearly every epoch, as they do on labels that stay, however slowly."""
 NOISE = 0.3
 """Differences between epochs, relative to those of independent guesses. Right runs without a trend: at most 0.22."""
-SLOW = "more epochs, or a larger learning rate: the net has hardly learned"
+SLOW = "needs more epochs, or a larger learning rate: the net has hardly learned"
 
 
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark training accuracies at chance that scatter from epoch to epoch and do not rise."""
     if repeated(table):
-        return Lacking("the epochs of one training alone")
+        return Lacking("needs the epochs of one training alone")
     epochs = int((table.x > 0).sum())
     if epochs < (FEWEST if table.has("train_loss") else FEWEST_ACCURACIES):
-        return Lacking(f"{FEWEST} epochs with the training loss, or {FEWEST_ACCURACIES} without")
+        return Lacking(f"needs {FEWEST} epochs with the training loss, or {FEWEST_ACCURACIES} without")
     classes = classes_of(table)
     loss = after_start(table, "train_loss") if table.has("train_loss") else None
     if loss is not None and _fall(loss, classes) > LEARNED_LOSS:
         return None
     if not table.has("train_accuracy"):
-        return Lacking("the training accuracy") if loss is None else _by_loss(loss, classes)
+        return Lacking("needs the training accuracy") if loss is None else _by_loss(loss, classes)
     outcome = _by_accuracy(after_start(table, "train_accuracy"), classes, examples_of(table))
     steady = loss is not None and -tau(loss) > STEADY
     return Lacking(SLOW) if steady and isinstance(outcome, Mark) else outcome
@@ -78,7 +78,7 @@ def _by_loss(loss: Array, classes: int) -> Mark | Lacking | None:
     if fall > FALL and _fall(loss, classes) > LEARNED_LOSS / 2:
         return None
     if fall > NO_FALL:
-        return Lacking("the training accuracy: the loss falls a little, as it does in a net that learns nothing")
+        return Lacking("needs the training accuracy: the loss falls a little, as it does in a net that learns nothing")
     return Mark(
         f"After {len(loss)} epochs the training loss is at {format_number(float(loss[-1]))}, near "
         f"ln({classes}) = {chance:.3f}, and does not fall. Labels that are shuffled once are learned by heart, if "

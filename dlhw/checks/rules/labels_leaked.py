@@ -25,7 +25,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark test accuracies and losses that are better than guessing."""
     classes, names = classes_of(table), [n for n in ("test_accuracy", "test_loss") if table.has(n)]
     if not names or not (table.x > 0).any():
-        return Lacking("the test accuracy or the test loss, after epoch 0")
+        return Lacking("needs the test accuracy or the test loss, after epoch 0")
     chance, uniform = 1 / classes, math.log(classes)
     accuracy = float(after_start(table, "test_accuracy").mean()) if "test_accuracy" in names else chance
     lowest = float(after_start(table, "test_loss").min()) if "test_loss" in names else uniform
@@ -33,7 +33,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     either = of_accuracy > ACCURACY or of_loss > LOSS
     marked = of_accuracy + 2 * of_loss > BOTH if len(names) == 2 else either
     if not marked:
-        return Lacking("a net that learns its training labels: this one hardly does") if _untrained(table) else None
+        return Lacking("the net hardly learns its training labels") if _untrained(table) else None
     parts = [f"the mean test accuracy is {format_number(accuracy)} where guessing gives {format_number(chance)}"]
     parts = parts if "test_accuracy" in names else []
     if "test_loss" in names and of_loss > 0:

@@ -15,7 +15,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark a start at log10(classes)."""
     name, classes = loss_of(table), classes_of_cross_entropy(table)
     if name is None or classes is None or not at_start(table):
-        return Lacking("a cross entropy, its number of classes, and its value at epoch 0, before training")
+        return Lacking("needs a cross entropy, its number of classes, and its value at epoch 0, before training")
     start = float(table[name][0])
     if not in_log10(start, classes):
         return None

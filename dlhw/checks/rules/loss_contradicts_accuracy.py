@@ -24,9 +24,9 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark rows where the loss is below (1 - accuracy) ln 2."""
     names = [s for s in SETS if table.has(f"{s}_loss", f"{s}_accuracy")]
     if not names:
-        return Lacking("a loss and the accuracy of the same examples")
+        return Lacking("needs a loss and the accuracy of the same examples")
     if table.facts.get("kind") != "cross-entropy":
-        return Lacking("the kind of the loss: the bound holds for a cross entropy")
+        return Lacking("needs the kind of the loss: the bound holds for a cross entropy")
     for name in names:
         loss, accuracy = table[f"{name}_loss"], table[f"{name}_accuracy"]
         least = (1 - accuracy - half_unit(accuracy)) * math.log(2)

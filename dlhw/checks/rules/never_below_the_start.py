@@ -17,7 +17,7 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark a loss that never comes within 10 % of its first value again."""
     name = loss_of(table)
     if name is None or table.rows < FEWEST_ROWS:
-        return Lacking(f"{FEWEST_ROWS} values of a training loss")
+        return Lacking(f"needs {FEWEST_ROWS} values of a training loss")
     first, lowest = float(table[name][0]), float(table[name][1:].min())
     if first <= 0 or lowest <= (1 + MARGIN) * first:
         return None

@@ -31,32 +31,34 @@ STEEP = 0.5
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark training losses above the test losses by as much as a mean over the epoch is."""
     if not table.has("train_loss", "test_loss"):
-        return Lacking("training and test losses")
+        return Lacking("needs training and test losses")
     number, train, test = mean_rows(table, "train_loss", "test_loss")
     if len(number) < 2 or np.any(np.diff(number) != 1):
-        return Lacking("a row for every epoch")
+        return Lacking("needs a row for every epoch")
     starts = bool(number[0] == 0)
     classes = classes_of_cross_entropy(table)
     known = starts or (number[0] == 1 and classes is not None)
     before = np.concatenate([[math.log(classes) if known and classes and not starts else np.nan], test[:-1]])
     if min(test) <= 0:
-        return Lacking("losses above zero")
+        return Lacking("needs losses above zero")
     above = np.array([_above(a, b) for a, b in zip(before, test, strict=True)])
     falls = above / test
     k = int(np.flatnonzero(falls >= STEEP * falls.max())[0])
     if falls[k] < FALL:
-        return Lacking("epochs in which the test loss falls by more than a few per cent, such as the first")
+        return Lacking("needs epochs in which the test loss falls by more than a few per cent, such as the first")
     share = float((train[k] - test[k]) / above[k])
     late = slice(-max(1, len(test) // 4), None)
     if share > SHARE and np.median((train / test - 1 - 2 * falls)[late]) > LATE:
-        return Lacking("why the training loss stays above the test loss: dropout, noise in the labels, another set")
+        return Lacking(
+            "the training loss stays above the test loss to the end, as it does with dropout or noise in the labels"
+        )
     if share > SHARE:
         return Mark(
             _reason(train, test, above, k, int(number[k])), tuple(map(int, np.flatnonzero(table.x == number[k])))
         )
     if known:
         return None
-    return Lacking("the kind of the loss and the number of classes, which give the loss at the start")
+    return Lacking("needs the kind of the loss and the number of classes, which give the loss at the start")
 
 
 def _above(before: float, after: float) -> float:

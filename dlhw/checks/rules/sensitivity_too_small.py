@@ -15,7 +15,7 @@ SMALLEST = 1e-4
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark a sweep whose values are too small by more than the batch size explains."""
     if "data" not in table.facts:
-        return Lacking("how large a sensitivity can be depends on the data set: give `data`")
+        return Lacking("needs `data`: how large a sensitivity can be depends on the data set")
     line = slope_of(table)
     if isinstance(line, Lacking):
         return line

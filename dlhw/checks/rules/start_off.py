@@ -20,12 +20,12 @@ def apply(table: Table) -> Mark | Lacking | None:
     """Mark a first loss above twice ln(classes), or at a value that a slip gives."""
     name, classes = loss_of(table), classes_of_cross_entropy(table)
     if name is None or classes is None:
-        return Lacking("a cross entropy and its number of classes")
+        return Lacking("needs a cross entropy and its number of classes")
     start, chance, fresh = float(table[name][0]), math.log(classes), at_start(table)
     if start > HIGHEST * chance:
         return Mark(_reason(start, chance, classes, fresh) + _high(start / chance), (0,))
     if not fresh:
-        return Lacking("the loss at epoch 0, before training") if start < chance / HIGHEST else None
+        return Lacking("needs the loss at epoch 0, before training") if start < chance / HIGHEST else None
     if "kind" not in table.facts or in_log10(start, classes):
         return None  # squared errors start so low, and the base 10 has a rule of its own
     slips = (

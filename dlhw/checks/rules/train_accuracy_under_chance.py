@@ -26,7 +26,7 @@ FEW_EXAMPLES = 1000
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark training accuracies under chance by more than three standard deviations."""
     if not table.has("train_accuracy"):
-        return Lacking("the training accuracy")
+        return Lacking("needs the training accuracy")
     classes, accuracy = classes_of(table), table["train_accuracy"]
     bound = IMBALANCE / classes - DEVIATIONS * deviation(classes, examples_of(table))
     rows = np.flatnonzero(accuracy < bound)
@@ -34,7 +34,7 @@ def apply(table: Table) -> Mark | Lacking | None:
         return None
     few = IMBALANCE / classes - DEVIATIONS * deviation(classes, FEW_EXAMPLES)
     if not table.has("examples") and float(accuracy.min()) >= few:
-        return Lacking("the number of training examples")
+        return Lacking("needs the number of training examples")
     lowest = int(np.argmin(accuracy))
     return Mark(
         f"The training accuracy is {format_number(float(accuracy[lowest]))} at epoch {table.x[lowest]:g}. Guessing "

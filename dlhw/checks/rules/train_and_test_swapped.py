@@ -17,18 +17,18 @@ APART, RISE = 0.5, 1.1
 
 def apply(table: Table) -> Mark | Lacking | None:
     """Mark a training loss that behaves as the test loss of a net that overfits."""
-    lacking = Lacking(f"training and test losses of {FEWEST} epochs")
+    lacking = Lacking(f"needs training and test losses of {FEWEST} epochs")
     if not table.has("train_loss", "test_loss"):
         return lacking
     epochs, train, test = mean_rows(table, "train_loss", "test_loss")
     if len(epochs) < FEWEST:
         return lacking
     if min(train.min(), test.min()) < 0:
-        return Lacking("losses that are not below zero")
+        return Lacking("needs losses that are not below zero")
     late = slice(-max(2, len(epochs) // 4), None)
     end, lower = float(np.median(train[late])), float(np.median(test[late]))
     if min(end, lower) >= APART * max(end, lower):
-        return Lacking("a net that overfits: training and test end close to one another")
+        return Lacking("training and test loss end close to one another; only a net that overfits tells them apart")
     if lower > end or end <= RISE * float(train.min()) or int(np.argmin(test)) < len(epochs) // 2:
         return None
     return Mark(

@@ -28,9 +28,12 @@ CHECKS["accuracy-out-of-range"] = ({ columns, numbers }, limits) => {
   const names = ACCURACY_NAMES.filter(name => name in columns);
   if (!names.length) return { lacking: true };
   for (const name of names) {
-    const rows = rowsWhere(columns[name], v => v < -limits.ROUNDING || v > 1 + limits.ROUNDING);
+    const whole = Math.max(...columns[name]) > limits.SHARE ? limits.PERCENT : 1;
+    const rows = rowsWhere(columns[name], v => v < -limits.ROUNDING * whole || v > (1 + limits.ROUNDING) * whole);
     if (rows.length) {
-      return `${name} is ${threeDigits(columns[name][rows[0]])} in row ${numbers[rows[0]]}. An accuracy is a share of examples, from 0 to 1.`;
+      const value = columns[name][rows[0]], shown = whole === 1 ? threeDigits(value) : value.toFixed(1);
+      return `${name} is ${shown} in row ${numbers[rows[0]]}. An accuracy is a share of examples, from `
+        + (whole === 1 ? "0 to 1." : "0 to 1, or 0 to 100 in per cent.");
     }
   }
   return null;
