@@ -20,6 +20,10 @@ from dlhw.models.state import intercepted, restore_weights
 Array = NDArray[np.floating]
 
 
+BLOCK = 1 << 20
+"""Numbers of a layer that are converted to float64 at a time."""
+
+
 class _Moments:
     """Sums over examples and positions of z_a z_b^T, z and z^2 of the units of a group, as one layer reads them."""
 
@@ -29,12 +33,15 @@ class _Moments:
         self.sums, self.squares = np.zeros((2, units)), np.zeros((2, units))
 
     def add(self, pair: Sequence[Array]) -> None:
-        """Add activations of both nets, each (n, units)."""
+        """Add activations of both nets, each (n, units) in any precision; the sums are of float64."""
         self.count += len(pair[0])
-        self.products += pair[0].T @ pair[1]
-        for k, z in enumerate(pair):
-            self.sums[k] += z.sum(axis=0)
-            self.squares[k] += (z * z).sum(axis=0)
+        rows = max(1, BLOCK // pair[0].shape[1])
+        for start in range(0, len(pair[0]), rows):
+            a, b = (np.asarray(z[start : start + rows], np.float64) for z in pair)
+            self.products += a.T @ b
+            for k, z in enumerate((a, b)):
+                self.sums[k] += z.sum(axis=0)
+                self.squares[k] += (z * z).sum(axis=0)
 
     def likeness(self, kind: Matching) -> Array:
         """Return inner products or correlations of the units of a with those of b; 0 for units that are constant."""
@@ -79,12 +86,15 @@ def match_activations(
 
 
 def _inputs(model: keras.Model, readers: Sequence[Reader], x: Tensor) -> list[Array]:
-    """Return what every reader is called on, all of its calls one after the other: (calls n, ..., channels)."""
+    """Return what every reader is called on, all of its calls one after the other: (calls n, ..., channels).
+
+    In the precision of the model: all of it is held at once.
+    """
     calls: dict[int, list[Array]] = {id(reader.layer): [] for reader in readers}
 
     def wrap(layer: keras.layers.Layer, call: Callable[..., Any]) -> Callable[..., Tensor]:
         def recorded(inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-            calls[id(layer)].append(np.asarray(inputs, np.float64))
+            calls[id(layer)].append(np.asarray(inputs))
             return call(inputs, *args, **kwargs)
 
         return recorded

@@ -17,6 +17,7 @@ from dlhw.errors import check_numbers, require
 from dlhw.measure.activation_matching import match_activations
 from dlhw.measure.objective import BATCH
 from dlhw.measure.weight_matching import SWEEPS, MatchedUnits, WeightMatching, match_weights
+from dlhw.models.activations import examples_that_fit
 from dlhw.models.channels import Channels, channels_of
 from dlhw.models.copies import copied, prove_equal, random_inputs
 from dlhw.models.state import require_built
@@ -86,7 +87,8 @@ def align(
         starts: number of descents for "weights"; all but the first begin at random permutations, and that which ends
             closest is taken.
         sweeps: most sweeps over all groups in a descent.
-        batch_size: examples per chunk; it changes rounding and memory only.
+        batch_size: examples per chunk; it changes rounding and memory only. By default at most as many as keep the
+            activations of both nets within a gigabyte.
 
     Returns:
         The permuted copy of b, the permutation of each layer, the distances over the sweeps, whether it converged.
@@ -127,7 +129,9 @@ def align(
         best = match_weights(matching, seed=seed, starts=starts, sweeps=sweeps)
     else:
         data = input_tensors(b, x)
-        length(data)
+        n = length(data)
+        if batch_size == BATCH:
+            batch_size = examples_that_fit(b, "gradient", n, BATCH)  # twice the activations: of both nets
         permutations = match_activations((channels_of(a), mine), (a, b), data, method, batch_size)
         distances = [matching.distance(p) for p in (mine.identity(), permutations)]
         best = MatchedUnits(permutations, np.array(distances), True)

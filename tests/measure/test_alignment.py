@@ -16,6 +16,7 @@ import dlhw  # noqa: F401  (sets KERAS_BACKEND)
 from dlhw import measure, models
 from dlhw.errors import UserError
 from dlhw.measure.alignment import METHODS
+from dlhw.measure.objective import BATCH
 from dlhw.measure.weight_matching import WeightMatching
 from dlhw.models.channels import channels_of
 
@@ -357,6 +358,36 @@ def test_units_of_other_scale_are_matched_by_correlation_not_by_distance():
     x = inputs_of(a, 200)
     found = measure.align(a, b, method="correlation", x=x).permutations["h"]
     np.testing.assert_array_equal(order[found], np.arange(6))
+
+
+@pytest.mark.parametrize("method", ["activations", "correlation"])
+def test_chunks_are_as_large_as_activations_allow_and_keep_their_precision(method, monkeypatch):
+    """With room for the activations of 20 examples of two nets, not a gigabyte; the permutations are the same."""
+    from dlhw.measure import activation_matching
+    from dlhw.models import activations
+
+    a, b, sizes = convolutional(), convolutional(1), []
+    x = inputs_of(a, 64)
+    expected = measure.align(a, b, method=method, x=x).permutations
+    monkeypatch.setattr(activations, "_BUDGET", 2 * 20 * activations.activation_bytes(b))
+    monkeypatch.setattr(activation_matching, "BLOCK", 100)
+    seen = activation_matching._inputs
+
+    def watched(model, readers, chunk):
+        held = seen(model, readers, chunk)
+        assert all(z.dtype == np.float32 for z in held)
+        assert sum(z.nbytes for z in held) <= len(chunk) * activations.activation_bytes(b)
+        sizes.append(len(chunk))
+        return held
+
+    monkeypatch.setattr(activation_matching, "_inputs", watched)
+    for batch_size, wanted in ((BATCH, {16}), (64, {64})):
+        sizes.clear()
+        found = measure.align(a, b, method=method, x=x, batch_size=batch_size).permutations
+        assert set(sizes) == wanted
+        assert found.keys() == expected.keys()
+        for name, order in found.items():
+            np.testing.assert_array_equal(order, expected[name])
 
 
 def test_batch_norm_is_reset_on_data():

@@ -8,13 +8,16 @@ the definition is a convention.
 from __future__ import annotations
 
 import itertools
+import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
 
 import dlhw  # noqa: F401  (sets KERAS_BACKEND)
 from dlhw import measure, models
-from dlhw.errors import UserError
+from dlhw.errors import DlhwWarning, UserError
+from dlhw.measure.lanczos import largest_eigenvalue
 
 import keras  # isort: skip
 
@@ -44,6 +47,53 @@ def test_the_spectral_norm_of_a_convolution_is_that_of_its_matrix(how):
     if not how:
         reshaped = np.linalg.norm(kernel.reshape(-1, 3), 2)
         assert abs(reshaped / expected - 1) > 0.1  # the usual mistake is another number
+
+
+def differences(length):
+    """A net of one convolution that takes differences of neighbours: its A A' is tridiagonal (-1, 2, -1)."""
+    net = keras.Sequential([keras.Input((length, 1)), keras.layers.Conv1D(1, 2, use_bias=False, name="differences")])
+    net.set_weights([np.array([-1.0, 1.0]).reshape(2, 1, 1)])
+    return net, 2 * np.cos(np.pi / (2 * length))
+
+
+def test_a_spectral_norm_that_has_not_converged_is_a_warning():
+    """The closed form of differences; those of 20000 neighbours lie closer together than 500 steps can tell."""
+    short, exact = differences(40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DlhwWarning)
+        assert measure.kernel_norms(short).spectral[0] == pytest.approx(exact, rel=1e-9)
+    long, exact = differences(20_000)
+    with pytest.warns(DlhwWarning, match="'differences' has not converged in 500 products") as caught:
+        norm = measure.kernel_norms(long).spectral[0]
+    assert "\n" not in str(caught[0].message)
+    assert exact * (1 - 1e-3) < norm <= exact * (1 + 1e-12)
+    zero = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 2, kernel_initializer="zeros")])
+    assert measure.kernel_norms(zero).spectral.tolist() == [0.0]
+    short.set_weights([np.full((2, 1, 1), np.nan)])
+    with pytest.raises(UserError, match="'differences' has weights that are not finite"):
+        measure.kernel_norms(short)
+
+
+@pytest.mark.parametrize("size", [1, 2, 30, 300])
+def test_the_largest_eigenvalue_is_that_of_numpy(size):
+    rng = np.random.default_rng(size)
+    a = rng.normal(size=(size, size))
+    a = a + a.T
+    top = largest_eigenvalue(lambda v: a @ v, size, steps=400, tolerance=1e-9)
+    assert top.converged
+    assert top.value == pytest.approx(np.linalg.eigvalsh(a)[-1], rel=1e-12)
+
+
+def test_the_largest_eigenvalue_takes_a_few_vectors_of_memory():
+    size = 200_000
+    values = np.sqrt(np.arange(1, size + 1))
+    tracemalloc.start()
+    top = largest_eigenvalue(lambda v: values * v, size, steps=120, tolerance=1e-9)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert top.steps == 120
+    assert peak < 10 * values.nbytes  # the basis would be 120 of them
+    assert values[-1] - 2 * top.residual < top.value <= values[-1]
 
 
 def test_norms_are_those_of_all_layers_in_order():
