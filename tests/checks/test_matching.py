@@ -127,7 +127,7 @@ NO_ITEM += [
 
 @pytest.mark.parametrize("headers", NO_ITEM)
 def test_headers_that_say_nothing_are_no_item(headers):
-    with pytest.raises(UserError, match="no item has the columns .*; say `item` and `columns`"):
+    with pytest.raises(UserError, match=r"no item has the columns .*; say `item` and `columns`"):
         match([raw(headers)])
 
 
