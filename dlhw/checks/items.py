@@ -77,7 +77,7 @@ def item(name: str) -> Item:
     """
     known = items()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
+        near = difflib.get_close_matches(str(name), known, n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(known)}"
         raise UserError(f"`item` {name!r} is unknown; {hint}")
     return known[name]

@@ -21,13 +21,11 @@ class Rule:
 
     code: str  # heading in docs/checks.md
     items: tuple[str, ...]
-    kind: (
-        Kind  # impossible: no measurement can give this; mistake: a known mistake gives it, and right ones hardly ever
-    )
+    kind: Kind  # impossible: no measurement gives this; mistake: a known mistake does, and right ones hardly ever
     title: str  # the mistake, as a noun phrase
     remedy: str  # what to do, one sentence
     apply: Callable[[Table], Mark | Lacking | None]  # None: the numbers do not carry the mark
-    false_alarm_rate: float = 0.0  # at most, over right measurements; 0: none, by arithmetic
+    false_alarm_rate: float = 0.0  # at most, over right tables: an upper 95 % limit if measured; 0: none
     basis: str = "arithmetic"  # of the rate: "arithmetic", a bound with its name, or "measured"
 
 

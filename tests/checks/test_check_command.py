@@ -344,6 +344,19 @@ def test_every_rule_is_a_heading_of_the_documentation():
     assert sorted(headings) == sorted(entry.code for entry in rules.rules())
 
 
+PARAGRAPHS = ["What is wrong.", "How it shows.", "Threshold.", "How to do it right."]
+
+
+@pytest.mark.parametrize("entry", rules.rules(), ids=lambda entry: entry.code)
+def test_every_mark_is_documented_with_the_rate_of_its_rule(entry):
+    text = DOCS.split(f"\n### {entry.code}\n")[1].split("\n### ")[0]
+    assert re.findall(r"^\*\*(.*?)\*\*", text, flags=re.MULTILINE) == PARAGRAPHS
+    threshold = " ".join(text[text.index("**Threshold.**") : text.index("**How to do it right.**")].split())
+    rate = f"False alarms: at most {100 * entry.false_alarm_rate:g} %," if entry.false_alarm_rate else "No false alarms"
+    assert rate in threshold
+    assert ("measured" in entry.basis) == ("%, measured (" in threshold)
+
+
 def table_of_items():
     """The table of docs/checks.md, from the catalogue."""
     lines = ["| item | columns | facts |", "|---|---|---|"]

@@ -343,6 +343,11 @@ def test_rows_are_numbered_as_in_the_file(tmp_path):
             assert (table.x[k], table["train_loss"][k]) == (float(epoch), float(loss))
 
 
+def test_an_item_is_a_name():
+    with pytest.raises(UserError, match="`item` 3 is unknown; use sensitivity"):
+        dlhw.check(3)
+
+
 def test_rows_of_columns_are_numbered_as_given():
     with pytest.raises(AssertionError, match=r"value is -0\.1 in row 1"):
         dlhw.check("sensitivity", batch=[256, 64, 128], value=[-0.1, 0.3, 0.2])

@@ -159,8 +159,10 @@ def test_the_box_says_what_the_numbers_carry(page, tmp_path):
     }
     return { ...out, removed: said() };"""
     texts = {"falling": "64,0.1\n256,0.025\n1024,0.00625\n4096,0.00156", "flat": "64,.31\n256,.24\n1024,.2\n4096,.25"}
+    texts["negative"] = "batch,value\n256,.3\n64,-.2\n128,.1"
     got = in_browser(page, script.replace("TEXTS", json.dumps(texts)), tmp_path)
     assert got["falling"].startswith("They carry the mark of batch-mean-gradient, the gradient of the batch mean.")
     assert "What to do: Take the gradient of the sum of the losses" in got["falling"]
     assert got["flat"].startswith("They carry no mark of batch-mean-gradient, batch-mean-gradient-twice")
+    assert "value is -0.2 in row 2." in got["negative"]
     assert got["removed"] == ""

@@ -48,6 +48,6 @@ RULE = Rule(
     remedy="Take the gradient of the sum of the losses of a batch, or one gradient per example, and average the norms "
     "over all examples.",
     apply=apply,
-    false_alarm_rate=0.01,
+    false_alarm_rate=0.02,
     basis="measured",
 )

@@ -75,6 +75,6 @@ RULE = Rule(
     remedy="Put all weights into one vector and differentiate its gradient, so that the matrix has a row and a column "
     "for every weight.",
     apply=apply,
-    false_alarm_rate=0.01,
+    false_alarm_rate=0.05,
     basis="arithmetic for the number of eigenvalues; measured for equal ones and for exactly 2",
 )

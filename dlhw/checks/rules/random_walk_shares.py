@@ -69,6 +69,6 @@ RULE = Rule(
     remedy="Show the shares beside those of a random walk, and take a path whose steps have a direction: weights of "
     "one training in order, not samples around a point, and not of its noise at the end alone.",
     apply=apply,
-    false_alarm_rate=0.01,
+    false_alarm_rate=0.04,
     basis="measured",
 )
