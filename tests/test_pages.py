@@ -29,7 +29,14 @@ model.compile("adam", "mse")
 """,
 }
 """What stands before the Python of pages that speak of the model and the data of their reader."""
-FAILING = {("guides/watch.md", "dlhw watch runs/mine"): 1}
+FAILING = {
+    ("guides/watch.md", "dlhw watch runs/mine"): 1,
+    ("guides/check.md", "dlhw check sensitivity.csv --given data=digits"): 1,
+    (
+        "guides/check.md",
+        'dlhw check sensitivity.csv --item sensitivity --columns "batch=batch size,value=sensitivity" --given data=digits',
+    ): 1,
+}
 """Exit status of commands that report a fault, as their page says."""
 
 
