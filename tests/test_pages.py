@@ -34,7 +34,8 @@ FAILING = {
     ("guides/check.md", "dlhw check sensitivity.csv --given data=digits"): 1,
     (
         "guides/check.md",
-        'dlhw check sensitivity.csv --item sensitivity --columns "batch=batch size,value=sensitivity" --given data=digits',
+        'dlhw check sensitivity.csv --item sensitivity --columns "batch=batch size,value=sensitivity" '
+        "--given data=digits",
     ): 1,
 }
 """Exit status of commands that report a fault, as their page says."""
