@@ -89,6 +89,21 @@ def test_stacked_hessians_are_those_of_the_nets_and_of_finite_differences():
     np.testing.assert_allclose(hessian[0], (ends[0] - ends[1]) / (2 * step), atol=1e-8)
 
 
+def test_a_float64_copy_and_a_net_whose_layers_are_called_elsewhere_are_chains():
+    """A copy calls its layers once more outside of the model; loss and gradient are those of the net by itself."""
+    net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(5, "tanh"), keras.layers.Dense(1)])
+    copy = measure.as_float64(net)
+    keras.Model(copy.inputs, copy.layers[0](copy.inputs[0] * 2.0))
+    together = StackedObjective([copy], X, Y, block=1, whole=False)
+    loss, gradient = together.gradient(StackedObjective.stack([copy]))
+    value, slope = measure.Objective(copy, "mse", X, Y).gradient()
+    assert loss[0] == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(gradient[0], slope, rtol=1e-11, atol=1e-14)
+    inputs, twice = keras.Input((3,)), keras.layers.Dense(3)
+    with pytest.raises(UserError, match="plain chains of Dense layers"):
+        StackedObjective([keras.Model(inputs, twice(twice(inputs)))], np.ones((4, 3)), np.ones((4, 3)))
+
+
 def test_stacks_refuse_what_is_no_stack():
     with pytest.raises(UserError, match="one shape"):
         StackedObjective([mlp((4,)), mlp((3,))], X, Y)

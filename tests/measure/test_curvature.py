@@ -7,12 +7,14 @@ first derivative of TensorFlow that is wrong, which the definitions share; tests
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from dlhw import measure
-from dlhw.errors import UserError
+from dlhw.errors import DlhwWarning, UserError
 from dlhw.models import mlp
 from dlhw.training import cross_entropy
 
@@ -173,6 +175,19 @@ def test_the_scales_of_both_fishers_differ_by_the_number_of_positions():
     kernel = np.array([np.kron(np.outer(w, w), np.diag(q) - np.outer(q, q)) for w, q in zip(
         np.hstack([x[0], np.ones((2, 1))]), p, strict=True)])  # fmt: skip
     np.testing.assert_allclose(true, kernel.sum(0) / 2, atol=1e-14)  # of the likelihood of both, divided by 2
+
+
+def test_the_compiled_loss_is_checked_as_the_same_loss_by_name():
+    """The check runs on a float64 copy, which is not compiled; in float32, kinks of ReLU would be a warning."""
+    x, y = np.random.default_rng(5).normal(size=(40, 3)), np.random.default_rng(6).integers(0, 4, 40)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = mlp((30, 20), inputs=3, outputs=4, activation="relu", seed=3)
+    model.compile("sgd", loss)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DlhwWarning)
+        compiled = measure.eigenpairs(measure.hessian(model, None, x, y), k=2)
+    named = measure.eigenpairs(measure.hessian(model, loss, x, y), k=2)
+    np.testing.assert_array_equal(compiled.values, named.values)
 
 
 def layered(kind):
