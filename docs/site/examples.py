@@ -1,4 +1,7 @@
-"""Examples of docstrings as code: the section that Keras calls `Example` is `Examples` to the reader of Google style."""
+"""Docstrings as the site shows them: examples are code, and pages of `docs/` are links.
+
+The section that Keras calls `Example` is `Examples` to the reader of Google style.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ import griffe
 
 
 class Examples(griffe.Extension):
-    """Renames the section in every docstring."""
+    """Renames the section, and links the pages, in every docstring."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         """Called by griffe for every object of the package."""
         if obj.docstring is not None:
-            obj.docstring.value = re.sub(r"^(\s*)Example:$", r"\1Examples:", obj.docstring.value, flags=re.MULTILINE)
+            text = re.sub(r"^(\s*)Example:$", r"\1Examples:", obj.docstring.value, flags=re.MULTILINE)
+            obj.docstring.value = re.sub(r"\bdocs/([\w/-]+)\.md\b", r"[docs/\1.md](../\1.md)", text)

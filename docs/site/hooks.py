@@ -74,6 +74,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             place = inside
         elif inside.startswith(NOTEBOOKS) and inside.endswith(".ipynb"):
             place = inside.removesuffix(".ipynb") + ".md"
+        elif inside == NOTEBOOKS.rstrip("/"):
+            place = NOTEBOOKS + "index.md"
         elif inside == "README.md":
             place = "index.md"
         else:
