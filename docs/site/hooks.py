@@ -27,6 +27,7 @@ REFERENCE = {
     "dlhw.training": "Training loops and optimizers",
 }
 """Packages whose stubs list the public names."""
+_IMAGE = re.compile(r'(?<=<p>)<img [^>]*src="([^"]+)"[^>]*>(?=</p>)')
 _LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\"\s#]+)(#[^)\"\s]*)?")
 
 
@@ -85,3 +86,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"{start}{posixpath.relpath(place, folder or '.')}{anchor}"
 
     return _LINK.sub(on_the_site, markdown)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Link every figure to its file: on a telephone the text in it is too small to read."""
+    return _IMAGE.sub(r'<a href="\1">\g<0></a>', html)
