@@ -304,7 +304,7 @@ def test_the_page_fits_a_phone_and_draws_only_what_is_seen(page, tmp_path):
     await new Promise(done => setTimeout(done, 500));
     const first = built(), figures = all("figure.chart-host").length;
     document.querySelector("#trajectory figure").scrollIntoView();
-    for (let k = 0; k < 60 && built() <= first; k++) await new Promise(done => setTimeout(done, 100));
+    for (let k = 0; k < 150 && built() <= first; k++) await new Promise(done => setTimeout(done, 100));
     return { first, figures, then: built(), there: document.querySelectorAll("#trajectory .chart-panels").length,
       wide: document.documentElement.scrollWidth - innerWidth };"""
     got = in_browser(page, script, tmp_path, width=500, lazy=True)
