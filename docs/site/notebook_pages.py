@@ -22,6 +22,8 @@ SOURCES = ROOT / "notebooks"
 EXECUTED = ROOT / ".cache" / "notebooks"
 FOLDER, DOWNLOADS = "notebooks", "assets/notebooks"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+WIDTH = 95
+"""Characters in a line of a page; printed text with longer lines is prose, which wraps, and no table."""
 NOT_RUN = """!!! note "Without outputs"
     This notebook was not run when the page was made; `make docs` runs all of them.
 """
@@ -100,4 +102,5 @@ def outputs(cell: Any, name: str, stem: str, figures: dict[str, bytes]) -> Itera
             yield f"![{name}: figure {len(figures)}]({file})"
         else:
             text = ANSI.sub("", str(output.get("text") or data.get("text/plain", ""))).rstrip()
-            yield f"``` {{ .text .output }}\n{text}\n```"
+            wrapped = " .wrapped" if max(map(len, text.splitlines()), default=0) > WIDTH else ""
+            yield f"``` {{ .text .output{wrapped} }}\n{text}\n```"
