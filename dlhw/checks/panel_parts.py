@@ -15,8 +15,8 @@ MARK = style.COLORS[1]
 BAND, MEDIAN = "#BDBDBD", "#6E6E6E"
 MARGIN = 0.06
 """Of the height of a panel, above and below what it holds."""
-MOST_ROOM = 2.0
-"""Height of a panel with the band, over that of the person's numbers."""
+MOST_ROOM, MOST_ROOM_LOG = 2.0, 4.0
+"""Height of a panel with the band, over that of the person's numbers; logarithmic axes show a factor at any height."""
 LEAST_DECADES, LEAST_SHARE = 0.3, 0.1
 """Height for numbers that hardly differ: in decades, or as a part of their size."""
 
@@ -60,7 +60,8 @@ def fit_height(axes: Axes, values: Array, right: Sequence[Band], *, log: bool) -
     Args:
         axes: to set.
         values: that must be seen.
-        right: bands that are drawn; the range holds them too, if the numbers keep half of its height.
+        right: bands that are drawn; the range holds them too, if the numbers keep half of its height, or a quarter on
+            a logarithmic axis.
         log: whether the axis is logarithmic.
     """
     scaled, unscaled = (np.log10, lambda v: 10.0**v) if log else (np.asarray, float)
@@ -74,7 +75,7 @@ def fit_height(axes: Axes, values: Array, right: Sequence[Band], *, log: bool) -
     start, end = low, high
     if lowest > 0 or not log:
         start, end = min(low, float(scaled(lowest))), max(high, float(scaled(highest)))
-    if end - start > MOST_ROOM * height:
+    if end - start > (MOST_ROOM_LOG if log else MOST_ROOM) * height:
         start, end = low, high
     room = MARGIN * (end - start)
     axes.set_ylim(unscaled(start - room), unscaled(end + room))

@@ -93,7 +93,7 @@ def test_the_range_is_that_of_the_numbers(size):
     low, high = np.log10(axes.get_ylim())
     assert low < np.log10(size)
     assert high > np.log10(3 * size)
-    assert high - low <= 2.25 * np.log10(3)
+    assert high - low <= 4.5 * np.log10(3)
     words = [text.get_text() for text in axes.texts]
     assert [word.split(":")[0].split()[-1] for word in words] == {1e-6: ["above"], 0.3: [], 40.0: ["below"]}[size]
 
