@@ -114,7 +114,7 @@ def _notes(answer: Answer, ours: Reference | None) -> list[str]:
     if not answer.detections:
         paragraphs += [f"{code} not decided: {reason}" for code, reason in answer.undecided]
     if ours is not None:
-        paragraphs.append(f"Grey: {ours.source}; median and four fifths of them, no limit.")
+        paragraphs.append(f"Grey: {ours.source}; line: their median, band: four fifths of them, which is no bound.")
     return [line for paragraph in paragraphs for line in _wrapped(paragraph, NOTE)]
 
 

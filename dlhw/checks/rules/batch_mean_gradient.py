@@ -36,7 +36,7 @@ def judge(line: Slope | Lacking, factor: int) -> Mark | Lacking | None:
     likelier = format_number(float(np.exp(evidence)))
     return Mark(
         f"{slope}, and {typical}: that is {likelier} times as likely with the factor {FACTORS[factor]} as without. "
-        "The slope of right sensitivities is mostly between -0.7 and 0.3."
+        "Right ones are mostly between 0.1 and 1.1, where inputs lie in 0 to 1, and their slope between -0.7 and 0.3."
     )
 
 
