@@ -74,7 +74,7 @@ def smaller(line: str) -> list[str]:
     options = SMALLER.get(name, []) if images or name == "edge" else []
     for option, value in zip(options[::2], options[1::2], strict=True):
         if option not in words:
-            words += [option, value]
+            words += [] if option == "--net-ratios" and "--no-nets" in words else [option, value]
         elif option not in AS_GIVEN:
             words[words.index(option) + 1] = value
     return words
