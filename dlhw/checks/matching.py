@@ -74,7 +74,7 @@ def match(
         known = [error for error in problems if not isinstance(error, _UnrecognizedError)]
         raise next(iter([*known, *problems]), UserError(f"there are no numbers of {item or 'an item'}"))
     unused = [name for name in facts if not any(name in table.facts for table in tables)]
-    require(not unused, f"`given` {', '.join(unused)} is no fact of {', '.join({t.item.name: 0 for t in tables})}")
+    _refuse_facts(unused, list({table.item.name: table.item for table in tables}.values()))
     unrecognized = sum(isinstance(error, _UnrecognizedError) for error in problems)
     notes += [str(error) for error in problems if not isinstance(error, _UnrecognizedError)]
     return Matched(tuple(tables), unrecognized, tuple(notes))
@@ -89,10 +89,15 @@ def _check_names(item: Item | None, raws: Sequence[Raw], chosen: Mapping[str, st
         there = any(_is_header(header, other) for other in headers)
         require(there, f"`columns` {name}={header}: there is no header {header!r}; there are {_few(headers)}")
     if item is not None:
-        names = [fact.name for fact in item.facts]
-        unknown = [name for name in facts if name not in names]
-        listed = f"use {', '.join(names)}" if names else "it has none"
-        require(not unknown, f"`given` {', '.join(unknown)!r} is no fact of {item.name}; {listed}")
+        _refuse_facts([name for name in facts if name not in {fact.name for fact in item.facts}], [item])
+
+
+def _refuse_facts(unknown: Sequence[str], items: Sequence[Item]) -> None:
+    """Raise UserError, with the facts that there are, if any are unknown."""
+    names = dict.fromkeys(fact.name for item in items for fact in item.facts)
+    listed = f"use {', '.join(names)}" if names else "it has none"
+    where = ", ".join(item.name for item in items)
+    require(not unknown, f"`given` {', '.join(unknown)} is no fact of {where}; {listed}")
 
 
 def _few(headers: Sequence[str], most: int = 12) -> str:

@@ -204,7 +204,7 @@ REFUSED = {
     ("numbers.csv", "--columns", "loss"): "--columns 'loss' must be NAME=VALUE, such as value=HEADER",
     ("numbers.csv", "--columns", "epoch=E"): "--columns epoch=E: there is no header 'E'; there are epoch, loss",
     ("numbers.csv", "--given", "classes=ten"): "loss-curve: classes 'ten' must be a whole number: number of classes",
-    ("numbers.csv", "--given", "width=3"): "--given width is no fact of loss-curve",
+    ("numbers.csv", "--given", "width=3"): "--given width is no fact of loss-curve; use kind, classes",
     ("numbers.csv", "--given", "classes=3,classes=4"): "--given names classes twice",
     ("numbers.csv", "--list"): "--list lists all items; leave out the file and --item",
     ("numbers.csv", "unclear.csv"): "unclear.csv: no item has the columns a, b; say --item and --columns",
