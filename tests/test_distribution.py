@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -145,6 +147,44 @@ def test_a_batch_that_cannot_be_shared_and_a_model_that_cannot_be_copied_are_ref
     regular = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activity_regularizer="l2")])
     with pytest.raises(UserError, match="activity regularizer"):
         Trainer(regular, batch_size=4, optimizer=rule, strategy=replicas(2))
+
+
+GROUPS = """
+import tensorflow as tf
+from dlhw.errors import UserError
+from dlhw.models import image_net
+from dlhw.training import Trainer, optimizer
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
+x, y = tf.random.uniform((20, 2, 2, 1)), tf.zeros(20, "int32")
+
+
+def train(*devices, **reduction):
+    strategy = tf.distribute.MirroredStrategy(devices, **reduction)
+    trainer = Trainer(image_net("3", (2, 2, 1), 2), batch_size=10, optimizer=optimizer("sgd", 0.1), strategy=strategy)
+    print(trainer.fit((x, y), (x, y), epochs=1).train_loss.shape)
+
+
+train("CPU:0", "CPU:1")
+for devices in (("CPU:1", "CPU:2"), ("CPU:0", "CPU:1", "CPU:2")):
+    try:
+        train(*devices)
+    except UserError as error:
+        print(error)
+train("CPU:0", "CPU:1")
+train("CPU:0", "CPU:1", "CPU:2", cross_device_ops=tf.distribute.ReductionToOneDevice())
+"""
+
+
+@pytest.mark.slow
+def test_a_second_group_of_devices_is_refused_and_the_first_goes_on():
+    """TensorFlow aborts in the middle of a step, and then refuses the first group too."""
+    result = subprocess.run([sys.executable, "-c", GROUPS], capture_output=True, text=True, timeout=300)
+    first, other, more, again, apart = result.stdout.splitlines()
+    assert first == again == apart == "(2,)", result.stderr
+    assert "a MirroredStrategy over CPU:1, CPU:2 after one over CPU:0, CPU:1 fails" in other
+    assert "over CPU:0, CPU:1, CPU:2 after one over CPU:0, CPU:1 fails" in more
 
 
 @pytest.mark.slow

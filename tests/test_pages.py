@@ -13,6 +13,16 @@ import pytest
 from dlhw.runs.experiment import Experiment
 from tests.documented import ROOT, a_model_of_ones_own, a_training_of_ones_own, blocks, commands, smaller
 
+tf = pytest.importorskip("tensorflow")
+
+
+class WithoutGroup(tf.distribute.MirroredStrategy):
+    """A strategy that sums without collectives, which TensorFlow has for one group of devices, that of other tests."""
+
+    def __init__(self):
+        super().__init__(cross_device_ops=tf.distribute.ReductionToOneDevice())
+
+
 PAGES = {p.relative_to(ROOT / "docs").as_posix(): p.read_text(encoding="utf-8") for p in (ROOT / "docs").rglob("*.md")}
 PREPARED = {
     "scaling.md": """
@@ -53,6 +63,7 @@ def test_what_a_page_tells_to_run_runs(name, inside, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.chdir(tmp_path)
     prepare(PAGES[name], tmp_path)
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", WithoutGroup)
     names: dict = {"__name__": "page"}
     exec(PREPARED.get(name, ""), names)
     for language, content in blocks(PAGES[name]):

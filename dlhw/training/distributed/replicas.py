@@ -14,6 +14,15 @@ from dlhw.models.copies import custom_objects, prove_equal, random_inputs, trans
 from dlhw.models.probe import Probe
 from dlhw.models.state import layers_of
 
+_WITHOUT_GROUP = (
+    tf.distribute.ReductionToOneDevice,
+    tf.distribute.HierarchicalCopyAllReduce,
+    tf.distribute.NcclAllReduce,
+)
+_group: list[
+    tuple[str, ...]
+] = []  # the devices that sum by TensorFlow's collectives in this process; one entry at most
+
 
 class Replicas:
     """A model, copied onto every replica of a strategy; with one replica, the model itself.
@@ -23,14 +32,15 @@ class Replicas:
 
     Losses that layers add must depend on weights alone: each replica takes 1/R of them.
 
-    Raises UserError for an activity regularizer, and for a model that Keras cannot copy from its configuration (a
-    subclassed one).
+    Raises UserError for an activity regularizer, for a model that Keras cannot copy from its configuration (a
+    subclassed one), and for a second group of devices in one process, which TensorFlow cannot reduce over.
     """
 
     def __init__(self, model: keras.Model, strategy: Any = None) -> None:
         self.original = model
         self.strategy = tf.distribute.get_strategy() if strategy is None else strategy
         self.count = int(self.strategy.num_replicas_in_sync)
+        _check_group(self.strategy)
         self.model = model if strategy is None or self.count == 1 else self._copied()
 
     def _copied(self) -> keras.Model:
@@ -123,6 +133,30 @@ class Replicas:
         require(rank is not None, "the strategy does not say which replica computes")
         first = n * int(rank) // self.count
         return first, n * (int(rank) + 1) // self.count - first
+
+
+def _check_group(strategy: Any) -> None:
+    """Raise UserError for a MirroredStrategy over other devices than the first one of this process.
+
+    Every MirroredStrategy numbers its groups of devices from 1. TensorFlow takes the second group for the first,
+    aborts in the middle of a step, and refuses every later collective of the process, those of the first group too.
+    """
+    reduction = getattr(strategy.extended, "_cross_device_ops", None)  # there is no public name
+    mirrored = isinstance(strategy, tf.distribute.MirroredStrategy) and strategy.num_replicas_in_sync > 1
+    if not mirrored or isinstance(reduction, _WITHOUT_GROUP):
+        return
+    devices = tuple(strategy.extended.worker_devices)
+    if not _group:
+        _group.append(devices)
+    require(
+        devices == _group[0],
+        f"a MirroredStrategy over {_names(devices)} after one over {_names(_group[0])} fails in one process of "
+        "TensorFlow; start a new process, or give both `cross_device_ops=tf.distribute.ReductionToOneDevice()`",
+    )
+
+
+def _names(devices: Sequence[str]) -> str:
+    return ", ".join(device.rpartition("device:")[2] for device in devices)
 
 
 def _averaged(create: Callable[..., tf.Variable], **more: Any) -> tf.Variable:
