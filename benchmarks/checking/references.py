@@ -13,11 +13,15 @@ import numpy as np
 from benchmarks.checking.corpus import Stored, read
 from dlhw.checks import references
 from dlhw.checks.items import item as item_of
+from dlhw.checks.readers import run_folders
+from dlhw.runs.run import load
 
 KEPT = Path("artifacts/kept")
 POINTS = 14
 FEWEST = 3
 """Tables that a band needs at a point."""
+MOST = 20
+"""Tables taken of one kept run, lest its setting outweigh the others."""
 QUANTILES = (0.1, 0.5, 0.9)
 
 Columns = Mapping[str, Any]
@@ -125,90 +129,13 @@ def _band(x: np.ndarray, values: np.ndarray) -> dict[str, list[float]]:
 
 
 def kept(name: str) -> Iterator[Right]:
-    """Yield the right measurements of kept runs, one a seed."""
+    """Yield the right measurements of kept runs, as `dlhw check` reads them."""
     for path in RUNS.get(name, ()):
-        yield from MEASURED[name](_load(path))
-
-
-def _load(path: str) -> Any:
-    import dlhw
-
-    return dlhw.load(KEPT / path)
-
-
-def _curves(result: Any, row: tuple[Any, ...], x: str, values: np.ndarray) -> dict[str, Any]:
-    names = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
-    return {x: values, **{name: getattr(result, name)[row] for name in names}}
-
-
-def _finite(columns: dict[str, Any], source: str, **facts: Any) -> Iterator[Right]:
-    if all(np.isfinite(np.asarray(v, float)).all() for v in columns.values()):
-        yield Right(columns, source, facts)
-
-
-def _sensitivity(run: Any) -> Iterator[Right]:
-    for s in range(run.settings.seeds):
-        value = run.result.sensitivity[:, s]
-        columns = {"batch": np.array(run.settings.sizes), "value": value}
-        yield from _finite(columns, run.settings.data, data=run.settings.data)
-
-
-def _gradient(run: Any) -> Iterator[Right]:
-    r, steps = run.result, run.result.loss.shape[1]
-    rows = np.unique(np.geomspace(1, steps, 60).astype(int)) - 1
-    for s in range(run.settings.seeds):
-        yield from _finite(
-            {"iteration": rows + 1, "norm": r.gradient_norm[s, rows], "loss": r.loss[s, rows]}, "functions of x"
-        )
-
-
-def _ratio(run: Any) -> Iterator[Right]:
-    from dlhw.experiments.minimal_ratio.spec import ratios
-
-    r, at = run.result, run.result.arrived
-    columns = {"loss": r.loss[at], "ratio": ratios(run.settings, r.eigenvalues)[at]}
-    yield from _finite(columns, "digits" if run.settings.task == "digits" else "functions of x")
-
-
-def _lines(run: Any) -> Iterator[Right]:
-    for row in range(len(run.settings.by)):
-        for s in range(run.settings.seeds):
-            shared = "no" if run.settings.own_start else "yes"
-            columns = _curves(run.result, (row, s), "alpha", run.result.alphas)
-            yield from _finite(columns, run.settings.data, shared_start=shared)
-
-
-def _labels(run: Any) -> Iterator[Right]:
-    k = run.settings.noise.index(1.0)
-    for s in range(run.settings.seeds):
-        epochs = np.arange(run.settings.epochs + 1)
-        yield from _finite(_curves(run.result, (k, s), "epoch", epochs), run.settings.data, classes=10)
-
-
-def _parameters(run: Any) -> Iterator[Right]:
-    for s in range(run.settings.seeds):
-        columns = _curves(run.result, (slice(None), s, -1), "parameters", run.result.parameters)
-        yield from _finite(columns, run.settings.data, inputs=784)
-
-
-def _classify(run: Any) -> Iterator[Right]:
-    for k in range(len(run.result.train_loss)):
-        for s in range(run.settings.seeds):
-            epochs = np.arange(run.settings.epochs + 1)
-            columns = _curves(run.result, (k, s), "epoch", epochs)
-            yield from _finite(columns, run.settings.data, classes=10, kind="cross-entropy")
-
-
-def _paths(run: Any) -> Iterator[Right]:
-    for s in range(run.settings.seeds):
-        shares = run.result.own_explained[0, s]
-        yield from _finite({"component": np.arange(1, len(shares) + 1), "share": shares}, run.settings.data)
-
-
-def _spectra(run: Any) -> Iterator[Right]:
-    for values in run.result.eigenvalues[:10]:
-        columns = {"rank": np.arange(1, len(values) + 1), "eigenvalue": np.asarray(values, float)}
-        yield from _finite(columns, "functions of x")
+        settings = load(KEPT / path).settings
+        data = getattr(settings, "task", getattr(settings, "data", ""))
+        measured = [raw for raw in run_folders.read(KEPT / path) if raw.item == name]
+        for raw in measured[:MOST]:
+            yield Right(raw.columns, data if data != "function" else "functions of x", raw.facts)
 
 
 RUNS: dict[str, tuple[str, ...]] = {
@@ -222,18 +149,6 @@ RUNS: dict[str, tuple[str, ...]] = {
     "pca-path": ("trajectory/default",),
     "hessian": ("minimal-ratio/default",),
 }
-MEASURED: dict[str, Callable[[Any], Iterator[Right]]] = {
-    "sensitivity": _sensitivity,
-    "gradient-norm": _gradient,
-    "minimal-ratio": _ratio,
-    "interpolation": _lines,
-    "random-labels": _labels,
-    "parameters": _parameters,
-    "loss-curve": _classify,
-    "pca-path": _paths,
-    "hessian": _spectra,
-}
-
 Group = tuple[dict[str, Any], Callable[[Right], bool], str]
 
 
