@@ -120,3 +120,23 @@ def test_every_notebook_has_its_page_and_is_offered_whole(site, built):
         page = built[site / "notebooks" / f"{path.stem}.html"]
         assert f"../assets/notebooks/{path.name}" in page.links
         assert (site / "assets" / "notebooks" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_names_with_hyphens_stay_on_one_line(built):
+    seen = 0
+    for path in built:
+        text = re.sub(r"<pre\b.*?</pre>", "", path.read_text(encoding="utf-8"), flags=re.S)
+        for code in re.findall(r"<code>(.*?)</code>", text, re.S):
+            assert re.sub(r"</?span[^>]*>|<wbr>|</?a\b[^>]*>", "", code).count("<") == 0, (path, code)
+            outside_of_words = re.sub(r'<span class="word">.*?</span>', "", code)
+            broken = re.findall(r"[^\s-]*-\S{1,28}", re.sub(r"<[^>]*>", "", outside_of_words))
+            assert not broken, (path, code)
+            seen += 'class="word"' in code
+    assert seen > 300
+
+
+def test_code_is_copied_as_it_is_written(site):
+    text = (site / "experiments" / "index.html").read_text(encoding="utf-8")
+    codes = [re.sub("<[^>]*>", "", code) for code in re.findall(r"<code>(.*?)</code>", text)]
+    source = (ROOT / "docs" / "experiments" / "index.md").read_text(encoding="utf-8")
+    assert codes == re.findall("`([^`]+)`", source)

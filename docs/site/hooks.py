@@ -28,6 +28,11 @@ REFERENCE = {
 }
 """Packages whose stubs list the public names."""
 _IMAGE = re.compile(r'(?<=<p>)<img [^>]*src="([^"]+)"[^>]*>(?=</p>)')
+_BLOCK = re.compile(r"(<pre\b.*?</pre>)", re.S)
+_CODE = re.compile(r"(?<=<code>)[^<]+(?=</code>)")
+_UNBROKEN = re.compile(r"^(?=.*[\s-]).{1,16}$|[^\s-]*-\S{1,28}")
+"""Short code such as `--data digits`, or a word with hyphens that fits into a line of a telephone."""
+_PATH, _LONG = re.compile(r"[^\s<>]*/[^\s<>]{15,}"), re.compile(r"[^\s<>]{40,}")
 _LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\"\s#]+)(#[^)\"\s]*)?")
 
 
@@ -89,5 +94,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Link every figure to its file: on a telephone the text in it is too small to read."""
-    return _IMAGE.sub(r'<a href="\1">\g<0></a>', html)
+    """Link every figure to its file, as its text is small on a telephone; keep names with hyphens on one line."""
+    linked = _IMAGE.sub(r'<a href="\1">\g<0></a>', html)
+    return "".join(part if part.startswith("<pre") else _CODE.sub(_words, part) for part in _BLOCK.split(linked))
+
+
+def _words(code: re.Match[str]) -> str:
+    """Return code that breaks where a reader would: browsers break `sweep-batch`, and `--seeds` after the dashes."""
+    text = _PATH.sub(lambda word: re.sub(r"(?<=/)(?=\w)", "<wbr>", word[0]), code[0])
+    text = _LONG.sub(lambda word: re.sub(r"(?<=[.(])(?=\w{3})", "<wbr>", word[0]), text)
+    return _UNBROKEN.sub(r'<span class="word">\g<0></span>', text)
