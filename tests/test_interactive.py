@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
 from dlhw import datasets
 from dlhw.datasets.loading import Data
@@ -295,6 +296,31 @@ def test_landscape_embeds_its_surface_and_reads_its_path(kept):
     np.testing.assert_array_equal(loss.lines[0].y, run.result.mark_loss[0])
     np.testing.assert_array_equal(loss.lines[1].y, run.result.plane_loss[0])
     np.testing.assert_array_equal(away.lines[0].y, run.result.away[0])
+
+
+@pytest.mark.parametrize("name", ["features", "nets"])
+def test_double_descent_is_read_at_the_threshold_at_first(kept, name):
+    *_, shown = figure(kept, "double-descent", name)
+    threshold = {"features": 4000, "nets": 4000 * 10}[name]  # as many as examples, or as their targets
+    assert {at for panel in shown.panels for at, _ in panel.marks} == {threshold}
+    assert [panel.marks[0][1] for panel in shown.panels] == ["", "", "", "threshold"]
+    sizes = np.unique(np.concatenate([line.x for panel in shown.panels for line in panel.lines]))
+    ratio = np.maximum(sizes / threshold, threshold / sizes)
+    assert ratio[shown.start] == ratio.min() < 1.01
+    names = [set(lines(panel, "right")) for panel in shown.panels]
+    assert names[2] == names[3] < names[0] == names[1]  # one row of the table holds all that is known of it
+
+
+def test_scoreboard_names_the_rank_correlation_of_every_panel(kept):
+    _, result, shown = figure(kept, "scoreboard", "scatter")
+    gap = (result.test_loss - result.train_loss).ravel()
+    assert len(shown.panels) == 16
+    for panel in shown.panels:
+        name, _, tau = panel.title.rpartition(": ")
+        points = [np.concatenate([getattr(line, axis) for line in panel.lines]) for axis in "xy"]
+        assert float(tau.replace("−", "-")) == pytest.approx(kendalltau(*points).statistic, abs=0.0051)
+        assert name == panel.x.label
+        np.testing.assert_allclose(np.sort(points[1]), np.sort(gap))
 
 
 def test_code_of_embedded_pages_stands_in_a_report_once(kept):

@@ -311,3 +311,27 @@ def test_the_page_fits_a_phone_and_draws_only_what_is_seen(page, tmp_path):
     assert got["first"] < got["then"] <= got["figures"]
     assert got["there"] >= 1
     assert got["wide"] <= 0
+
+
+def newest_page(name):
+    """The page of the kept default run of one experiment."""
+    return writer.html(compose([load(next(p.parent for p in KEPT if p.parts[-3:-1] == (name, "default")))]))
+
+
+def test_names_of_levels_do_not_cover_one_another(tmp_path):
+    script = """await document.fonts.ready;
+    return [...figure("edge", 0).querySelectorAll(".chart-labels")].map(group => [...group.children].map(text => {
+      const box = text.getBoundingClientRect();
+      return [text.textContent, box.left, box.right, box.top, box.bottom];
+    }));"""
+    _, levels, _ = in_browser(newest_page("edge"), script, tmp_path, width=500)
+    assert [name for name, *_ in levels] == ["20", "10", "8", "6.67"]  # 2 over the learning rates
+    for k, (_, left, right, top, bottom) in enumerate(levels):
+        for _, left_2, right_2, top_2, bottom_2 in levels[:k]:
+            assert right <= left_2 or right_2 <= left or bottom - 3 <= top_2 or bottom_2 - 3 <= top
+
+
+def test_a_legend_names_every_set_of_points_once(tmp_path):
+    script = """const f = figure("scoreboard", 0); named(f, "Chart").click();
+    return [...f.querySelectorAll(".chart-legend span")].map(e => e.textContent);"""
+    assert in_browser(newest_page("scoreboard"), script, tmp_path) == ["width 0.5", "width 1", "width 2"]

@@ -31,16 +31,18 @@ def _interactive(settings: Settings, family: Family) -> InteractiveFigure:
     errors = lines(100 * family.test_error, f", {family.plain}")
     errors += lines(100 * family.control_error, f", {family.control}", dash=1)
     losses = lines(family.test_loss, f", {family.plain}") + lines(family.control_loss, f", {family.control}", dash=1)
+    threshold = float(family.threshold)
+    mark, named = ((threshold, ""),), ((threshold, "threshold"),)
     panels = (
-        Panel(size, Axis("test error (%)"), errors),
-        Panel(size, Axis("squared error, test", True), losses),
-        Panel(size, Axis("training error (%)"), lines(100 * family.train_error, "")),
-        Panel(size, Axis(family.what_norm, True), lines(family.norm, "")),
+        Panel(size, Axis("test error (%)"), errors, marks=mark),
+        Panel(size, Axis("squared error, test", True), losses, marks=mark),
+        Panel(size, Axis("training error (%)"), lines(100 * family.train_error, f", {family.plain}"), marks=mark),
+        Panel(size, Axis(family.what_norm, True), lines(family.norm, f", {family.plain}"), marks=named),
     )
     return InteractiveFigure(
         panels,
         family.axis,
-        start=0,
+        start=int(np.argmin(np.abs(np.log(np.unique(family.x) / family.threshold)))),
         columns=2,
         statistic=f"{statistic_of_dots(settings.seeds)}; threshold: {family.at_threshold}",
         views=mistake_and_right(

@@ -53,7 +53,7 @@ def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigu
             ("Usual mistake: 2/η", "The line of gradient descent without momentum: the sharpness seems to pass it."),
             (f"Right: {settings.line_name}", "The line of the optimizer that trained."),
         )
-    statistic = statistic_of_figures(settings.seeds)
+    statistic = f"{statistic_of_figures(settings.seeds)}; dotted: {settings.line_name}"
     return {"edge": InteractiveFigure(panels, "step", statistic=statistic, views=views, own="step, value")}
 
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from dlhw.experiments.scoreboard.axes import AXES
 from dlhw.experiments.scoreboard.figures import most_telling
-from dlhw.experiments.scoreboard.ranking import gaps, ranking
+from dlhw.experiments.scoreboard.ranking import gaps, ranking, signed
 from dlhw.experiments.scoreboard.spec import Result, Settings
 from dlhw.present.interactive import Axis, InteractiveFigure, Line, Panel
 
 
 def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigure]:
-    """Return `scatter`: a panel for every measure, with every net as a point, read net by net."""
+    """Return `scatter`: a panel for every measure, with every net as a point, read point by point."""
     gap, _ = gaps(settings, result)
     axis = most_telling(settings, result)
     levels = np.broadcast_to(settings.levels[:, AXES.index(axis)][:, None], gap.shape)
@@ -25,9 +25,15 @@ def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigu
             lines.append(Line(f"{axis.name} {value:g}", *points, color=level % 8, dash=0, joined=False))
         finite = row.values[np.isfinite(row.values)]
         log = row.measure.log and len(finite) > 0 and bool(finite.min() > 0)
-        panels.append(Panel(Axis(row.name, log), Axis("gap (nats)"), tuple(lines)))
+        title = f"{row.name}: {signed(row.tau.value)}"
+        panels.append(Panel(Axis(row.name, log), Axis("gap (nats)"), tuple(lines), title))
     return {
         "scatter": InteractiveFigure(
-            tuple(panels), "net", mode="point", columns=2, statistic="one point a net, no statistic", chart_first=False
+            tuple(panels),
+            "point",
+            mode="point",
+            columns=2,
+            statistic="one dot a net in every panel, no statistic; in the titles Kendall's tau",
+            chart_first=False,
         )
     }

@@ -73,7 +73,7 @@ class InteractiveFigure {
     if (!this.reading || !this.grid.clientWidth) return;
     this.width = this.grid.clientWidth;
     for (const panel of this.panels) panel.draw(Math.max(240, Math.floor(panel.node.clientWidth)), this.view);
-    if (this.spec.mode === "point") this.legend.replaceChildren(...this.readLines().map(({ line }) => element("span", {}, swatch(line), line.label)));
+    if (this.spec.mode === "point") this.legend.replaceChildren(...this.legendEntries());
     this.reading.reset();
   }
 
@@ -90,6 +90,12 @@ class InteractiveFigure {
 
   readLines() {
     return this.panels.flatMap(panel => panel.visible(this.view).filter(line => !line.silent).map(line => ({ panel, line })));
+  }
+
+  // Panels may share their lines: each name once.
+  legendEntries() {
+    const named = new Map(this.readLines().map(({ line }) => [`${line.label}/${line.color || 0}`, line]));
+    return [...named.values()].map(line => element("span", {}, swatch(line), line.label));
   }
 
   ownPlaces() {

@@ -48,7 +48,7 @@ class Panel {
     clip.append(shape("rect", { x: box.left - 5, y: box.top - 5, width: box.right - box.left + 10, height: box.bottom - box.top + 10 }));
     const inside = shape("g", { "clip-path": `url(#${this.clip})` });
     for (const line of this.visible(view)) inside.append(...this.shapes(line));
-    this.svg.replaceChildren(clip, this.grid(dotted, width), inside, this.markers);
+    this.svg.replaceChildren(clip, this.grid(dotted, width), inside, this.labels(), this.markers);
   }
 
   grid(dotted, width) {
@@ -69,18 +69,32 @@ class Panel {
       group.append(shape("line", { x1: box.left, x2: box.right, y1: at, y2: at }));
       group.append(shape("text", { x: box.left - 6, y: at + 4, "text-anchor": "end" }, tickText(tick, spec.y, yTicks)));
     }
-    for (const [place, text] of spec.marks || []) {
+    for (const [place] of spec.marks || []) {
       const at = this.x(place);
       group.append(shape("line", { class: "chart-level", x1: at, x2: at, y1: box.top, y2: box.bottom }));
-      group.append(shape("text", { x: at + 4, y: box.bottom - 5 }, text));
+    }
+    for (const [value] of spec.levels || []) {
+      const at = this.y(value);
+      if (at !== null) group.append(shape("line", { class: "chart-level", x1: box.left, x2: box.right, y1: at, y2: at }));
+    }
+    group.append(shape("text", { x: (box.left + box.right) / 2, y: box.bottom + 34, "text-anchor": "middle" }, spec.x.label));
+    return group;
+  }
+
+  // Names of marks and levels, on top of the lines; those of levels that are close stand side by side.
+  labels() {
+    const group = shape("g", { class: "chart-labels" }), { box, spec } = this, taken = [];
+    for (const [place, text] of spec.marks || []) {
+      const at = this.x(place), first = at + 7 * text.length < box.right;
+      group.append(shape("text", { x: first ? at + 4 : at - 4, y: box.bottom - 5, "text-anchor": first ? "start" : "end" }, text));
     }
     for (const [value, text] of spec.levels || []) {
       const at = this.y(value);
       if (at === null) continue;
-      group.append(shape("line", { class: "chart-level", x1: box.left, x2: box.right, y1: at, y2: at }));
-      group.append(shape("text", { x: box.right, y: at - 5, "text-anchor": "end" }, text));
+      const end = Math.min(box.right - 8, ...taken.filter(one => Math.abs(one.at - at) < 13).map(one => one.left));
+      group.append(shape("text", { x: end, y: at - 5, "text-anchor": "end" }, text));
+      taken.push({ at, left: end - 7 * text.length - 6 });
     }
-    group.append(shape("text", { x: (box.left + box.right) / 2, y: box.bottom + 34, "text-anchor": "middle" }, spec.x.label));
     return group;
   }
 
