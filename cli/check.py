@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import explain as explaining
 from cli import options
 from cli.options import Json
 from dlhw.errors import require
@@ -52,6 +53,16 @@ def check(
     columns: Columns = None,
     given: Given = None,
     listed: Annotated[bool, typer.Option("--list", help="List the items: columns, facts and marks.")] = False,
+    explain: Annotated[
+        str,
+        typer.Option(
+            "--explain",
+            metavar="CODE",
+            help="Explain a mark, such as relu-hessian.",
+            show_default="none",
+            autocompletion=explaining.complete_code,
+        ),
+    ] = "",
     out: Annotated[Path, typer.Option("--out", help="Folder of the figures, in a folder check.")] = Path("artifacts"),
     json: Json = False,
 ) -> None:
@@ -66,6 +77,9 @@ def check(
     if listed:
         require(not files and not item, "`list` lists all items; leave out the file and `item`")
         return _list(json)
+    if explain:
+        require(not files and not item, "`explain` explains a mark; leave out the file and `item`")
+        return explaining.explain(explain, json)
     require(bool(files), "name a file of numbers, such as numbers.csv; `list` lists what can be checked")
     store.check_writable(out / "check")
     chosen, facts = _pairs(columns, "columns", "value=HEADER"), _pairs(given, "given", "classes=10")
@@ -178,7 +192,7 @@ def _print(matched: Matched, tables: list[tuple[Table, Answer]], paths: dict[int
         for detection in answer.detections:
             put(f"  {detection.text}")
             put(f"  What to do: {detection.remedy}")
-            put(f"  See {detection.link}")
+            put(f"  More: dlhw check --explain {detection.code}, or {detection.link}")
         if answer.verdict == "consistent":
             put(f"  no mark of {', '.join(answer.decided)}")
         for line in _undecided(answer, one_each=len(tables) == 1):

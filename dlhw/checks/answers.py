@@ -45,7 +45,7 @@ class Detection(Finding):
     @property
     def explanation(self) -> str:
         """The reason, what to do and where to read more, in one paragraph."""
-        return f"{self.text} What to do: {self.remedy} See {self.link}."
+        return f"{self.text} What to do: {self.remedy} See {self.link}, or `dlhw check` with `explain` {self.code}."
 
 
 @dataclass(frozen=True)

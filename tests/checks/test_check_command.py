@@ -79,7 +79,7 @@ def test_numbers_that_carry_a_mark(inside, tmp_path, numbers, only, capfd):
     assert lines[1:4] == [
         "  Rows 1 and 2 are wild. Right ones are not.",
         "  What to do: Undo wild.",
-        "  See docs/checks.md#wild",
+        "  More: dlhw check --explain wild, or docs/checks.md#wild",
     ]
 
 
@@ -333,6 +333,34 @@ def test_a_folder_of_runs_is_all_of_them():
     tables = read_tables(ROOT / "artifacts/kept/trajectory").tables
     assert {table.item.name for table in tables} == {"pca-path", "loss-curve"}
     assert (len({table.source for table in tables}), len(tables)) == (16, 32)
+
+
+@pytest.mark.parametrize("entry", rules.rules(), ids=lambda entry: entry.code)
+def test_a_mark_is_explained_without_the_documentation(entry, inside):
+    status, text = inside("check", "--explain", entry.code)
+    lines = text.splitlines()
+    assert status == 0
+    assert lines[0] == f"{entry.code}: {entry.title}"
+    about = " ".join(sys.modules[entry.apply.__module__].__doc__.split())
+    assert " ".join(line.strip() for line in lines[1:-5]) == about
+    assert lines[-3] == f"  What to do: {entry.remedy}"
+    rate = (
+        f"at most {100 * entry.false_alarm_rate:g} %, {entry.basis}"
+        if entry.false_alarm_rate
+        else "none, by arithmetic"
+    )
+    assert lines[-2] == f"  False alarms: {rate}"
+    value = json.loads(inside("check", "--explain", entry.code, "--json")[1])
+    assert (value["kind"], value["remedy"], value["docs"]) == (entry.kind, entry.remedy, f"docs/checks.md#{entry.code}")
+
+
+def test_a_mark_that_there_is_not_is_refused(dlhw, numbers):
+    done = dlhw("check", "--explain", "relu-hesian")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "dlhw: --explain 'relu-hesian' is no mark; did you mean relu-hessian?\n"
+    done = dlhw("check", numbers(GOOD), "--explain", "relu-hessian")
+    assert done.returncode == 2
+    assert done.stderr == "dlhw: --explain explains a mark; leave out the file and --item\n"
 
 
 DOCS = (ROOT / "docs/checks.md").read_text(encoding="utf-8")
