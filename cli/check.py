@@ -75,7 +75,8 @@ def check(
     from dlhw.storage import files as storage
 
     if listed:
-        require(not files and not item, "`list` lists all items; leave out the file and `item`")
+        unused = not files and not item and not explain
+        require(unused, "`list` lists all items; leave out the file, `item` and `explain`")
         return _list(json)
     if explain:
         require(not files and not item, "`explain` explains a mark; leave out the file and `item`")

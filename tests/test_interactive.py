@@ -316,7 +316,7 @@ def test_scoreboard_names_the_rank_correlation_of_every_panel(kept):
     gap = (result.test_loss - result.train_loss).ravel()
     assert len(shown.panels) == 16
     for panel in shown.panels:
-        name, _, tau = panel.title.rpartition(": ")
+        name, _, tau = panel.title.rpartition(": τ = ")
         points = [np.concatenate([getattr(line, axis) for line in panel.lines]) for axis in "xy"]
         assert float(tau.replace("−", "-")) == pytest.approx(kendalltau(*points).statistic, abs=0.0051)
         assert name == panel.x.label

@@ -25,7 +25,7 @@ def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigu
             lines.append(Line(f"{axis.name} {value:g}", *points, color=level % 8, dash=0, joined=False))
         finite = row.values[np.isfinite(row.values)]
         log = row.measure.log and len(finite) > 0 and bool(finite.min() > 0)
-        title = f"{row.name}: {signed(row.tau.value)}"
+        title = f"{row.name}: τ = {signed(row.tau.value)}"
         panels.append(Panel(Axis(row.name, log), Axis("gap (nats)"), tuple(lines), title))
     return {
         "scatter": InteractiveFigure(
@@ -33,7 +33,7 @@ def interactive(settings: Settings, result: Result) -> dict[str, InteractiveFigu
             "point",
             mode="point",
             columns=2,
-            statistic="one dot a net in every panel, no statistic; in the titles Kendall's tau",
+            statistic="one dot a net in every panel, no statistic; τ: Kendall's rank correlation with the gap",
             chart_first=False,
         )
     }

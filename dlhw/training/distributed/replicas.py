@@ -19,9 +19,8 @@ _WITHOUT_GROUP = (
     tf.distribute.HierarchicalCopyAllReduce,
     tf.distribute.NcclAllReduce,
 )
-_group: list[
-    tuple[str, ...]
-] = []  # the devices that sum by TensorFlow's collectives in this process; one entry at most
+_group: list[tuple[str, ...]] = []
+"""The devices over which TensorFlow's collectives sum in this process: none, or one entry."""
 
 
 class Replicas:
